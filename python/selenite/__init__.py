@@ -1,0 +1,7 @@
+"""Fast, safe clients and embedded services for scientific data registries."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__"]

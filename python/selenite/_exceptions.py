@@ -1,0 +1,162 @@
+"""The exceptions of selenite's core.
+
+    SeleniteError
+    ├── StatusError          a server answered with an error status
+    ├── TransportError       no answer: refused, reset, TLS trouble
+    │   └── TransportTimeout     no answer in time (also a TimeoutError)
+    ├── DigestError          content differs from its manifest (also a ValueError)
+    ├── UnsafePathError      a path that would leave its root (also a ValueError)
+    ├── InvalidArgumentError an argument that cannot be used (also a ValueError)
+    └── RegistryError        a change of a registry was refused
+
+Failing system calls raise ``OSError`` and its subclasses; a document that is not JSON raises
+``json.JSONDecodeError``.
+"""
+
+from __future__ import annotations
+
+import json
+
+
+class SeleniteError(Exception):
+    """Base of all exceptions that selenite defines."""
+
+
+class StatusError(SeleniteError):
+    """A server answered with an error status.
+
+    Attributes:
+        method: HTTP method of the request.
+        url: URL of the request, without credentials.
+        status: HTTP status code.
+        reason: The server's own words.
+        headers: Response headers as (name, value) pairs.
+        body: Text of the answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        method: str,
+        url: str,
+        status: int,
+        reason: str,
+        headers: list[tuple[str, str]],
+        body: str,
+    ) -> None:
+        """Keep the facts of the answer."""
+        super().__init__(message)
+        self.method = method
+        self.url = url
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+
+
+class TransportError(SeleniteError):
+    """No answer, or a broken one.
+
+    Attributes:
+        url: URL of the request, without credentials.
+    """
+
+    def __init__(self, message: str, url: str) -> None:
+        """Keep the URL."""
+        super().__init__(message)
+        self.url = url
+
+
+class TransportTimeout(TransportError, TimeoutError):
+    """No answer in time.
+
+    Attributes:
+        limit: The limit that was exceeded, in seconds.
+        connecting: True if no connection could be made in time.
+    """
+
+    def __init__(self, message: str, url: str, limit: float, connecting: bool) -> None:
+        """Keep the limit."""
+        super().__init__(message, url)
+        self.limit = limit
+        self.connecting = connecting
+
+
+class DigestError(SeleniteError, ValueError):
+    """Content differs from what its manifest or its source says.
+
+    Attributes:
+        path: The file concerned.
+        what: ``"size"`` or ``"MD5 checksum"``.
+        expected: What the manifest or the source says.
+        actual: What was found.
+    """
+
+    def __init__(self, message: str, path: str, what: str, expected: str, actual: str) -> None:
+        """Keep both values."""
+        super().__init__(message)
+        self.path = path
+        self.what = what
+        self.expected = expected
+        self.actual = actual
+
+
+class UnsafePathError(SeleniteError, ValueError):
+    """A path that would leave its root, or cannot exist in a registry.
+
+    Attributes:
+        path: The path as it was given.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        """Keep the path."""
+        super().__init__(message)
+        self.path = path
+
+
+class InvalidArgumentError(SeleniteError, ValueError):
+    """An argument that cannot be used.
+
+    Attributes:
+        argument: Name of the argument.
+        value: Its value, as text.
+    """
+
+    def __init__(self, message: str, argument: str, value: str) -> None:
+        """Keep the argument's name and value."""
+        super().__init__(message)
+        self.argument = argument
+        self.value = value
+
+
+class RegistryError(SeleniteError):
+    """A change of a registry was refused or failed.
+
+    Attributes:
+        status: The HTTP status that a service answers in this case.
+        details: All faults that were found, if several were looked for.
+    """
+
+    def __init__(self, message: str, status: int, details: list[str]) -> None:
+        """Keep the status and the faults."""
+        super().__init__(message)
+        self.status = status
+        self.details = details
+
+
+def json_error(message: str, origin: str, text: str) -> json.JSONDecodeError:
+    """Make the exception that Python's own parser raises for a document.
+
+    Args:
+        message: The core's message, used if Python's parser accepts the text.
+        origin: File or URL of the document.
+        text: The document.
+
+    Returns:
+        The exception, its message naming the origin.
+    """
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return json.JSONDecodeError(f"{error.msg} in {origin}", error.doc, error.pos)
+    return json.JSONDecodeError(message, text, 0)

@@ -1,0 +1,5 @@
+//! Files and folders: listing, atomic replacement, locks.
+
+pub mod atomic;
+pub mod lock;
+pub mod walk;

@@ -1,0 +1,61 @@
+//! Core errors as Python exceptions: built-in ones where they fit, else those of `selenite`.
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
+use pyo3::prelude::*;
+
+use crate::Error;
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        Python::attach(|py| to_exception(py, &error).unwrap_or_else(|failure| failure))
+    }
+}
+
+fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let message = error.chain();
+    let exceptions = || py.import("selenite._exceptions");
+    let made = match error {
+        Error::Io { path, source } => {
+            return Ok(source.raw_os_error().map_or_else(
+                || PyOSError::new_err(message.clone()),
+                |code| {
+                    let text = crate::error::system_message(source);
+                    PyOSError::new_err((code, capitalised(&text), path.clone()))
+                },
+            ));
+        }
+        Error::Cancelled => return Ok(PyKeyboardInterrupt::new_err(())),
+        Error::Status { method, url, status, reason, headers, body } => exceptions()?
+            .getattr("StatusError")?
+            .call1((message, method, url, *status, reason, headers.clone(), body))?,
+        Error::Transport { url, .. } => {
+            exceptions()?.getattr("TransportError")?.call1((message, url))?
+        }
+        Error::Timeout { url, limit, connecting, .. } => exceptions()?
+            .getattr("TransportTimeout")?
+            .call1((message, url, limit.as_secs_f64(), *connecting))?,
+        Error::Digest { path, what, expected, actual } => {
+            exceptions()?.getattr("DigestError")?.call1((message, path, *what, expected, actual))?
+        }
+        Error::UnsafePath { path, .. } => {
+            exceptions()?.getattr("UnsafePathError")?.call1((message, path))?
+        }
+        Error::Invalid { argument, value, .. } => {
+            exceptions()?.getattr("InvalidArgumentError")?.call1((message, *argument, value))?
+        }
+        Error::Json { origin, text, .. } => {
+            exceptions()?.getattr("json_error")?.call1((message, origin, text))?
+        }
+        Error::Registry(failure) => exceptions()?.getattr("RegistryError")?.call1((
+            message,
+            failure.status(),
+            failure.details.clone(),
+        ))?,
+    };
+    Ok(PyErr::from_value(made))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

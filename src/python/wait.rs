@@ -1,0 +1,54 @@
+//! The only way Python waits for the core.
+
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use crate::Result;
+use crate::job::Job;
+
+const TICK: Duration = Duration::from_millis(50);
+
+/// Runs `work` on its own thread with the GIL released, looking for signals every 50 ms.
+///
+/// `progress` is called at each tick and at the end with
+/// `(bytes_done, bytes_total, files_done, files_total)`. A signal, or an exception from
+/// `progress`, cancels the job and is raised once the work has stopped.
+pub(super) fn wait<T: Send>(
+    py: Python<'_>,
+    progress: Option<&Py<PyAny>>,
+    work: impl FnOnce(&Job) -> Result<T> + Send,
+) -> PyResult<T> {
+    let job = Job::default();
+    let tick = |py: Python<'_>| -> PyResult<()> {
+        py.check_signals()?;
+        progress.map_or(Ok(()), |callback| {
+            let now = job.progress();
+            let counts = (now.bytes_done, now.bytes_total, now.files_done, now.files_total);
+            callback.call1(py, counts).map(drop)
+        })
+    };
+    py.detach(|| {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(1);
+            let job = &job;
+            let worker = scope.spawn(move || sender.send(work(job)));
+            loop {
+                match receiver.recv_timeout(TICK) {
+                    Ok(result) => {
+                        let value = result?;
+                        return Python::attach(tick).map(|()| value);
+                    }
+                    Err(RecvTimeoutError::Timeout) => {
+                        Python::attach(tick).inspect_err(|_| job.cancel())?;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => match worker.join() {
+                        Err(panic) => std::panic::resume_unwind(panic),
+                        Ok(_) => unreachable!("the worker sends before it ends"),
+                    },
+                }
+            }
+        })
+    })
+}

@@ -1,0 +1,110 @@
+//! Why a registry refused or failed a change.
+
+use std::io;
+use std::path::Path;
+
+use crate::Error;
+use crate::error::system_message;
+
+/// What kind of failure it is; services turn it into a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The request itself is wrong (400).
+    Invalid,
+    /// The user may not do that (403).
+    Forbidden,
+    /// Something named in the request does not exist (404).
+    NotFound,
+    /// The change failed, or the registry's content does not allow it (500).
+    Internal,
+    /// The client went away, or the service is stopping (503).
+    Stopped,
+}
+
+/// A refused or failed change: its kind, a reason, and further faults found on the way.
+///
+/// Reasons are built from the outside in, joined by `; `: see [`Failure::within`].
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{reason}")]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
+    /// The whole reason.
+    pub reason: String,
+    /// All faults, if several were looked for; the first is the one in `reason`.
+    pub details: Vec<String>,
+}
+
+impl Failure {
+    fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), details: Vec::new() }
+    }
+
+    /// The request itself is wrong.
+    pub fn invalid(reason: impl Into<String>) -> Self {
+        Self::new(FailureKind::Invalid, reason)
+    }
+
+    /// The user may not do that.
+    pub fn forbidden(reason: impl Into<String>) -> Self {
+        Self::new(FailureKind::Forbidden, reason)
+    }
+
+    /// Something named in the request does not exist.
+    pub fn not_found(reason: impl Into<String>) -> Self {
+        Self::new(FailureKind::NotFound, reason)
+    }
+
+    /// The change failed, or the registry's content does not allow it.
+    pub fn internal(reason: impl Into<String>) -> Self {
+        Self::new(FailureKind::Internal, reason)
+    }
+
+    /// A system call failed: `open PATH: no such file or directory`.
+    pub fn system(call: &str, path: &Path, error: &io::Error) -> Self {
+        Self::internal(format!("{call} {}: {}", path.display(), system_message(error)))
+    }
+
+    /// Puts `context; ` before the reason; the kind stays.
+    #[must_use]
+    pub fn within(mut self, context: impl std::fmt::Display) -> Self {
+        self.reason = format!("{context}; {}", self.reason);
+        self
+    }
+
+    /// The HTTP status of this failure.
+    pub fn status(&self) -> u16 {
+        match self.kind {
+            FailureKind::Invalid => 400,
+            FailureKind::Forbidden => 403,
+            FailureKind::NotFound => 404,
+            FailureKind::Internal => 500,
+            FailureKind::Stopped => 503,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Registry(failure) => failure,
+            Error::Cancelled => {
+                Self::new(FailureKind::Stopped, "the request was abandoned; nothing was changed")
+            }
+            Error::Io { path, source } => Self::system("access", &path, &source),
+            other => Self::internal(other.chain()),
+        }
+    }
+}
+
+/// Adds context to failures.
+pub trait FailureContext<T> {
+    /// Puts `context; ` before the reason.
+    fn within<D: std::fmt::Display>(self, context: impl FnOnce() -> D) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<Failure>> FailureContext<T> for Result<T, E> {
+    fn within<D: std::fmt::Display>(self, context: impl FnOnce() -> D) -> Result<T, Failure> {
+        self.map_err(|error| error.into().within(context()))
+    }
+}

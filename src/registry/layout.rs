@@ -1,0 +1,83 @@
+//! Where each internal file of a registry lives. The only place that spells their names.
+
+use std::path::{Path, PathBuf};
+
+use crate::names::{AssetName, ProjectName, VersionName};
+
+/// Begins the name of every internal file.
+pub const INTERNAL_PREFIX: &str = "..";
+/// Files and links of a version.
+pub const MANIFEST: &str = "..manifest";
+/// Who uploaded a version, and when.
+pub const SUMMARY: &str = "..summary";
+/// Links of one directory of a version.
+pub const LINKS: &str = "..links";
+/// Latest version of an asset.
+pub const LATEST: &str = "..latest";
+/// Owners and uploaders of a project or asset.
+pub const PERMISSIONS: &str = "..permissions";
+/// Bytes used by a project.
+pub const USAGE: &str = "..usage";
+/// Bytes allowed to a project.
+pub const QUOTA: &str = "..quota";
+/// Folder of the registry's logs.
+pub const LOGS: &str = "..logs";
+/// Lock of a directory.
+pub const LOCK: &str = "..LOCK";
+/// Lock for entering or making the children of a directory.
+pub const LOCK_NEWDIR: &str = "..LOCK_NEWDIR";
+/// Lock around each change of a project's usage.
+pub const LOCK_USAGE: &str = "..LOCK_USAGE";
+
+/// True for the names of lock files.
+pub fn is_lock(name: &str) -> bool {
+    matches!(name, LOCK | LOCK_NEWDIR | LOCK_USAGE)
+}
+
+/// True for names that no uploaded file can have.
+pub fn is_internal(name: &str) -> bool {
+    name.starts_with(INTERNAL_PREFIX)
+}
+
+/// Paths inside one registry.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The registry at `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The registry's own folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Folder of the registry's logs.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join(LOGS)
+    }
+
+    /// Folder of a project.
+    pub fn project(&self, project: &ProjectName) -> PathBuf {
+        self.root.join(project)
+    }
+
+    /// Folder of an asset.
+    pub fn asset(&self, project: &ProjectName, asset: &AssetName) -> PathBuf {
+        self.root.join(project).join(asset)
+    }
+
+    /// Folder of a version.
+    pub fn version(
+        &self,
+        project: &ProjectName,
+        asset: &AssetName,
+        version: &VersionName,
+    ) -> PathBuf {
+        self.root.join(project).join(asset).join(version)
+    }
+}

@@ -1,0 +1,96 @@
+//! Relative paths that are proved to stay inside their root.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// A `/`-separated path of at least one component, none of which is empty, `.`, `..` or holds NUL.
+///
+/// Joined to any root, it names something below that root (symbolic links aside).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelPath(String);
+
+impl RelPath {
+    /// Accepts a path or says which rule it breaks.
+    pub fn parse(path: impl Into<String>) -> Result<Self> {
+        let path = path.into();
+        match Self::fault(&path) {
+            None => Ok(Self(path)),
+            Some(why) => Err(Error::UnsafePath { path, why }),
+        }
+    }
+
+    fn fault(path: &str) -> Option<&'static str> {
+        if path.is_empty() {
+            Some("it is empty")
+        } else if path.starts_with('/') {
+            Some("it is absolute; give a path relative to the registry")
+        } else if path.contains('\0') {
+            Some("it holds a NUL character")
+        } else {
+            path.split('/').find_map(|component| match component {
+                "" => Some("it has an empty component"),
+                "." => Some("it has a `.` component"),
+                ".." => Some("it has a `..` component"),
+                _ => None,
+            })
+        }
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The components in order.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// This path below `root`.
+    pub fn under(&self, root: &Path) -> PathBuf {
+        root.join(&self.0)
+    }
+
+    /// The last component.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_leave_their_root_are_refused() {
+        for path in ["", "/a", "a//b", "a/", "./a", "a/./b", "..", "a/../b", "../a", "a\0b"] {
+            assert!(RelPath::parse(path).is_err(), "{path:?}");
+        }
+        for path in ["a", "a/b", "..manifest", "a/..links", "...", "a b/é", "a\\b"] {
+            assert_eq!(RelPath::parse(path).unwrap().as_str(), path);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn an_accepted_path_stays_below_its_root(text in ".{0,40}") {
+            if let Ok(path) = RelPath::parse(text) {
+                let full = path.under(Path::new("/root"));
+                let mut depth = 0;
+                for component in full.components().skip(2) {
+                    assert!(matches!(component, std::path::Component::Normal(_)));
+                    depth += 1;
+                }
+                assert!(full.starts_with("/root") && depth >= 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Threads and connections of this process: a Tokio runtime, a rayon pool, an HTTP connection pool.
+//!
+//! All of it belongs to one process id. After a `fork` the child has none of the parent's threads,
+//! so it neither uses nor drops the parent's runtime, but starts its own.
+
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwapOption;
+
+use crate::error::IoContext;
+use crate::{Error, Result};
+
+// Lock-free: no lock can be held across a fork.
+static CURRENT: ArcSwapOption<Runtime> = ArcSwapOption::const_empty();
+
+/// The threads and connections of one process.
+#[derive(Debug)]
+pub struct Runtime {
+    pid: u32,
+    tokio: tokio::runtime::Runtime,
+    pool: rayon::ThreadPool,
+    http: OnceLock<reqwest::Client>,
+}
+
+/// The runtime of this process, started at the first call.
+pub fn current() -> Result<Arc<Runtime>> {
+    let seen = CURRENT.load_full();
+    if let Some(runtime) = &seen
+        && runtime.pid == std::process::id()
+    {
+        return Ok(Arc::clone(runtime));
+    }
+    std::mem::forget(seen); // the parent's threads are not here: neither use nor drop its runtime
+    let fresh = Arc::new(Runtime::start()?); // two first callers may both start one: harmless
+    std::mem::forget(CURRENT.swap(Some(Arc::clone(&fresh))));
+    Ok(fresh)
+}
+
+/// Number of CPU workers: the cores this process may use, capped by `SELENITE_JOBS`.
+pub fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    jobs_limit().map_or(cores, |limit| limit.min(cores))
+}
+
+/// The value of `SELENITE_JOBS`, if it is set to a positive number.
+pub fn jobs_limit() -> Option<usize> {
+    std::env::var("SELENITE_JOBS").ok()?.trim().parse().ok().filter(|jobs| *jobs > 0)
+}
+
+impl Runtime {
+    fn start() -> Result<Self> {
+        let tokio = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads().clamp(1, 2))
+            .thread_name("selenite-io")
+            .enable_all()
+            .build()
+            .at("tokio runtime")?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads())
+            .thread_name(|index| format!("selenite-cpu-{index}"))
+            .build()
+            .map_err(|error| Error::invalid("SELENITE_JOBS", "", error.to_string()))?;
+        Ok(Self { pid: std::process::id(), tokio, pool, http: OnceLock::new() })
+    }
+
+    /// Runs a future to its end on the calling thread, which must not be a Tokio thread.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.tokio.block_on(work)
+    }
+
+    /// Handle for spawning tasks.
+    pub fn handle(&self) -> &tokio::runtime::Handle {
+        self.tokio.handle()
+    }
+
+    /// Runs CPU work inside this process's rayon pool.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(work)
+    }
+
+    /// The connection pool, made with `build` at the first call.
+    pub(crate) fn http(
+        &self,
+        build: impl FnOnce() -> Result<reqwest::Client>,
+    ) -> Result<&reqwest::Client> {
+        if let Some(client) = self.http.get() {
+            return Ok(client);
+        }
+        let client = build()?;
+        Ok(self.http.get_or_init(|| client))
+    }
+}
