@@ -257,3 +257,166 @@ pub(super) fn remove_any(path: &Path) -> Result<(), Failure> {
         Ok(atomic::remove_file(path)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Options;
+    use super::super::log::Log;
+    use super::*;
+    use crate::names::{AssetName, ProjectName, VersionName};
+
+    struct Fixture {
+        folder: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        /// A registry with project `p` and asset `p/a`, and a note as a killed process leaves it.
+        fn new(pending: &Pending) -> Self {
+            let fixture = Self { folder: tempfile::tempdir().unwrap() };
+            fs::create_dir_all(fixture.path("registry/p/a")).unwrap();
+            fs::create_dir_all(fixture.path("staging/s")).unwrap();
+            fixture.write("registry/p/..usage", "{\"total\": 100}");
+            let note = json::compact(pending);
+            fixture.write("registry/..tmp-pending-1", std::str::from_utf8(&note).unwrap());
+            fixture
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.folder.path().join(path)
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
+            fs::write(self.path(path), text).unwrap();
+        }
+
+        fn version(&self, name: &str) {
+            let summary = r#"{"upload_user_id":"u","upload_start":"2020-01-01T00:00:00Z",
+                "upload_finish":"2020-01-01T00:00:00Z"}"#;
+            self.write(&format!("registry/p/a/{name}/..summary"), summary);
+            let manifest = r#"{"f":{"size":1,"md5sum":"c4ca4238a0b923820dcc509a6f75849b"}}"#;
+            self.write(&format!("registry/p/a/{name}/..manifest"), manifest);
+            self.write(&format!("registry/p/a/{name}/f"), "1");
+        }
+
+        /// Opens the registry, which settles what is pending; nothing unfinished may be left.
+        fn open(&self) -> Engine {
+            let registry = self.path("registry");
+            let engine = Engine::open(Options { registry, ..Options::default() }).unwrap();
+            for folder in ["registry", "registry/p", "registry/p/a"] {
+                let Ok(entries) = walk::entries(&self.path(folder)) else { continue };
+                for (name, _) in entries {
+                    assert!(!name.starts_with(atomic::STAGE_PREFIX), "{folder}/{name}");
+                }
+            }
+            engine
+        }
+
+        fn usage(&self) -> u64 {
+            store::usage(&self.path("registry/p")).unwrap().unwrap().total
+        }
+
+        fn latest(&self) -> Option<String> {
+            store::latest(&self.path("registry/p/a")).unwrap().map(|latest| latest.version)
+        }
+
+        fn logs(&self) -> usize {
+            fs::read_dir(self.path("registry/..logs")).unwrap().count()
+        }
+    }
+
+    fn log() -> NamedLog {
+        let project = ProjectName::parse("p").unwrap();
+        let asset = AssetName::parse("a").unwrap();
+        let version = VersionName::parse("v").unwrap();
+        Log::version("add-version", &project, &asset, &version, true).named()
+    }
+
+    fn upload(folder: &Path, log: Option<NamedLog>) -> Pending {
+        Pending::Upload {
+            asset: "p/a".into(),
+            version: "p/a/v".into(),
+            stage: "p/a/..tmp-1".into(),
+            source: Some(folder.join("staging/s")),
+            is_new_asset: true,
+            owns_permissions: false,
+            is_probational: false,
+            log,
+        }
+    }
+
+    #[test]
+    fn an_upload_that_was_not_visible_is_undone_and_consumed_files_go_back() {
+        let fixture = Fixture::new(&Pending::Reroute { projects: vec![], copies: vec![] });
+        let note = json::compact(&upload(fixture.folder.path(), Some(log())));
+        fixture.write("registry/..tmp-pending-1", std::str::from_utf8(&note).unwrap());
+        fixture.write("registry/p/a/..tmp-1/f", "moved");
+        fixture.write("registry/p/a/..tmp-1/..manifest", "{}");
+        fixture.open();
+        assert_eq!(fs::read_to_string(fixture.path("staging/s/f")).unwrap(), "moved");
+        assert!(!fixture.path("staging/s/..manifest").exists());
+        assert!(!fixture.path("registry/p/a").exists());
+        assert_eq!((fixture.usage(), fixture.logs()), (100, 0));
+    }
+
+    #[test]
+    fn an_upload_that_was_visible_is_finished() {
+        let fixture = Fixture::new(&upload(Path::new("/none"), Some(log())));
+        fixture.version("v");
+        fixture.open();
+        assert_eq!(fixture.latest().as_deref(), Some("v"));
+        assert_eq!((fixture.usage(), fixture.logs()), (1, 1));
+    }
+
+    #[test]
+    fn a_removal_that_was_visible_is_finished_and_another_is_forgotten() {
+        let pending = Pending::Remove {
+            target: "p/a/v".into(),
+            stage: "p/a/..tmp-2".into(),
+            latest: true,
+            log: Some(log()),
+        };
+        let fixture = Fixture::new(&pending);
+        fixture.version("v");
+        fixture.open();
+        assert!(fixture.path("registry/p/a/v/f").exists());
+        assert_eq!((fixture.usage(), fixture.logs()), (100, 0));
+
+        let fixture = Fixture::new(&pending);
+        fixture.version("old");
+        fixture.version("v");
+        fixture.write("registry/p/a/..latest", "{\"version\": \"v\"}");
+        fs::rename(fixture.path("registry/p/a/v"), fixture.path("registry/p/a/..tmp-2")).unwrap();
+        fixture.open();
+        assert_eq!(fixture.latest().as_deref(), Some("old"));
+        assert_eq!((fixture.usage(), fixture.logs()), (1, 1));
+    }
+
+    #[test]
+    fn an_approval_that_was_visible_is_finished() {
+        let fixture = Fixture::new(&Pending::Approve {
+            asset: "p/a".into(),
+            version: "v".into(),
+            is_latest: true,
+            log: log(),
+        });
+        fixture.version("v");
+        fixture.open();
+        assert_eq!(fixture.latest().as_deref(), Some("v"));
+        assert_eq!(fixture.logs(), 1);
+    }
+
+    #[test]
+    fn what_a_live_process_works_on_is_left_alone() {
+        let fixture = Fixture::new(&upload(Path::new("/none"), None));
+        fixture.write("registry/p/a/..tmp-1/f", "at work");
+        let locks = crate::fs::lock::LockTable::new(std::time::Duration::from_secs(1));
+        let path = fixture.path("registry/..LOCK");
+        let held = locks.lock(&path, Mode::Shared, &Job::default()).unwrap();
+        let registry = fixture.path("registry");
+        Engine::open(Options { registry, ..Options::default() }).unwrap();
+        assert!(fixture.path("registry/p/a/..tmp-1/f").exists());
+        drop(held);
+        fixture.open();
+    }
+}
