@@ -298,6 +298,7 @@ fn read_links(folder: &Path, entries: &[walk::Entry]) -> Result<BTreeMap<String,
 /// Every difference between a manifest and the files, in the order of paths.
 fn compare(folder: &Path, manifest: &Manifest, index: &Index) -> Vec<Failure> {
     let mut faults = Vec::new();
+    let mut faulty = BTreeSet::new();
     let paths: BTreeSet<&String> = manifest.keys().chain(index.manifest.keys()).collect();
     for path in paths {
         let fault = match (manifest.get(path), index.manifest.get(path)) {
@@ -309,9 +310,13 @@ fn compare(folder: &Path, manifest: &Manifest, index: &Index) -> Vec<Failure> {
             )),
             (Some(listed), Some(found)) => entry_fault(folder, path, listed, found),
         };
-        faults.extend(fault.map(Failure::internal));
+        if let Some(fault) = fault {
+            faults.push(Failure::internal(fault));
+            faulty.insert(path.as_str());
+        }
     }
-    faults.extend(links_faults(folder, &index.recorded, &links::by_folder(&index.manifest)));
+    let wanted = links::by_folder(&index.manifest);
+    faults.extend(links_faults(folder, &index.recorded, &wanted, &faulty));
     faults
 }
 
@@ -359,17 +364,25 @@ fn link_fault(
     link_fault(listed.ancestor.as_deref(), found.ancestor.as_deref(), "link ancestor", place)
 }
 
+/// Faults of the `..links` files, except about paths that are `faulty` anyway.
 fn links_faults(
     folder: &Path,
     recorded: &BTreeMap<String, Links>,
     wanted: &BTreeMap<String, Links>,
+    faulty: &BTreeSet<&str>,
 ) -> Vec<Failure> {
     let mut faults = Vec::new();
     let mut fault = |text: String| faults.push(Failure::internal(text));
     let folders: BTreeSet<&String> = recorded.keys().chain(wanted.keys()).collect();
     for inside in folders {
         let name = if inside.is_empty() { "." } else { inside.as_str() };
+        let path_of = |file: &str| {
+            if inside.is_empty() { file.to_owned() } else { format!("{inside}/{file}") }
+        };
         let Some(wanted) = wanted.get(inside) else {
+            if recorded[inside].keys().any(|file| faulty.contains(path_of(file).as_str())) {
+                continue;
+            }
             fault(format!("extra linkfile {name:?} in directory {folder:?}"));
             continue;
         };
@@ -378,7 +391,7 @@ fn links_faults(
             continue;
         };
         let files: BTreeSet<&String> = recorded.keys().chain(wanted.keys()).collect();
-        for file in files {
+        for file in files.into_iter().filter(|file| !faulty.contains(path_of(file).as_str())) {
             match (recorded.get(file), wanted.get(file)) {
                 (None, _) => fault(format!(
                     "missing path {file:?} from linkfile {name:?} in directory {folder:?}"

@@ -250,11 +250,7 @@ impl Engine {
         let old = store::usage(project)
             .within(|| format!("failed to read usage for {project:?}"))?
             .map_or(0, |usage| usage.total);
-        let total = change(old);
-        if total == old && project.join(layout::USAGE).exists() {
-            return Ok(());
-        }
-        self.write(&project.join(layout::USAGE), &Usage { total })
+        self.write(&project.join(layout::USAGE), &Usage { total: change(old) })
             .within(|| format!("failed to save usage for {project:?}"))
     }
 
