@@ -59,7 +59,7 @@ def start_gobbler(
     version: str = "0.5.0",
     overwrite: bool = False,
     admin: Sequence[str] | None = None,
-    extra_args: Sequence[str] = [],  # noqa: B006 (never changed; shown by introspection)
+    extra_args: Sequence[str] = [],
     binary: str | os.PathLike[str] | None = None,
 ) -> tuple[bool, str, str, str]:
     """Start a Gobbler service in a process of its own, unless one is running.
@@ -246,14 +246,15 @@ def _start_embedded(
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     packages = Path(__file__).parents[1]
     # Neither `site` nor the user's packages: the child needs this one package only.
-    command = [sys.executable, "-S", "-s", "-P", str(Path(__file__).with_name("_service.py"))]
+    child = str(Path(__file__).with_name("_service.py"))
+    command = [sys.executable, "-S", "-s", "-P", child, str(packages), *flags]
     ours, theirs = socket.socketpair()
     with theirs:
         try:
             process = subprocess.Popen(
-                [*command, str(packages), *flags],
-                stdin=listener,
-                stdout=theirs,
+                command,
+                stdin=listener.fileno(),
+                stdout=theirs.fileno(),
                 stderr=log,
                 process_group=0,  # Ctrl-C at the terminal is meant for this process only
             )
@@ -263,9 +264,7 @@ def _start_embedded(
     return process, ours
 
 
-def _start_external(
-    executable: str, flags: list[str], log: IO[bytes]
-) -> subprocess.Popen[bytes]:
+def _start_external(executable: str, flags: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [executable, *flags],
         stdin=subprocess.DEVNULL,

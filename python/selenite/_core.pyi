@@ -1,4 +1,3 @@
-import os
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,9 +9,5 @@ __all__ = [
 
 __version__: Final[str]
 
-def parse_gobbler_flags(
-    arguments: Sequence[str | os.PathLike[str]],
-) -> tuple[str, str, str, int]: ...
-def serve_gobbler(
-    arguments: Sequence[str | os.PathLike[str]], *, embedded: bool = False
-) -> int: ...
+def parse_gobbler_flags(arguments: Sequence[str]) -> tuple[str, str, str, int]: ...
+def serve_gobbler(arguments: Sequence[str], *, embedded: bool = False) -> int: ...

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use crate::Result;
@@ -12,14 +13,23 @@ use crate::service::gobbler::{self, BadOptions, Embedding, Options};
 /// Runs the Gobbler service until it is told to stop; returns the exit status.
 #[pyfunction]
 #[pyo3(signature = (arguments, *, embedded = false))]
-pub(super) fn serve_gobbler(py: Python<'_>, arguments: Vec<OsString>, embedded: bool) -> u8 {
-    py.detach(|| match Options::parse(&arguments) {
+pub(super) fn serve_gobbler(
+    py: Python<'_>,
+    arguments: Vec<OsString>,
+    embedded: bool,
+) -> PyResult<u8> {
+    let status = py.detach(|| match Options::parse(&arguments) {
         Err(bad) => complain(&bad.message(), bad.exit_code()),
         Ok(options) => match run(options, embedded) {
             Ok(()) => 0,
             Err(error) => complain(&format!("{}\n", error.chain()), 1),
         },
-    })
+    });
+    // Python has seen the signal too; it was obeyed by stopping.
+    match py.check_signals() {
+        Err(error) if !error.is_instance_of::<PyKeyboardInterrupt>(py) => Err(error),
+        _ => Ok(status),
+    }
 }
 
 fn run(options: Options, embedded: bool) -> Result<()> {

@@ -1,6 +1,8 @@
 //! The log of a service: one line per event on stderr, never in the way of the work.
 
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -17,6 +19,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
     lines: SyncSender<(SystemTime, String)>,
+    lost: Arc<AtomicU64>,
 }
 
 /// Writes what is left when dropped.
@@ -29,16 +32,19 @@ impl Log {
     /// Starts the writing thread. All clones of the log must be gone when the writer is dropped.
     pub(crate) fn start() -> std::io::Result<(Self, Writer)> {
         let (lines, receiver) = sync_channel(BACKLOG);
+        let lost = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&lost);
         let thread = std::thread::Builder::new()
             .name("selenite-log".to_owned())
-            .spawn(move || write_all(&receiver))?;
-        Ok((Self { lines }, Writer { thread: Some(thread) }))
+            .spawn(move || write_all(&receiver, &count))?;
+        Ok((Self { lines, lost }, Writer { thread: Some(thread) }))
     }
 
     /// Logs one event. Control characters are escaped, so that no name can forge a line.
     pub(crate) fn line(&self, text: &str) {
-        // A full backlog means that nobody reads: the line is lost, the service goes on.
-        let _ = self.lines.try_send((SystemTime::now(), printable(text)));
+        if self.lines.try_send((SystemTime::now(), printable(text))).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -52,13 +58,17 @@ impl Drop for Writer {
     }
 }
 
-fn write_all(lines: &Receiver<(SystemTime, String)>) {
+fn write_all(lines: &Receiver<(SystemTime, String)>, lost: &AtomicU64) {
     let mut block = Vec::new();
     while let Ok(first) = lines.recv() {
         block.clear();
         for (time, text) in std::iter::once(first).chain(lines.try_iter().take(BACKLOG)) {
             let time = DateTime::<Local>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true);
             block.extend_from_slice(format!("{time} {text}\n").as_bytes());
+        }
+        match lost.swap(0, Ordering::Relaxed) {
+            0 => {}
+            count => block.extend_from_slice(format!("{count} lines were lost\n").as_bytes()),
         }
         // There is nowhere to report that the log itself cannot be written.
         let _ = std::io::stderr().write_all(&block);

@@ -93,7 +93,10 @@ impl Drop for CancelOnDrop {
 /// Resolves at SIGTERM or SIGINT, or when the other end of `lifeline` is closed.
 ///
 /// The signal handlers are in place when this returns.
-pub fn end_of_service(lifeline: Option<UnixStream>) -> Result<impl Future<Output = ()>> {
+pub fn end_of_service(
+    lifeline: Option<&std::os::unix::net::UnixStream>,
+) -> Result<impl Future<Output = ()> + use<>> {
+    let lifeline = lifeline.map(watched).transpose().at("lifeline")?;
     let mut terminate = signal(SignalKind::terminate()).at("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).at("SIGINT")?;
     Ok(async move {
@@ -103,6 +106,12 @@ pub fn end_of_service(lifeline: Option<UnixStream>) -> Result<impl Future<Output
             () = closed(lifeline) => {}
         }
     })
+}
+
+fn watched(lifeline: &std::os::unix::net::UnixStream) -> std::io::Result<UnixStream> {
+    let lifeline = lifeline.try_clone()?;
+    lifeline.set_nonblocking(true)?;
+    UnixStream::from_std(lifeline)
 }
 
 async fn closed(lifeline: Option<UnixStream>) {

@@ -190,9 +190,12 @@ fn redirect(mut location: String, query: Option<&str>) -> Response<Body> {
     if let Some(query) = query.filter(|query| !query.is_empty()) {
         location = format!("{location}?{query}");
     }
+    // The query is the client's: it may hold what a header cannot.
+    let Ok(location) = HeaderValue::try_from(location) else {
+        return plain(StatusCode::BAD_REQUEST, "400 Bad Request");
+    };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    let location = HeaderValue::try_from(location).expect("the location is escaped");
     response.headers_mut().insert(header::LOCATION, location);
     response
 }

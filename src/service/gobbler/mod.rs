@@ -89,14 +89,14 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         durable: options.durable,
     })?;
     let recent = request_file::Recent::starting_with(&options.staging)?;
+    // Dropped last: the writer waits for the lines of everything else.
+    let (log, _writer) = Log::start().at("log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("selenite-service")
         .max_blocking_threads(options.concurrency + SPARE_THREADS)
         .enable_all()
         .build()
         .at("tokio runtime")?;
-    // Dropped last: the writer waits for the lines of everything before it.
-    let (log, _writer) = Log::start().at("log")?;
     let state = Arc::new(State {
         roots: Arc::new(fetch::Roots::new(options.registry.clone(), options.whitelist.clone())),
         turns: Semaphore::new(options.concurrency),
@@ -108,8 +108,12 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         log,
     });
     runtime.block_on(async {
-        let lifeline = lifeline.map(|lifeline| announce(lifeline, &url)).transpose()?;
-        let end = server::end_of_service(lifeline)?;
+        let end = server::end_of_service(lifeline.as_ref())?;
+        // From here on signals are obeyed, so others may know.
+        if let Some(mut lifeline) = lifeline {
+            // A parent that is gone is noticed when its end of the lifeline closes.
+            let _ = lifeline.write_all(format!("listening on {url}\n").as_bytes());
+        }
         state.log.line(&format!("listening on {url}"));
         tokio::spawn(purge::run(Arc::clone(&state)));
         let router = routes::router(Arc::clone(&state));
@@ -119,11 +123,4 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     })
     // Dropping the runtime ends what is left of the connections, and with them all clones of the
     // state and its log.
-}
-
-fn announce(mut lifeline: UnixStream, url: &str) -> Result<tokio::net::UnixStream> {
-    // A parent that does not listen is noticed when the lifeline closes.
-    let _ = lifeline.write_all(format!("listening on {url}\n").as_bytes());
-    lifeline.set_nonblocking(true).at("lifeline")?;
-    tokio::net::UnixStream::from_std(lifeline).at("lifeline")
 }

@@ -5,6 +5,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::Spoofing;
 use crate::error::IoContext;
 use crate::service::lexical;
@@ -29,6 +31,9 @@ Usage: gobbler -staging DIRECTORY -registry DIRECTORY [FLAG...]
 Flags begin with one or two dashes; `-flag value` and `-flag=value` mean the same.
 ";
 
+/// What stays as it is in the path of a URL.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// Most requests at a time: each has a thread.
 const MOST_AT_A_TIME: usize = 10_000;
 
@@ -45,7 +50,7 @@ pub struct Options {
     pub host: String,
     /// Port to listen on; 0 means any free one.
     pub port: u16,
-    /// Put before every endpoint: empty, or `/` and at least one letter.
+    /// Put before every endpoint, escaped: empty, or `/` and at least one letter.
     pub prefix: String,
     /// Absolute directories outside of the registry that links may point to.
     pub whitelist: Vec<PathBuf>,
@@ -168,9 +173,9 @@ impl Options {
             host,
             port: u16::try_from(port)
                 .map_err(|_| unusable("-port", port, "give a number from 0 to 65535"))?,
-            prefix: match prefix.trim_matches('/') {
-                "" => String::new(),
-                inner => lexical::clean_url(inner),
+            prefix: match lexical::clean_url(prefix.trim_matches('/')).as_str() {
+                "/" => String::new(),
+                path => utf8_percent_encode(path, ESCAPED).to_string(),
             },
             whitelist: read(whitelist)
                 .map_or(Ok(Vec::new()), |file| read_whitelist(&file))
@@ -371,7 +376,8 @@ mod tests {
         assert_eq!(more("-probation 0").probation, Some(Duration::ZERO));
         assert_eq!(more("-probation -3").probation, None);
         assert_eq!(more("-prefix foo").prefix, "/foo");
-        assert_eq!(more("-prefix /a//b/").prefix, "/a/b");
+        assert_eq!(more("-prefix /a//b%/").prefix, "/a/b%25");
+        assert_eq!(more("-prefix ..").prefix, "");
         assert!(more("-durable").durable);
         assert_eq!(more("-host -port").host, "-port");
     }

@@ -163,10 +163,9 @@ impl Recent {
         for entry in fs::read_dir(staging).at(staging)? {
             let entry = entry.at(staging)?;
             let name = entry.file_name();
-            if name.as_bytes().starts_with(PREFIX.as_bytes())
-                && let Ok(metadata) = entry.metadata()
-            {
-                recent.block(&name, now, lifetime_of(&metadata));
+            if name.as_bytes().starts_with(PREFIX.as_bytes()) {
+                let lifetime = entry.metadata().map_or(LIFETIME, |file| lifetime_of(&file));
+                recent.block(&name, now, lifetime);
             }
         }
         Ok(recent)

@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 use super::fetch::{self, escape_html, plain};
 use super::request_file::{self, HEALTH_CHECK, RequestFile};
 use super::{State, actions, list};
+use crate::registry::Failure;
 use crate::registry::json::compact;
-use crate::registry::{Failure, FailureKind};
 use crate::service::lexical;
 use crate::service::log::Log;
 
@@ -57,7 +57,7 @@ struct LogEntry<'a> {
     bytes: Option<u64>,
     /// Action and user of a request.
     request: Option<(&'static str, String)>,
-    /// What the client is not told, or is told in the answer's body.
+    /// Why it failed.
     reason: Option<String>,
 }
 
@@ -248,14 +248,12 @@ fn query_value(query: &str, key: &str) -> Vec<u8> {
 fn error_answer(failure: Failure, entry: &mut LogEntry<'_>) -> Response<Body> {
     let status =
         StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut answer = json!({"reason": failure.reason, "status": "ERROR"});
+    let mut answer = json!({"reason": &failure.reason, "status": "ERROR"});
     if !failure.details.is_empty() {
         answer["details"] = failure.details.into();
         answer.sort_all_objects();
     }
-    if matches!(failure.kind, FailureKind::Internal | FailureKind::Stopped) {
-        entry.reason = Some(failure.reason);
-    }
+    entry.reason = Some(failure.reason);
     json_answer(status, &answer)
 }
 
