@@ -4,5 +4,5 @@ pub mod gobbler;
 mod lexical;
 mod log;
 mod media_type;
-pub mod server;
+mod server;
 pub mod users;

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::Result;
 use crate::error::IoContext;
 use crate::job::Job;
+use crate::service::log::Log;
 
 /// How long running requests may go on after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(3);
@@ -31,12 +32,12 @@ const HEADERS: Duration = Duration::from_secs(75);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Listens on `host`, or fails with the address in the error. Port 0 means any free port.
-pub fn bind(host: &str, port: u16) -> Result<TcpListener> {
+pub(crate) fn bind(host: &str, port: u16) -> Result<TcpListener> {
     TcpListener::bind((host, port)).at(format!("{host}:{port}"))
 }
 
 /// The URL at which a listener is reached from this machine.
-pub fn url_of(listener: &TcpListener) -> Result<String> {
+pub(crate) fn url_of(listener: &TcpListener) -> Result<String> {
     let mut address = listener.local_addr().at("listening socket")?;
     if address.ip().is_unspecified() {
         address = match address {
@@ -49,7 +50,7 @@ pub fn url_of(listener: &TcpListener) -> Result<String> {
 
 /// Blocking work of a service, and the two steps of its end.
 #[derive(Debug, Clone, Default)]
-pub struct Work {
+pub(crate) struct Work {
     stop: CancellationToken,
     abandon: CancellationToken,
     running: TaskTracker,
@@ -61,7 +62,7 @@ impl Work {
     /// Its job is cancelled when the returned future is dropped (the client went away) and when
     /// the service has to end; either way the work itself runs until it has undone what it did.
     /// Fails if the work panics.
-    pub async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Job) -> T + Send + 'static,
     ) -> Result<T, JoinError> {
@@ -77,7 +78,7 @@ impl Work {
     }
 
     /// Resolves when the service stops taking requests.
-    pub async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         self.stop.cancelled().await;
     }
 }
@@ -93,7 +94,7 @@ impl Drop for CancelOnDrop {
 /// Resolves at SIGTERM or SIGINT, or when the other end of `lifeline` is closed.
 ///
 /// The signal handlers are in place when this returns.
-pub fn end_of_service(
+pub(crate) fn end_of_service(
     lifeline: Option<&std::os::unix::net::UnixStream>,
 ) -> Result<impl Future<Output = ()> + use<>> {
     let lifeline = lifeline.map(watched).transpose().at("lifeline")?;
@@ -122,10 +123,11 @@ async fn closed(lifeline: Option<UnixStream>) {
 
 /// Serves until `end` resolves, then lets running requests finish for 3 s, cancels those left and
 /// returns when all of them have undone their work.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     work: &Work,
+    log: &Log,
     end: impl Future<Output = ()>,
 ) -> Result<()> {
     listener.set_nonblocking(true).at("listening socket")?;
@@ -139,9 +141,13 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
             () = &mut end => break,
         };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                log.line(&format!("cannot accept a connection: {error}"));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
         // Only a hint: a socket that refuses it still works.
         let _ = stream.set_nodelay(true);

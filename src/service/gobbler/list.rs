@@ -47,7 +47,8 @@ fn locate(roots: &Roots, path: &[u8]) -> Result<Located, Failure> {
         return Err(Failure::invalid("'path' is not local to the registry"));
     }
     let full = match lexical::clean(path).as_slice() {
-        b"." => roots.registry().to_owned(),
+        // The registry itself may be a link.
+        b"." => roots.registry().join("."),
         inner => roots.registry().join(OsStr::from_bytes(inner)),
     };
     let metadata = fs::symlink_metadata(&full);
@@ -233,6 +234,11 @@ mod tests {
         assert_eq!(listed(&roots, "p/a/v/e/m", true), "[]");
         assert_eq!(listed(&roots, "p/a/v/f.txt", true), "[]");
         assert_eq!(listed(&roots, "p/out", true), "[]");
+        let alias = roots.registry().with_file_name("alias");
+        std::os::unix::fs::symlink(roots.registry(), &alias).unwrap();
+        let aliased = Roots::new(alias, Vec::new());
+        assert_eq!(listed(&aliased, "", false), r#"["p/"]"#);
+        assert_eq!(listed(&aliased, "p/a", false), r#"["..LOCK","v/"]"#);
         assert!(listed(&roots, "p/out/in", true).starts_with("500 "));
     }
 

@@ -117,7 +117,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         state.log.line(&format!("listening on {url}"));
         tokio::spawn(purge::run(Arc::clone(&state)));
         let router = routes::router(Arc::clone(&state));
-        server::serve(listener, router, &state.work, end).await?;
+        server::serve(listener, router, &state.work, &state.log, end).await?;
         state.log.line("stopped");
         Ok(())
     })

@@ -1,6 +1,8 @@
 //! Which request gets which answer.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +18,7 @@ use serde_json::{Map, Value, json};
 use super::fetch::{self, escape_html, plain};
 use super::request_file::{self, HEALTH_CHECK, RequestFile};
 use super::{State, actions, list};
+use crate::job::Job;
 use crate::registry::Failure;
 use crate::registry::json::compact;
 use crate::service::lexical;
@@ -159,9 +162,7 @@ async fn process(
     name: &str,
     entry: &mut LogEntry<'_>,
 ) -> Result<Map<String, Value>, Failure> {
-    use std::os::unix::ffi::OsStringExt;
-
-    let name = std::ffi::OsString::from_vec(percent_decode_str(name).collect());
+    let name = OsString::from_vec(percent_decode_str(name).collect());
     let checker = Arc::clone(state);
     let file = state
         .work
@@ -184,11 +185,7 @@ async fn process(
         .map_err(|panic| crashed(&panic))?
 }
 
-fn run_action(
-    state: &State,
-    file: &RequestFile,
-    job: &crate::job::Job,
-) -> Result<Map<String, Value>, Failure> {
+fn run_action(state: &State, file: &RequestFile, job: &Job) -> Result<Map<String, Value>, Failure> {
     let text = file.read()?;
     let _held = source_of(&text).map(|name| state.sources.hold(name));
     let context = actions::Context {
