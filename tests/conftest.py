@@ -1,0 +1,135 @@
+"""Fixtures: running services, directories to upload, and a clean environment for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pygobbler as pyg
+import pytest
+from support.original import installed
+from support.service import Gobbler, Service
+from support.tree import SAMPLE, Tree, make
+
+FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marks of this suite."""
+    config.addinivalue_line("markers", "big: moves 100 MiB or more")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Default settings, and a data directory of the test's own."""
+    keep = {"SELENITE_ORIGINAL_CLIENT", "SELENITE_TEST_KILLS"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.upper().startswith(FOREIGN) and name not in keep:
+                patch.delenv(name)
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("SELENITE_PROGRESS", "off")
+        old = os.umask(0o022)
+        yield
+        os.umask(old)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_stays() -> Iterator[None]:
+    """After all tests no child process may be left."""
+    yield
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    if children.exists():
+        left = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.read_text().split()]
+        # Python's own helper of multiprocessing lives as long as the interpreter.
+        assert [line for line in left if b"resource_tracker" not in line] == []
+
+
+@pytest.fixture
+def gobbler(tmp_path: Path) -> Iterator[Gobbler]:
+    """A fresh service, started as users start one in their own tests."""
+    staging, registry = tmp_path / "gobbler-staging", tmp_path / "gobbler-registry"
+    new, started_staging, started_registry, url = pyg.start_gobbler(
+        staging=str(staging), registry=str(registry), wait=20
+    )
+    try:
+        assert new
+        yield Gobbler(started_staging, started_registry, url)
+    finally:
+        pyg.stop_gobbler()
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[Gobbler]:
+    """A service on which the caller is not an administrator, with nothing in it."""
+    with Service(tmp_path / "stranger", admin=["somebody-else"]) as service:
+        yield service.gobbler
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start services with settings of one's own; they end with the test."""
+    started: list[Service] = []
+
+    def start(name: str = "service", **settings: Any) -> Service:
+        service = Service(tmp_path / name, **settings)
+        started.append(service)
+        service.start()
+        return service
+
+    yield start
+    for service in started:
+        service.kill()
+
+
+@pytest.fixture(params=["local", "remote"])
+def reader(request: pytest.FixtureRequest, gobbler: Gobbler) -> dict[str, Any]:
+    """The reading functions' arguments, once for the files and once for HTTP."""
+    return gobbler.local if request.param == "local" else gobbler.remote
+
+
+@pytest.fixture
+def is_remote(reader: dict[str, Any]) -> bool:
+    """Whether `reader` goes over HTTP."""
+    return "force_remote" in reader
+
+
+@pytest.fixture
+def fetcher(reader: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """`reader` with a cache that is empty at first."""
+    return {**reader, "cache": str(tmp_path / "cache")}
+
+
+@pytest.fixture
+def remote(gobbler: Gobbler, tmp_path: Path) -> dict[str, Any]:
+    """Arguments for fetching over HTTP into a cache that is empty at first."""
+    return {**gobbler.remote, "cache": str(tmp_path / "cache")}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Callable[[Tree], str]:
+    """Make a directory to upload, outside of the staging directory."""
+    made = 0
+
+    def build(tree: Tree) -> str:
+        nonlocal made
+        made += 1
+        return str(make(tmp_path / f"source-{made}", tree))
+
+    return build
+
+
+@pytest.fixture
+def sample(gobbler: Gobbler, source: Callable[[Tree], str]) -> Gobbler:
+    """A service with the version `test/sample/v1` of three files."""
+    pyg.create_project("test", **gobbler.writer)
+    pyg.upload_directory("test", "sample", "v1", source(SAMPLE), **gobbler.writer)
+    return gobbler
+
+
+@pytest.fixture(scope="session")
+def original_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory in which the original client is installed."""
+    return installed(tmp_path_factory.mktemp("original"))

@@ -1,0 +1,1 @@
+"""What several tests share; importable as `support` because pytest puts `tests/` on the path."""

@@ -1,0 +1,44 @@
+"""Functions for other processes; `spawn` must be able to import them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def fetch(arguments: tuple[str, str, str]) -> dict[str, str]:
+    """Fetch a version over HTTP into a cache and return its texts."""
+    import pygobbler as pyg
+
+    registry, url, cache = arguments
+    place = pyg.version_path(
+        "test", "sample", "v1", registry=registry, url=url, cache=cache, force_remote=True
+    )
+    root = Path(place)
+    return {
+        str(path.relative_to(root)): path.read_text()
+        for path in root.rglob("*")
+        if path.is_file() and not path.name.startswith("..")
+    }
+
+
+def upload(arguments: tuple[str, str, str, str, str]) -> str:
+    """Upload a version; returns the reason of a refusal, or nothing."""
+    import pygobbler as pyg
+    import requests
+
+    asset, version, directory, staging, url = arguments
+    try:
+        pyg.upload_directory("test", asset, version, directory, staging=staging, url=url)
+    except requests.HTTPError as error:
+        return f"{error.args[0]}: {error.args[1]}"
+    return ""
+
+
+def stop_service(_: Any) -> int:
+    """Try to stop the service of the parent process."""
+    import pygobbler as pyg
+
+    pyg.stop_gobbler()
+    return os.getpid()
