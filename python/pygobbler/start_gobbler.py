@@ -230,6 +230,10 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(128)
+    except OSError as error:
+        listener.close()
+        text = f"{error.strerror}: cannot listen on {host or '*'} port {port}; choose another port"
+        raise OSError(error.errno, text) from error
     except BaseException:
         listener.close()
         raise

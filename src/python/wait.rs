@@ -33,7 +33,10 @@ pub(super) fn wait<T: Send>(
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(1);
             let job = &job;
-            let worker = scope.spawn(move || sender.send(work(job)));
+            let worker = scope.spawn(move || {
+                // Nobody receives it if an exception has ended the wait.
+                let _ = sender.send(work(job));
+            });
             loop {
                 match receiver.recv_timeout(TICK) {
                     Ok(result) => {
@@ -45,7 +48,7 @@ pub(super) fn wait<T: Send>(
                     }
                     Err(RecvTimeoutError::Disconnected) => match worker.join() {
                         Err(panic) => std::panic::resume_unwind(panic),
-                        Ok(_) => unreachable!("the worker sends before it ends"),
+                        Ok(()) => unreachable!("the worker sends before it ends"),
                     },
                 }
             }

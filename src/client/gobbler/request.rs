@@ -1,5 +1,6 @@
 //! Requests for changes: a file in the staging directory, whose name is posted to the service.
 
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -121,7 +122,7 @@ fn pretty_ascii(value: &Value) -> String {
         } else {
             // Only strings hold such characters.
             for unit in letter.encode_utf16(&mut [0; 2]) {
-                ascii.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(ascii, "\\u{unit:04x}");
             }
         }
     }

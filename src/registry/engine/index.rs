@@ -72,7 +72,7 @@ impl Engine {
         }
         self.replace_links(&folder, &index.recorded, &index.manifest)?;
         if store::manifest(&folder).ok().as_ref() != Some(&index.manifest) {
-            self.write(&folder.join(layout::MANIFEST), &index.manifest)?;
+            Self::write(&folder.join(layout::MANIFEST), &index.manifest)?;
         }
         if !summary.is_probational() {
             let is_latest = latest.is_some_and(|latest| latest.version == version.as_str());
@@ -92,7 +92,7 @@ impl Engine {
         let wanted = links::by_folder(manifest);
         for (inside, links) in &wanted {
             if recorded.get(inside) != Some(links) {
-                self.write(&folder.join(inside).join(layout::LINKS), links)?;
+                Self::write(&folder.join(inside).join(layout::LINKS), links)?;
             }
         }
         for inside in recorded.keys().filter(|inside| !wanted.contains_key(*inside)) {
@@ -123,11 +123,10 @@ impl Engine {
             Ok(()) => Vec::new(),
             Err(Faults(faults)) => faults,
         };
-        for fault in &mut faults {
-            fault.reason = format!("failed to validate project; {}", fault.reason);
-        }
+        let in_files = faults.len();
         faults.extend(summary_faults(&folder));
-        Faults(faults).into_result().map_err(Faults::into_failure)
+        let result = Faults(faults).into_result().map_err(Faults::into_failure);
+        if in_files > 0 { result.within(|| "failed to validate project") } else { result }
     }
 
     /// Reads a version's files and links.

@@ -224,7 +224,7 @@ impl Engine {
     }
 
     /// Replaces an internal file. Syncing is left to [`Engine::make_durable`].
-    fn write(&self, path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
+    fn write(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
         atomic::write(path, &json::pretty(value), FILE_MODE, false).map_err(|error| match error {
             Error::Io { path, source } => Failure::system("write", &path, &source),
             other => other.into(),
@@ -250,7 +250,7 @@ impl Engine {
         let old = store::usage(project)
             .within(|| format!("failed to read usage for {project:?}"))?
             .map_or(0, |usage| usage.total);
-        self.write(&project.join(layout::USAGE), &Usage { total: change(old) })
+        Self::write(&project.join(layout::USAGE), &Usage { total: change(old) })
             .within(|| format!("failed to save usage for {project:?}"))
     }
 

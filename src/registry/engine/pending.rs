@@ -234,7 +234,7 @@ impl Engine {
         // A manifest that cannot be read was so before: leave the number as it is.
         let Ok(total) = store::project_usage(&project) else { return Ok(()) };
         let _lock = self.lock(&project, layout::LOCK_USAGE, Mode::Exclusive, job)?;
-        self.write(&project.join(layout::USAGE), &Usage { total })
+        Self::write(&project.join(layout::USAGE), &Usage { total })
     }
 }
 

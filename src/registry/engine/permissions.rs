@@ -67,7 +67,7 @@ impl Engine {
 
         let stage = make_stage(root)?;
         let fill = || {
-            self.write(&stage.join(layout::PERMISSIONS), &permissions)?;
+            Self::write(&stage.join(layout::PERMISSIONS), &permissions)?;
             let texts = [(layout::QUOTA, quota.as_str()), (layout::USAGE, "{ \"total\": 0 }")];
             for (name, text) in texts {
                 atomic::write(&stage.join(name), text.as_bytes(), FILE_MODE, false)?;
@@ -101,7 +101,7 @@ impl Engine {
         }
         change.check("request")?;
         change.apply(&mut permissions);
-        self.write(&held.folder.join(layout::PERMISSIONS), &permissions)
+        Self::write(&held.folder.join(layout::PERMISSIONS), &permissions)
             .within(|| format!("failed to write permissions for {:?}", held.folder))?;
         self.make_durable()
     }
@@ -157,7 +157,7 @@ impl Engine {
         if is_new {
             make_folder(&folder)?;
         }
-        self.write(&folder.join(layout::PERMISSIONS), &permissions)
+        Self::write(&folder.join(layout::PERMISSIONS), &permissions)
             .within(|| format!("failed to write permissions for {folder:?}"))?;
         self.make_durable()
     }

@@ -83,7 +83,7 @@ impl Engine {
         let summary_path = held.folder.join(layout::SUMMARY);
         let publish = || {
             let approved = Summary { on_probation: None, ..held.summary.clone() };
-            self.write(&summary_path, &approved)?;
+            Self::write(&summary_path, &approved)?;
             if is_latest {
                 self.set_latest(&held.asset.folder, Some(version.as_str()))?;
             }
@@ -92,7 +92,7 @@ impl Engine {
         };
         let published = publish();
         if published.is_err() {
-            self.write(&summary_path, &held.summary)?;
+            Self::write(&summary_path, &held.summary)?;
             let old = latest.as_ref().map(|latest| latest.version.as_str());
             self.set_latest(&held.asset.folder, old)?;
         }

@@ -20,7 +20,7 @@ impl Engine {
         let total = store::project_usage(&held.folder)
             .within(|| format!("failed to compute usage for {:?}", project.as_str()))?;
         let _lock = self.lock(&held.folder, layout::LOCK_USAGE, Mode::Exclusive, job)?;
-        self.write(&held.folder.join(layout::USAGE), &Usage { total })
+        Self::write(&held.folder.join(layout::USAGE), &Usage { total })
             .within(|| format!("failed to save usage for {:?}", held.folder))?;
         self.make_durable()?;
         Ok(total)
@@ -51,8 +51,7 @@ impl Engine {
     pub(super) fn set_latest(&self, folder: &Path, version: Option<&str>) -> Result<(), Failure> {
         let path = folder.join(layout::LATEST);
         match version {
-            Some(version) => self
-                .write(&path, &Latest { version: version.to_owned() })
+            Some(version) => Self::write(&path, &Latest { version: version.to_owned() })
                 .within(|| format!("failed to save the latest version for {folder:?}")),
             None => Ok(atomic::remove_file(&path)?),
         }

@@ -19,9 +19,12 @@ pub(super) struct Consequences<'a> {
     /// The project and the bytes that it no longer uses.
     pub(super) usage: Option<(&'a Path, u64)>,
     /// The new latest version of the asset, or that it has none, if that changes.
-    pub(super) latest: Option<Option<String>>,
+    pub(super) latest: Option<NewLatest>,
     pub(super) log: Option<NamedLog>,
 }
+
+/// The latest version of an asset, if it has one.
+pub(super) struct NewLatest(Option<String>);
 
 impl Engine {
     /// Removes a project with everything in it. Links of other projects are not looked at.
@@ -103,7 +106,8 @@ impl Engine {
         )?;
         let is_latest = latest.flatten().is_some_and(|latest| latest.version == version.as_str());
         let new_latest = || find_latest(&in_asset.folder, Some(version.as_str()));
-        let new_latest = if is_regular { forgiven(new_latest(), force)? } else { None };
+        let new_latest =
+            if is_regular { forgiven(new_latest(), force)?.map(NewLatest) } else { None };
         let consequences = Consequences {
             usage: used.map(|used| (held.folder.as_path(), used)),
             latest: new_latest,
@@ -144,7 +148,7 @@ impl Engine {
         if let Some(log) = &consequences.log {
             self.write_log(log)?;
         }
-        if let Some(latest) = &consequences.latest {
+        if let Some(NewLatest(latest)) = &consequences.latest {
             self.set_latest(parent, latest.as_deref())?;
         }
         self.make_durable()?;

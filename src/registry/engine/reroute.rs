@@ -48,6 +48,13 @@ pub struct Change {
     pub usage: u64,
 }
 
+/// What becomes of one link.
+enum Fate {
+    Stays,
+    BecomesCopy,
+    Becomes(Link),
+}
+
 /// The changes of one version.
 struct Plan {
     /// `project/asset/version`.
@@ -142,8 +149,10 @@ impl Engine {
                     let mut changed = BTreeMap::new();
                     for (path, entry) in &mut manifest {
                         let Some(link) = entry.link.clone() else { continue };
-                        let Some(new) = self.new_link(&link, lost, &mut manifests)? else {
-                            continue;
+                        let new = match self.fate(&link, lost, &mut manifests)? {
+                            Fate::Stays => continue,
+                            Fate::BecomesCopy => None,
+                            Fate::Becomes(new) => Some(new),
                         };
                         let is_copy = new.is_none();
                         let parent = link.without_ancestor().registry_path();
@@ -169,19 +178,18 @@ impl Engine {
         Ok((plans, changes))
     }
 
-    /// `None`: the link stays. `Some(None)`: it becomes a copy. `Some(link)`: it changes.
-    fn new_link(
+    fn fate(
         &self,
         link: &Link,
         lost: &HashSet<String>,
         manifests: &mut Manifests,
-    ) -> Result<Option<Option<Link>>, Failure> {
+    ) -> Result<Fate, Failure> {
         let is_lost = |link: &Link| lost.contains(&link.registry_path());
         let Some(ancestor) = link.ancestor.as_deref() else {
-            return Ok(is_lost(link).then_some(None));
+            return Ok(if is_lost(link) { Fate::BecomesCopy } else { Fate::Stays });
         };
         if !is_lost(link) && !is_lost(ancestor) {
-            return Ok(None);
+            return Ok(Fate::Stays);
         }
         let mut living = Vec::new();
         let mut seen = HashSet::new();
@@ -203,13 +211,13 @@ impl Engine {
                 living.push(at);
             }
         }
-        let Some(parent) = living.first() else { return Ok(Some(None)) };
+        let Some(parent) = living.first() else { return Ok(Fate::BecomesCopy) };
         let ancestor = if is_lost(ancestor) {
             living.iter().skip(1).next_back()
         } else {
             Some(ancestor).filter(|ancestor| ancestor.registry_path() != parent.registry_path())
         };
-        Ok(Some(Some(Link { ancestor: ancestor.cloned().map(Box::new), ..parent.clone() })))
+        Ok(Fate::Becomes(Link { ancestor: ancestor.cloned().map(Box::new), ..parent.clone() }))
     }
 
     fn reroute(&self, plans: &[Plan], changes: &[Change], job: &Job) -> Result<(), Failure> {
@@ -289,7 +297,7 @@ impl Engine {
                 recorded.insert(inside.to_owned(), links);
             }
         }
-        self.write(&folder.join(layout::MANIFEST), &plan.manifest)?;
+        Self::write(&folder.join(layout::MANIFEST), &plan.manifest)?;
         self.replace_links(&folder, &recorded, &plan.manifest)
     }
 }

@@ -81,9 +81,10 @@ impl Engine {
     ) -> Result<Transferred, Failure> {
         let root = Root::open(transfer.source)
             .map_err(|error| Failure::system("open", transfer.source, &error))?;
-        let keep = |name: &str| {
-            !layout::is_internal(name) && !(transfer.ignore_dot && name.starts_with('.'))
+        let is_left_out = |name: &str| {
+            layout::is_internal(name) || (transfer.ignore_dot && name.starts_with('.'))
         };
+        let keep = |name: &str| !is_left_out(name);
         let entries = walk::walk(transfer.source, &keep, job)?;
         if let Some(special) = entries.iter().find(|entry| entry.kind == Kind::Special) {
             return Err(Failure::internal(format!(
@@ -184,7 +185,7 @@ impl Engine {
     /// Writes the `..links` files of a manifest below `folder`, and removes those not needed.
     pub(super) fn write_links(&self, folder: &Path, manifest: &Manifest) -> Result<(), Failure> {
         for (inside, links) in links::by_folder(manifest) {
-            self.write(&folder.join(inside).join(layout::LINKS), &links)?;
+            Self::write(&folder.join(inside).join(layout::LINKS), &links)?;
         }
         Ok(())
     }

@@ -169,7 +169,7 @@ impl Engine {
             )));
         }
         let is_probational = upload.on_probation || !entered.is_trusted;
-        let known = self.known_files(upload, asset)?;
+        let known = Self::known_files(upload, asset)?;
         let stage = asset.join(super::stage_name());
         let relative = |path: &Path| {
             let inside = path.strip_prefix(self.layout.root()).unwrap_or(path);
@@ -219,7 +219,7 @@ impl Engine {
             ignore_dot: upload.ignore_dot,
         };
         let done: Transferred = within_transfer(self.transfer(&transfer, job), upload.source)?;
-        self.write(&stage.join(layout::MANIFEST), &done.manifest)?;
+        Self::write(&stage.join(layout::MANIFEST), &done.manifest)?;
         self.write_links(stage, &done.manifest)?;
         let summary = Summary {
             upload_user_id: upload.user.to_owned(),
@@ -227,7 +227,7 @@ impl Engine {
             upload_finish: time::now(),
             on_probation: is_probational.then_some(true),
         };
-        self.write(&stage.join(layout::SUMMARY), &summary)?;
+        Self::write(&stage.join(layout::SUMMARY), &summary)?;
         job.check()?;
         let log = Log::version("add-version", upload.project, upload.asset, upload.version, true);
         let log = log.named();
@@ -240,7 +240,7 @@ impl Engine {
         let old_latest = store::latest(asset)?;
         let publish = || {
             if let Some(permissions) = &entered.permissions {
-                self.write(&asset.join(layout::PERMISSIONS), permissions)?;
+                Self::write(&asset.join(layout::PERMISSIONS), permissions)?;
             }
             rename_new(stage, version)?;
             let used = usage_of(&done.manifest);
@@ -262,7 +262,7 @@ impl Engine {
     }
 
     /// The files that new ones are compared with.
-    fn known_files(&self, upload: &Upload<'_>, asset: &Path) -> Result<DedupIndex, Failure> {
+    fn known_files(upload: &Upload<'_>, asset: &Path) -> Result<DedupIndex, Failure> {
         let Some(latest) = store::latest(asset)
             .within(|| format!("failed to read the latest version of {asset:?}"))?
         else {

@@ -115,13 +115,11 @@ impl Call<'_> {
         let on_probation = fields.flag("on_probation")?;
         let consume = fields.flag("consume")?;
         let ignore_dot = fields.flag("ignore_dot")?;
-        let user = fields
-            .user()
-            .within(|| format!("failed to find owner of {:?}", self.request.path))?;
+        let user =
+            fields.user().within(|| format!("failed to find owner of {:?}", self.request.path))?;
 
-        let source = source.ok_or_else(|| {
-            self.expected("a 'source' property").with_suffix("; %!w(<nil>)")
-        })?;
+        let source = source
+            .ok_or_else(|| self.expected("a 'source' property").with_suffix("; %!w(<nil>)"))?;
         if source.is_empty() || source.contains(['/', '\0']) || matches!(source, "." | "..") {
             return Err(Failure::invalid(format!(
                 "expected 'source' to be a name, not a path, in {:?}",
@@ -137,9 +135,8 @@ impl Call<'_> {
             return Err(Failure::invalid(format!("expected {source:?} to be a directory")));
         }
         let owner = users::name_of(metadata.uid());
-        let owner = fields
-            .acting(&owner)
-            .within(|| format!("failed to find owner of {directory:?}"))?;
+        let owner =
+            fields.acting(&owner).within(|| format!("failed to find owner of {directory:?}"))?;
         if owner != user {
             return Err(Failure::forbidden(format!(
                 "requesting user must be the same as the owner of the 'source' directory ({owner} \
@@ -279,10 +276,7 @@ impl Call<'_> {
         if self.engine().is_administrator(self.request.user) {
             return Ok(());
         }
-        Err(Failure::forbidden(format!(
-            "user {:?} is not authorized to {what}",
-            self.request.user
-        )))
+        Err(Failure::forbidden(format!("user {:?} is not authorized to {what}", self.request.user)))
     }
 
     fn administrators_only_here(&self, what: &str) -> Result<(), Failure> {
@@ -330,9 +324,10 @@ impl Call<'_> {
         let object = match parsed {
             Ok(Value::Object(object)) => Ok(object),
             Ok(Value::Null) => Ok(Map::new()),
-            Ok(other) => {
-                Err(format!("json: cannot unmarshal {} into Go value of type {kind}", kind_of(&other)))
-            }
+            Ok(other) => Err(format!(
+                "json: cannot unmarshal {} into Go value of type {kind}",
+                kind_of(&other)
+            )),
             Err(fault) => Err(fault),
         };
         let object = object.map_err(|fault| {
@@ -444,7 +439,10 @@ impl Fields<'_> {
     }
 
     fn invalid(&self, what: &str, why: &str) -> Failure {
-        Failure::invalid(format!("invalid '{what}' property in {:?}; {why}", self.call.request.path))
+        Failure::invalid(format!(
+            "invalid '{what}' property in {:?}; {why}",
+            self.call.request.path
+        ))
     }
 
     fn project(&self) -> Result<ProjectName, Failure> {

@@ -63,10 +63,15 @@ fn missing(path: &Path, error: &io::Error) -> Failure {
 fn decode(path: &[u8]) -> Result<Vec<u8>, Failure> {
     let text: Vec<u8> = path.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     if let Some(escape) = bad_escape(&text) {
-        let escape = String::from_utf8_lossy(escape);
-        return Err(Failure::invalid(format!("invalid 'path'; invalid URL escape {escape:?}")));
+        return Err(not_decodable(escape));
     }
     Ok(percent_encoding::percent_decode(&text).collect())
+}
+
+/// The refusal of a `path` with a bad escape.
+pub(super) fn not_decodable(escape: &[u8]) -> Failure {
+    let escape = String::from_utf8_lossy(escape);
+    Failure::invalid(format!("invalid 'path'; invalid URL escape {escape:?}"))
 }
 
 /// The first `%` that is not followed by two hexadecimal digits, with up to two bytes after it.

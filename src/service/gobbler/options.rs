@@ -204,8 +204,9 @@ fn clean(path: &Path) -> PathBuf {
 fn read_whitelist(file: &Path) -> Result<Vec<PathBuf>> {
     let text = std::fs::read(file).at(file)?;
     parse_whitelist(&text).map_err(|line| {
-        let value = format!("{}:{line}", file.display());
-        Error::invalid("line in the whitelist", value, "expected an absolute path of a directory")
+        let content = text.split(|byte| *byte == b'\n').nth(line - 1).unwrap_or_default();
+        let why = format!("expected an absolute path of a directory, in {}:{line}", file.display());
+        Error::invalid("line in the whitelist", String::from_utf8_lossy(content), why)
     })
 }
 

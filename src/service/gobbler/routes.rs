@@ -212,6 +212,13 @@ fn crashed(panic: &tokio::task::JoinError) -> Failure {
 }
 
 async fn listing(state: &Arc<State>, query: &str, entry: &mut LogEntry<'_>) -> Response<Body> {
+    let bad_escape = query
+        .split('&')
+        .filter(|pair| pair.starts_with("path="))
+        .find_map(|pair| list::bad_escape(pair.as_bytes()));
+    if let Some(escape) = bad_escape {
+        return error_answer(list::not_decodable(escape), entry);
+    }
     let path = query_value(query, "path");
     let is_recursive = query_value(query, "recursive") == b"true";
     let roots = Arc::clone(&state.roots);

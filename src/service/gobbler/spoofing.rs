@@ -25,8 +25,9 @@ impl Spoofing {
         let text = String::from_utf8(text)
             .map_err(|_| Error::invalid("spoofing file", file.to_string_lossy(), "not UTF-8"))?;
         Self::parse(&text).map_err(|(line, why)| {
-            let value = format!("{}:{line}", file.display());
-            Error::invalid("line in the spoofing file", value, why)
+            let content = text.lines().nth(line - 1).unwrap_or_default();
+            let why = format!("{why}, in {}:{line}", file.display());
+            Error::invalid("line in the spoofing file", content, why)
         })
     }
 
