@@ -215,7 +215,7 @@ def test_special_files_are_refused_before_anything_is_copied(
         with socket.socket(socket.AF_UNIX) as server:
             server.bind("special")
     else:
-        os.mknod(special, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        os.mknod(special, stat.S_IFCHR | 0o666, os.makedev(1, 3))
     refuse_before_copying(project, directory, "special")
 
 
