@@ -65,9 +65,46 @@ impl fmt::Display for RelPath {
     }
 }
 
+/// Cleans a path by its text alone: no empty or `.` component, and `..` only at the start of a
+/// relative path. The empty path becomes `.`.
+pub fn clean(path: &str) -> String {
+    let is_absolute = path.starts_with('/');
+    let mut kept: Vec<&str> = Vec::new();
+    for component in path.split('/') {
+        match component {
+            "" | "." => {}
+            ".." if kept.last().is_some_and(|last| *last != "..") => {
+                kept.pop();
+            }
+            ".." if is_absolute => {}
+            other => kept.push(other),
+        }
+    }
+    match (is_absolute, kept.is_empty()) {
+        (true, _) => format!("/{}", kept.join("/")),
+        (false, true) => ".".to_owned(),
+        (false, false) => kept.join("/"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cleaning_is_lexical() {
+        for (path, cleaned) in [
+            ("", "."),
+            ("/", "/"),
+            ("/..", "/"),
+            ("a/../..", ".."),
+            ("../../a", "../../a"),
+            ("/a/./b//c/../d/", "/a/b/d"),
+            ("a/..", "."),
+        ] {
+            assert_eq!(clean(path), cleaned, "{path:?}");
+        }
+    }
 
     #[test]
     fn paths_that_leave_their_root_are_refused() {

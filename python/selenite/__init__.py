@@ -4,4 +4,51 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+# Type checkers know this name; `typing` itself would double the time of this import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from selenite._exceptions import (
+        DigestError,
+        InvalidArgumentError,
+        RegistryError,
+        SeleniteError,
+        StatusError,
+        TransportError,
+        TransportTimeout,
+        UnsafePathError,
+    )
+    from selenite._progress import ProgressEvent, progress, set_progress
+
+__all__ = [
+    "DigestError",
+    "InvalidArgumentError",
+    "ProgressEvent",
+    "RegistryError",
+    "SeleniteError",
+    "StatusError",
+    "TransportError",
+    "TransportTimeout",
+    "UnsafePathError",
+    "__version__",
+    "progress",
+    "set_progress",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use what most programs do not need."""
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    if name in {"ProgressEvent", "progress", "set_progress"}:
+        from selenite import _progress as module
+    else:
+        from selenite import _exceptions as module
+    value: object = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted(__all__)

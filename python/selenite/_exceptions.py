@@ -144,7 +144,20 @@ class RegistryError(SeleniteError):
         self.details = details
 
 
-def json_error(message: str, origin: str, text: str) -> json.JSONDecodeError:
+class DocumentError(json.JSONDecodeError):
+    """A document that is not JSON.
+
+    Attributes:
+        origin: File or URL of the document.
+    """
+
+    def __init__(self, msg: str, doc: str, pos: int, origin: str = "") -> None:
+        """Keep the origin."""
+        super().__init__(msg, doc, pos)
+        self.origin = origin
+
+
+def json_error(message: str, origin: str, text: str) -> DocumentError:
     """Make the exception that Python's own parser raises for a document.
 
     Args:
@@ -158,5 +171,5 @@ def json_error(message: str, origin: str, text: str) -> json.JSONDecodeError:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return json.JSONDecodeError(f"{error.msg} in {origin}", error.doc, error.pos)
-    return json.JSONDecodeError(message, text, 0)
+        return DocumentError(f"{error.msg} in {origin}", error.doc, error.pos, origin)
+    return DocumentError(message, text, 0, origin)

@@ -1,1 +1,3 @@
-//! client
+//! What a user of a registry does: one protocol per module, on `http` and `transfer`.
+
+pub mod gobbler;

@@ -1,1 +1,300 @@
-//! Advisory locks on files, fair inside the process and shared with other processes.
+//! Advisory locks on files: first come, first served inside the process, `flock` between processes.
+//!
+//! Some network file systems grant `flock` to everybody. Locks therefore only keep work apart that
+//! would get in each other's way; what must hold is ensured by atomic renames.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::IoContext;
+use crate::job::Job;
+use crate::{Error, Result};
+
+/// How often a lock held by another process is tried, and cancellation looked for.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Together with other shared holders.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// The locks of this process: one open handle per file, with a queue of those who wait for it.
+#[derive(Debug)]
+pub struct LockTable {
+    slots: Mutex<HashMap<PathBuf, Arc<Slot>>>,
+    patience: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<u64>,
+    next_ticket: u64,
+    holders: usize,
+    is_exclusive: bool,
+    file: Option<File>,
+}
+
+/// A held lock; released when dropped.
+#[derive(Debug)]
+pub struct LockGuard<'table> {
+    table: &'table LockTable,
+    slot: Arc<Slot>,
+    path: PathBuf,
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves counters that are still right: each is changed in one step.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LockTable {
+    /// Locks that are waited for at most `patience`.
+    pub fn new(patience: Duration) -> Self {
+        Self { slots: Mutex::default(), patience }
+    }
+
+    /// Locks `path`, which is created if it is missing (its folder is not).
+    ///
+    /// Fails with the system's time-out error on `path` when others hold it for too long, with
+    /// "not found" if the folder does not exist, and when the job is cancelled.
+    pub fn lock(&self, path: &Path, mode: Mode, job: &Job) -> Result<LockGuard<'_>> {
+        self.lock_within(self.patience, path, mode, job)
+    }
+
+    /// [`LockTable::lock`] with a time limit of its own.
+    pub fn lock_within(
+        &self,
+        patience: Duration,
+        path: &Path,
+        mode: Mode,
+        job: &Job,
+    ) -> Result<LockGuard<'_>> {
+        let deadline = Instant::now() + patience;
+        let slot = Arc::clone(guard(&self.slots).entry(path.to_owned()).or_default());
+        // Made first, so that every way out takes the slot from the table when it was the last.
+        let waiting = Waiting::join(self, slot, path);
+        waiting.until_first(mode, deadline, job)?;
+        let handle = if guard(&waiting.slot.state).file.is_some() {
+            None
+        } else {
+            Some(lock_file(path, mode, deadline, job)?)
+        };
+        Ok(waiting.hold(mode, handle))
+    }
+
+    fn forget_if_unused(&self, path: &Path, slot: &Arc<Slot>) {
+        let mut slots = guard(&self.slots);
+        let state = guard(&slot.state);
+        // Two owners: the table and the caller. New owners come through the table only.
+        if state.holders == 0 && state.queue.is_empty() && Arc::strong_count(slot) == 2 {
+            slots.remove(path);
+        }
+    }
+}
+
+/// A place in the queue of one lock.
+struct Waiting<'table> {
+    table: &'table LockTable,
+    slot: Arc<Slot>,
+    path: PathBuf,
+    ticket: u64,
+}
+
+impl<'table> Waiting<'table> {
+    fn join(table: &'table LockTable, slot: Arc<Slot>, path: &Path) -> Self {
+        let mut state = guard(&slot.state);
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.queue.push_back(ticket);
+        drop(state);
+        Self { table, slot, path: path.to_owned(), ticket }
+    }
+
+    /// Waits until this is the first in the queue and no holder is in the way.
+    fn until_first(&self, mode: Mode, deadline: Instant, job: &Job) -> Result<()> {
+        let mut state = guard(&self.slot.state);
+        loop {
+            let is_free = state.holders == 0 || (mode == Mode::Shared && !state.is_exclusive);
+            if is_free && state.queue.front() == Some(&self.ticket) {
+                return Ok(());
+            }
+            job.check()?;
+            if Instant::now() >= deadline {
+                return Err(timed_out(&self.path));
+            }
+            let waited = self.slot.changed.wait_timeout(state, POLL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn hold(self, mode: Mode, handle: Option<File>) -> LockGuard<'table> {
+        let mut state = guard(&self.slot.state);
+        state.holders += 1;
+        state.is_exclusive = mode == Mode::Exclusive;
+        if handle.is_some() {
+            state.file = handle;
+        }
+        drop(state);
+        LockGuard { table: self.table, slot: Arc::clone(&self.slot), path: self.path.clone() }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        guard(&self.slot.state).queue.retain(|ticket| *ticket != self.ticket);
+        self.slot.changed.notify_all();
+        self.table.forget_if_unused(&self.path, &self.slot);
+    }
+}
+
+impl Drop for LockGuard<'_> {
+    fn drop(&mut self) {
+        let mut state = guard(&self.slot.state);
+        state.holders -= 1;
+        if state.holders == 0 {
+            state.is_exclusive = false;
+            state.file = None; // closing the handle releases the file
+        }
+        drop(state);
+        self.slot.changed.notify_all();
+        self.table.forget_if_unused(&self.path, &self.slot);
+    }
+}
+
+fn timed_out(path: &Path) -> Error {
+    Error::Io { path: path.to_owned(), source: io::ErrorKind::TimedOut.into() }
+}
+
+/// Opens and locks a file against other processes.
+fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<File> {
+    let operation = match mode {
+        Mode::Shared => FlockOperation::NonBlockingLockShared,
+        Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    };
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o666)
+            .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
+            .open(path)
+            .at(path)?;
+        match flock(&file, operation) {
+            Ok(()) if is_still_there(&file, path) => return Ok(file),
+            Ok(()) => continue, // removed with its folder while we waited: the lock of nothing
+            Err(rustix::io::Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(error).at(path),
+        }
+        job.check()?;
+        if Instant::now() >= deadline {
+            return Err(timed_out(path));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn is_still_there(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(named)) => ours.ino() == named.ino() && ours.dev() == named.dev(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(patience: u64) -> LockTable {
+        LockTable::new(Duration::from_millis(patience))
+    }
+
+    #[test]
+    fn shared_holders_keep_an_exclusive_one_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("..LOCK");
+        let table = table(120);
+        let job = Job::default();
+        let first = table.lock(&path, Mode::Shared, &job).unwrap();
+        let second = table.lock(&path, Mode::Shared, &job).unwrap();
+        let error = table.lock(&path, Mode::Exclusive, &job).unwrap_err();
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::TimedOut));
+        drop((first, second));
+        let alone = table.lock(&path, Mode::Exclusive, &job).unwrap();
+        assert!(table.lock(&path, Mode::Shared, &job).is_err());
+        drop(alone);
+        assert!(guard(&table.slots).is_empty());
+    }
+
+    #[test]
+    fn two_tables_exclude_each_other_like_two_processes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("..LOCK");
+        let (ours, theirs) = (table(120), table(120));
+        let job = Job::default();
+        let held = ours.lock(&path, Mode::Exclusive, &job).unwrap();
+        assert!(theirs.lock(&path, Mode::Shared, &job).is_err());
+        drop(held);
+        assert!(theirs.lock(&path, Mode::Shared, &job).is_ok());
+    }
+
+    #[test]
+    fn a_waiting_writer_is_not_overtaken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("..LOCK");
+        let table = table(5_000);
+        let job = Job::default();
+        let order = Mutex::new(Vec::new());
+        let first = table.lock(&path, Mode::Shared, &job).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _held = table.lock(&path, Mode::Exclusive, &job).unwrap();
+                guard(&order).push("writer");
+            });
+            let waiting = |count| {
+                while guard(&guard(&table.slots)[&path].state).queue.len() < count {
+                    std::thread::yield_now();
+                }
+            };
+            waiting(1);
+            scope.spawn(|| {
+                let _held = table.lock(&path, Mode::Shared, &job).unwrap();
+                guard(&order).push("reader");
+            });
+            waiting(2);
+            drop(first);
+        });
+        assert_eq!(*guard(&order), ["writer", "reader"]);
+    }
+
+    #[test]
+    fn cancellation_ends_the_wait_and_a_missing_folder_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("..LOCK");
+        let table = table(60_000);
+        let job = Job::default();
+        let _held = table.lock(&path, Mode::Exclusive, &job).unwrap();
+        job.cancel();
+        assert!(matches!(table.lock(&path, Mode::Shared, &job), Err(Error::Cancelled)));
+        let error = table.lock(&folder.path().join("no/..LOCK"), Mode::Shared, &Job::default());
+        assert_eq!(error.unwrap_err().io_kind(), Some(io::ErrorKind::NotFound));
+    }
+}

@@ -1,5 +1,6 @@
 //! Files and folders: listing, atomic replacement, locks.
 
 pub mod atomic;
+pub mod beneath;
 pub mod lock;
 pub mod walk;

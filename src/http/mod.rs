@@ -1,1 +1,9 @@
-//! http
+//! Requests over HTTP: one connection pool per process, time limits, retries, errors with reasons.
+
+mod client;
+mod retry;
+pub mod url;
+
+pub use client::{Document, Http, Response, was_sent};
+pub use retry::RetryPolicy;
+pub(crate) use retry::pause;

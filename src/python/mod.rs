@@ -1,7 +1,10 @@
 //! The native module `selenite._core`: a list of exports.
 #![allow(clippy::needless_pass_by_value, reason = "PyO3 extracts arguments by value")]
 
+mod convert;
 mod error;
+mod gobbler;
+mod service;
 mod wait;
 
 use pyo3::prelude::*;
@@ -9,6 +12,15 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::gobbler::{
+        gobbler_allocate, gobbler_cache_folder, gobbler_clone, gobbler_fetch, gobbler_info,
+        gobbler_list_directories, gobbler_list_files, gobbler_path, gobbler_read, gobbler_request,
+        gobbler_upload, md5_file, read_json,
+    };
+    #[pymodule_export]
+    use super::service::{parse_gobbler_flags, serve_gobbler};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -72,6 +72,13 @@ impl Failure {
         self
     }
 
+    /// Puts something after the reason.
+    #[must_use]
+    pub fn with_suffix(mut self, suffix: &str) -> Self {
+        self.reason.push_str(suffix);
+        self
+    }
+
     /// The HTTP status of this failure.
     pub fn status(&self) -> u16 {
         match self.kind {

@@ -1,8 +1,13 @@
 //! Registries: a folder of projects, assets and immutable versions, its format and its rules.
 
+pub mod access;
+pub mod engine;
 mod failure;
 pub mod json;
 pub mod layout;
+pub mod links;
 pub mod model;
+pub mod store;
+pub mod time;
 
-pub use failure::{Failure, FailureKind};
+pub use failure::{Failure, FailureContext, FailureKind};

@@ -64,7 +64,7 @@ pub type Manifest = BTreeMap<String, ManifestEntry>;
 pub type Links = BTreeMap<String, Link>;
 
 /// `..summary` of a version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Name of the uploading user.
     #[serde(default)]
@@ -121,14 +121,15 @@ pub struct Permissions {
 }
 
 /// `..usage` of a project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Bytes of all files that are not links.
+    #[serde(default)]
     pub total: u64,
 }
 
 /// `..latest` of an asset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latest {
     /// Name of the latest version that is not on probation.
     pub version: String,

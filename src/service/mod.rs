@@ -1,1 +1,8 @@
-//! service
+//! Services that are embedded in this package, on loopback or for a whole site.
+
+pub mod gobbler;
+mod lexical;
+mod log;
+mod media_type;
+mod server;
+pub mod users;

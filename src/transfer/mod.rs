@@ -1,1 +1,5 @@
-//! transfer
+//! Moving many files at once: planned, verified, and placed only when whole.
+
+pub mod download;
+pub mod plan;
+pub mod stage;

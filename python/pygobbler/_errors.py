@@ -1,0 +1,78 @@
+"""The core's exceptions as those that callers of ``requests`` expect."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import requests
+    from selenite._exceptions import StatusError
+
+
+class translated:  # noqa: N801 -- reads as a word of the `with` statement
+    """Turn exceptions of the core into those of ``requests``, which is imported only then.
+
+    ==========================  ===========================================================
+    ``StatusError``             ``requests.HTTPError(status, reason)``, with ``response``
+    ``TransportTimeout``        ``requests.ConnectTimeout`` or ``requests.ReadTimeout``
+    ``TransportError``          ``requests.ConnectionError``
+    answer that is not JSON     ``requests.exceptions.JSONDecodeError``
+    copy that differs           ``ValueError``
+    ==========================  ===========================================================
+
+    Everything else passes as it is.
+    """
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise the translated exception, if there is one."""
+        if error is None:
+            return
+        better = _translate(error)
+        if better is not None:
+            raise better from error
+
+
+def _translate(error: BaseException) -> BaseException | None:
+    from selenite import _exceptions as core
+
+    if isinstance(error, core.DigestError) and error.what.endswith("after copy"):
+        message = f"mismatch in {error.what} ({error.expected} vs {error.actual})"
+        return core.DigestError(message, error.path, error.what, error.expected, error.actual)
+    if isinstance(error, core.DocumentError):
+        if not error.origin.startswith(("http://", "https://")):
+            return None
+        from requests.exceptions import JSONDecodeError
+
+        return JSONDecodeError(error.msg, error.doc, error.pos)
+    if not isinstance(error, core.StatusError | core.TransportError):
+        return None
+
+    import requests
+
+    if isinstance(error, core.StatusError):
+        return requests.HTTPError(error.status, error.reason, response=_response(error))
+    if isinstance(error, core.TransportTimeout):
+        timeout = requests.ConnectTimeout if error.connecting else requests.ReadTimeout
+        return timeout(str(error))
+    return requests.ConnectionError(str(error))
+
+
+def _response(error: StatusError) -> requests.Response:
+    import requests
+
+    response = requests.Response()
+    response.status_code = error.status
+    response.url = error.url
+    response.headers.update(error.headers)
+    response.encoding = "utf-8"
+    response._content = error.body.encode()
+    return response

@@ -1,0 +1,26 @@
+"""What the child process of :func:`pygobbler.start_gobbler` runs.
+
+It is started as a file, without ``site`` and without the package around it: it is ready sooner.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Serve with the listening socket as stdin and the parent's socket as stdout.
+
+    The first argument is the folder that holds the packages, the others are the service's flags.
+
+    Returns:
+        The exit status.
+    """
+    sys.path.insert(0, sys.argv[1])
+    from selenite import _core
+
+    return _core.serve_gobbler(sys.argv[2:], embedded=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

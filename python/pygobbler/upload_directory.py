@@ -1,0 +1,103 @@
+"""Uploads of new versions."""
+
+from __future__ import annotations
+
+from selenite import _core
+
+from pygobbler._errors import translated
+from pygobbler.allocate_upload_directory import allocate_upload_directory
+
+__all__ = ["allocate_upload_directory", "compute_md5sum", "upload_directory"]
+
+
+def upload_directory(
+    project: str,
+    asset: str,
+    version: str,
+    directory: str,
+    staging: str,
+    url: str,
+    probation: bool = False,
+    consume: bool | None = None,
+    ignore_dot: bool = True,
+    spoof: str | None = None,
+    concurrent: int = 1,
+) -> None:
+    """Upload a directory as a new version.
+
+    A direct child of the staging directory is handed over as it is. Any other directory is copied
+    there first; each copy is read again and compared with its source. Copies have mode 666 less the
+    umask, so that the service can read them. The copy is removed at the end, also after errors; if
+    the call is interrupted while the service may be reading it, it is left to the service's purge.
+
+    Symbolic links to files of the registry become links there. Links inside of the directory stay
+    what they are, wherever the copy lies.
+
+    Args:
+        project: Name of the project.
+        asset: Name of the asset; it is made if it does not exist.
+        version: Name of the new version.
+        directory: Directory to upload.
+        staging: The service's staging directory.
+        url: URL of the service, such as ``"http://localhost:8080"``.
+        probation: Upload on probation, to be approved or rejected later.
+        consume: Allow the service to move files instead of copying them; None to allow it only if
+            the directory was copied.
+        ignore_dot: Make the service leave out files and directories whose names begin with a dot.
+        spoof: User on whose behalf the request is made, if the service allows it.
+        concurrent: Accepted for compatibility. The number of threads that copy is that of the
+            processors, limited by ``SELENITE_JOBS``.
+
+    Raises:
+        FileNotFoundError: If the directory or the staging directory does not exist.
+        NotADirectoryError: If ``directory`` is not one.
+        ValueError: If the directory holds what cannot be uploaded (a link to a directory or to
+            nowhere, a FIFO, socket or device, a name that is not UTF-8), if it holds the staging
+            directory, or if a copy differs from its source. Nothing has been asked of the service
+            then.
+        requests.HTTPError: If the service refuses the request; the arguments are the status and
+            the reason.
+        requests.ConnectionError: If the service cannot be reached.
+
+    Example:
+        >>> import pygobbler
+        >>> pygobbler.upload_directory(
+        ...     "test", "simple", "v1", "results", staging, url
+        ... )  # doctest: +SKIP
+    """
+    from selenite._progress import tracking
+
+    with tracking("upload_directory", directory) as progress, translated():
+        _core.gobbler_upload(
+            project,
+            asset,
+            version,
+            directory,
+            staging,
+            url,
+            probation,
+            consume,
+            ignore_dot,
+            spoof,
+            progress,
+        )
+
+
+def compute_md5sum(path: str) -> str:
+    """Digest a file.
+
+    Args:
+        path: Path of the file.
+
+    Returns:
+        Its MD5 digest in hexadecimal digits.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+
+    Example:
+        >>> compute_md5sum("a.txt")  # doctest: +SKIP
+        'd41d8cd98f00b204e9800998ecf8427e'
+    """
+    with translated():
+        return _core.md5_file(path)

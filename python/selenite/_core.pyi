@@ -1,0 +1,80 @@
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any, Final
+
+__all__ = [
+    "__version__",
+    "gobbler_allocate",
+    "gobbler_cache_folder",
+    "gobbler_clone",
+    "gobbler_fetch",
+    "gobbler_info",
+    "gobbler_list_directories",
+    "gobbler_list_files",
+    "gobbler_path",
+    "gobbler_read",
+    "gobbler_request",
+    "gobbler_upload",
+    "md5_file",
+    "parse_gobbler_flags",
+    "read_json",
+    "serve_gobbler",
+]
+
+__version__: Final[str]
+
+_Path = str | PathLike[str]
+_Progress = Callable[[int, int, int, int], None]
+
+def gobbler_allocate(staging: _Path, create: bool) -> str: ...
+def gobbler_cache_folder(cache: _Path | None, url: str) -> str: ...
+def gobbler_clone(
+    project: str, asset: str, version: str, destination: _Path, registry: _Path
+) -> None: ...
+def gobbler_fetch(
+    path: str,
+    registry: _Path | None,
+    url: str | None,
+    cache: _Path | None,
+    force_remote: bool,
+    overwrite: bool,
+    concurrent: int,
+    is_directory: bool,
+    progress: _Progress | None,
+) -> str: ...
+def gobbler_info(url: str) -> dict[str, str]: ...
+def gobbler_list_directories(
+    path: str, registry: _Path | None, url: str | None, force_remote: bool
+) -> list[str]: ...
+def gobbler_list_files(
+    project: str,
+    asset: str,
+    version: str,
+    registry: _Path | None,
+    url: str | None,
+    prefix: str | None,
+    include_dotdot: bool,
+    force_remote: bool,
+) -> list[str]: ...
+def gobbler_path(project: str, asset: str | None = None, version: str | None = None) -> str: ...
+def gobbler_read(
+    path: str, registry: _Path | None, url: str | None, force_remote: bool, optional: bool
+) -> Any: ...
+def gobbler_request(staging: _Path, url: str, action: str, payload: object) -> dict[str, Any]: ...
+def gobbler_upload(
+    project: str,
+    asset: str,
+    version: str,
+    directory: _Path,
+    staging: _Path,
+    url: str,
+    probation: bool,
+    consume: bool | None,
+    ignore_dot: bool,
+    spoof: str | None,
+    progress: _Progress | None,
+) -> None: ...
+def md5_file(path: _Path) -> str: ...
+def read_json(path: _Path) -> Any: ...
+def parse_gobbler_flags(arguments: Sequence[str]) -> tuple[str, str, str, int]: ...
+def serve_gobbler(arguments: Sequence[str], *, embedded: bool = False) -> int: ...

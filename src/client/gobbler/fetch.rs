@@ -1,0 +1,531 @@
+//! Files and directories of a registry, through a cache when they come from a service.
+//!
+//! Versions do not change once they are off probation, so what is cached of them is used as it is.
+//! Everything else follows from these rules:
+//!
+//! 1. A version that was on probation when it was cached is looked up again: if its manifest
+//!    differs, the cached files that differ are dropped.
+//! 2. Downloaded files must have the size and digest that the version's manifest says.
+//! 3. A file that the manifest calls a link shares the content of its origin, if that is cached.
+//! 4. A directory is marked as complete when all of it is there, and unmarked before it changes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::cache::Cache;
+use super::service::{Service, Source, is_missing};
+use crate::digest;
+use crate::error::IoContext;
+use crate::fs::atomic;
+use crate::fs::walk::{self, Kind};
+use crate::http::Document;
+use crate::job::Job;
+use crate::registry::layout::{MANIFEST, SUMMARY, is_internal};
+use crate::registry::model::{Manifest, ManifestEntry, Summary};
+use crate::relpath::RelPath;
+use crate::transfer::download::{self, Options};
+use crate::transfer::plan::{Expected, Item};
+use crate::{Error, Result, runtime};
+
+/// How to fetch.
+#[derive(Debug, Clone, Default)]
+pub struct FetchOptions {
+    /// Folder of the cache; `None` for the user's own.
+    pub cache: Option<PathBuf>,
+    /// Fetch again what is cached.
+    pub overwrite: bool,
+    /// Downloads at once; 0 or 1 leave the number to the client.
+    pub concurrency: usize,
+}
+
+/// The folder that holds everything fetched from `url`.
+pub fn cache_folder(cache: Option<&Path>, url: &str) -> Result<PathBuf> {
+    Cache::new(cache, url).map(Cache::into_root)
+}
+
+/// What to fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetch {
+    /// One file.
+    File,
+    /// A directory with everything in it.
+    Directory,
+}
+
+impl Fetch {
+    /// Makes sure that `path` can be read and returns where; in a registry at hand it may be
+    /// missing.
+    pub fn run(
+        self,
+        path: &str,
+        source: &Source,
+        options: &FetchOptions,
+        job: &Job,
+    ) -> Result<PathBuf> {
+        let parsed = RelPath::parse(path.strip_suffix('/').unwrap_or(path))?;
+        let url = match source {
+            Source::Local(registry) => return Ok(registry.join(path)),
+            Source::Remote(url) => url,
+        };
+        let runtime = runtime::current()?;
+        let fetcher = Fetcher {
+            service: Service::new(url, &runtime)?,
+            cache: Cache::new(options.cache.as_deref(), url)?,
+            verify: Verify::from_environment()?,
+            options,
+            job,
+        };
+        runtime.block_on(job.race(async {
+            match self {
+                Self::File => fetcher.file(&parsed).await,
+                Self::Directory => fetcher.directory(&parsed).await,
+            }
+        }))
+    }
+}
+
+/// When content is compared with its manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verify {
+    Never,
+    AfterDownload,
+    Always,
+}
+
+impl Verify {
+    fn from_environment() -> Result<Self> {
+        let text = std::env::var("SELENITE_VERIFY").unwrap_or_default();
+        match text.as_str() {
+            "" | "download" => Ok(Self::AfterDownload),
+            "always" => Ok(Self::Always),
+            "off" => Ok(Self::Never),
+            _ => Err(Error::invalid(
+                "SELENITE_VERIFY",
+                text,
+                "expected `download`, `always` or `off`",
+            )),
+        }
+    }
+}
+
+/// Splits a path into `project/asset/version` and what is inside of the version.
+fn split_version(path: &RelPath) -> Option<(RelPath, &str)> {
+    let text = path.as_str();
+    let ends: Vec<usize> = text.match_indices('/').map(|(at, _)| at).collect();
+    let (end, inner) = match ends.get(2) {
+        Some(end) => (*end, &text[end + 1..]),
+        None if ends.len() == 2 => (text.len(), ""),
+        None => return None,
+    };
+    let version = RelPath::parse(&text[..end]).ok()?;
+    if version.components().any(is_internal) { None } else { Some((version, inner)) }
+}
+
+fn inside(folder: &RelPath, name: &str) -> Result<RelPath> {
+    RelPath::parse(format!("{folder}/{name}"))
+}
+
+fn parse_manifest(document: &Document) -> Result<Manifest> {
+    document.parse()
+}
+
+struct Fetcher<'a> {
+    service: Service,
+    cache: Cache,
+    verify: Verify,
+    options: &'a FetchOptions,
+    job: &'a Job,
+}
+
+impl Fetcher<'_> {
+    async fn file(&self, path: &RelPath) -> Result<PathBuf> {
+        let target = self.cache.file(path);
+        if !self.options.overwrite && target.is_file() {
+            if let Some((version, _)) = split_version(path) {
+                self.refresh(&version).await?;
+            }
+            if target.is_file() && self.damaged(std::slice::from_ref(path)).await?.is_empty() {
+                return Ok(target);
+            }
+        }
+        if let Some(folder) = target.parent() {
+            fs::create_dir_all(folder).at(folder)?;
+        }
+        let trusted = !self.options.overwrite && self.has_final_records(path)?;
+        match self.get_all(vec![path.clone()], trusted).await {
+            // The manifest may have been made anew since it was cached.
+            Err(Error::Digest { .. }) if trusted => self.get_all(vec![path.clone()], false).await?,
+            other => other?,
+        }
+        Ok(target)
+    }
+
+    /// True if the cached summary of the version around `path` says that it is not on probation.
+    fn has_final_records(&self, path: &RelPath) -> Result<bool> {
+        let Some((version, inner)) = split_version(path) else { return Ok(false) };
+        if inner.split('/').any(is_internal) {
+            return Ok(false);
+        }
+        let summary = self.cache.read(&inside(&version, SUMMARY)?)?;
+        let summary = summary.and_then(|text| serde_json::from_slice::<Summary>(&text).ok());
+        Ok(summary.is_some_and(|summary| !summary.is_probational()))
+    }
+
+    async fn directory(&self, path: &RelPath) -> Result<PathBuf> {
+        let target = self.cache.file(path);
+        if !self.options.overwrite {
+            for version in self.cached_versions(path)? {
+                self.refresh(&version).await?;
+            }
+            if self.cache.is_complete(path) && self.verify != Verify::Always {
+                return Ok(target);
+            }
+        }
+        let listing = self.service.list(Some(path), true, self.job).await?;
+        if listing.is_empty() && self.is_file(path).await? {
+            let error = std::io::Error::from(rustix::io::Errno::NOTDIR);
+            return Err(Error::Io { path: path.as_str().into(), source: error });
+        }
+        self.cache.mark_incomplete(path)?;
+        fs::create_dir_all(&target).at(&target)?;
+        let mut files = Vec::new();
+        let mut folders = BTreeSet::new();
+        for name in &listing {
+            let parent = match name.strip_suffix('/') {
+                Some(folder) => Some(folder),
+                None => {
+                    files.push(inside(path, name)?);
+                    name.rsplit_once('/').map(|(folder, _)| folder)
+                }
+            };
+            folders.extend(parent);
+        }
+        if self.options.overwrite {
+            self.prune(&target, &listing)?;
+        }
+        for folder in &folders {
+            let folder = target.join(folder);
+            fs::create_dir_all(&folder).at(&folder)?;
+        }
+        if !self.options.overwrite {
+            let (present, mut missing): (Vec<_>, Vec<_>) =
+                files.into_iter().partition(|file| self.cache.file(file).is_file());
+            missing.extend(self.damaged(&present).await?);
+            files = missing;
+        }
+        self.get_all(files, false).await?;
+        self.cache.mark_complete(path)?;
+        Ok(target)
+    }
+
+    /// Removes what is not in the listing from the cached directory.
+    fn prune(&self, target: &Path, listing: &[String]) -> Result<()> {
+        let mut kept = BTreeSet::new();
+        for name in listing {
+            let name = name.strip_suffix('/').unwrap_or(name);
+            kept.insert(name);
+            kept.extend(name.match_indices('/').map(|(end, _)| &name[..end]));
+        }
+        // Backwards, so that directories come after their content.
+        for entry in walk::walk(target, &|_| true, self.job)?.iter().rev() {
+            if !kept.contains(entry.path.as_str()) {
+                let gone = target.join(&entry.path);
+                match entry.kind {
+                    Kind::Folder => fs::remove_dir(&gone).at(&gone)?,
+                    Kind::File | Kind::Link | Kind::Special => fs::remove_file(&gone).at(&gone)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_file(&self, path: &RelPath) -> Result<bool> {
+        let parent = path.as_str().rsplit_once('/').map(|(parent, _)| RelPath::parse(parent));
+        let names = self.service.list(parent.transpose()?.as_ref(), false, self.job).await?;
+        Ok(names.iter().any(|name| name == path.file_name()))
+    }
+
+    /// The versions at, around or below `path` of which something is cached.
+    fn cached_versions(&self, path: &RelPath) -> Result<Vec<RelPath>> {
+        if let Some((version, _)) = split_version(path) {
+            return Ok(vec![version]);
+        }
+        let mut found = vec![path.clone()];
+        for _ in path.components().count()..3 {
+            let mut deeper = Vec::new();
+            for folder in &found {
+                let entries = match walk::entries(&self.cache.file(folder)) {
+                    Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => continue,
+                    other => other?,
+                };
+                for (name, kind) in entries {
+                    if kind == Kind::Folder && !is_internal(&name) {
+                        deeper.push(inside(folder, &name)?);
+                    }
+                }
+            }
+            found = deeper;
+        }
+        Ok(found)
+    }
+
+    /// Looks a version up again if it was on probation when it was cached.
+    async fn refresh(&self, version: &RelPath) -> Result<()> {
+        let summary_path = inside(version, SUMMARY)?;
+        let manifest_path = inside(version, MANIFEST)?;
+        let Some(summary) = self.cache.read(&summary_path)? else { return Ok(()) };
+        let was_probational =
+            serde_json::from_slice(&summary).is_ok_and(|summary: Summary| summary.is_probational());
+        if !was_probational || self.service.http.is_offline() {
+            return Ok(());
+        }
+        let (summary, manifest) = tokio::try_join!(
+            self.service.read(&summary_path, self.job),
+            self.service.read(&manifest_path, self.job)
+        )?;
+        let cached = self.cache.read(&manifest_path)?;
+        if cached.as_ref() != Some(&manifest.body) {
+            let old = cached.map(|body| parse_manifest(&Document { body, ..manifest.clone() }));
+            // A cached manifest that cannot be parsed vouches for nothing.
+            let old = old.transpose().unwrap_or_default().unwrap_or_default();
+            self.drop_changed(version, &old, &parse_manifest(&manifest)?)?;
+            self.cache.write(&manifest_path, &manifest.body)?;
+        }
+        // Last: as long as the cached summary is the old one, an interrupted refresh starts again.
+        summary.parse::<serde::de::IgnoredAny>()?;
+        self.cache.write(&summary_path, &summary.body)
+    }
+
+    fn drop_changed(&self, version: &RelPath, old: &Manifest, new: &Manifest) -> Result<()> {
+        self.cache.mark_changed(version)?;
+        let folder = self.cache.file(version);
+        for entry in walk::walk(&folder, &|_| true, self.job)? {
+            let path = entry.path.as_str();
+            let is_kept = entry.kind == Kind::Folder
+                || path == SUMMARY
+                || path == MANIFEST
+                || new.get(path).is_some_and(|now| old.get(path) == Some(now));
+            if !is_kept {
+                atomic::remove_file(&folder.join(path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the cached files that differ from their manifests, if hits are to be verified.
+    async fn damaged(&self, paths: &[RelPath]) -> Result<Vec<RelPath>> {
+        if self.verify != Verify::Always || paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let manifests = self.manifests(paths, true).await?;
+        let mut listed = Vec::new();
+        for path in paths {
+            if let Some(entry) = entry_of(path, &manifests) {
+                listed.push((path, expected(entry), self.cache.file(path)));
+            }
+        }
+        let files: Vec<&Path> = listed.iter().map(|(_, _, file)| file.as_path()).collect();
+        let seen = tokio::task::block_in_place(|| digest::of_files(&files, self.job))?;
+        let mut damaged = Vec::new();
+        for ((path, expected, _), seen) in listed.iter().zip(seen) {
+            if expected.check(&seen?, path.as_str()).is_err() {
+                damaged.push((*path).clone());
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Downloads files, or shares content that is cached already.
+    async fn get_all(&self, paths: Vec<RelPath>, from_cache: bool) -> Result<()> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let scratch = self.cache.scratch();
+        fs::create_dir_all(&scratch).at(&scratch)?;
+        let manifests = match self.verify {
+            Verify::Never => BTreeMap::new(),
+            Verify::AfterDownload | Verify::Always => self.manifests(&paths, from_cache).await?,
+        };
+        let mut items = Vec::new();
+        let mut links = Vec::new();
+        let batch: BTreeSet<PathBuf> = paths.iter().map(|path| self.cache.file(path)).collect();
+        // Of files with the same origin, the first is downloaded.
+        let mut leaders: HashMap<PathBuf, PathBuf> = HashMap::new();
+        for path in &paths {
+            self.job.check()?;
+            let target = self.cache.file(path);
+            let is_record = is_record(path);
+            if is_record
+                && split_version(path).is_some_and(|(version, _)| manifests.contains_key(&version))
+                && target.exists()
+            {
+                continue; // just written along with the manifest
+            }
+            let entry = entry_of(path, &manifests);
+            let original =
+                entry.and_then(|entry| self.shared(entry, &target, &batch, &mut leaders));
+            if let Some(original) = original {
+                links.push((original, target));
+                continue;
+            }
+            items.push(Item {
+                url: self.service.file_url(path)?,
+                name: path.to_string(),
+                target,
+                expected: entry.map(expected),
+                is_json: is_record,
+            });
+        }
+        let options = Options { concurrency: self.options.concurrency, scratch };
+        download::download(&self.service.http, items, &options, self.job).await?;
+        for (original, target) in links {
+            self.job.check()?;
+            self.cache.link(&original, &target)?;
+        }
+        Ok(())
+    }
+
+    /// The file whose content `target` can share, if it is in the cache or about to be.
+    fn shared(
+        &self,
+        entry: &ManifestEntry,
+        target: &Path,
+        batch: &BTreeSet<PathBuf>,
+        leaders: &mut HashMap<PathBuf, PathBuf>,
+    ) -> Option<PathBuf> {
+        let origin = self.cache.file_at(&entry.link.as_ref()?.origin().registry_path())?;
+        if origin == target {
+            return None;
+        }
+        if batch.contains(&origin) {
+            return Some(origin);
+        }
+        let is_intact = || {
+            let seen = digest::of_file(&origin, self.job).ok()?;
+            expected(entry).check(&seen, "").ok()
+        };
+        if origin.exists() && is_intact().is_some() {
+            return Some(origin);
+        }
+        match leaders.get(&origin) {
+            Some(leader) => Some(leader.clone()),
+            None => {
+                leaders.insert(origin, target.to_owned());
+                None
+            }
+        }
+    }
+
+    /// Manifests of the versions that `paths` lie in, where there are any.
+    ///
+    /// Those that are not taken from the cache are cached, together with their summaries.
+    async fn manifests(
+        &self,
+        paths: &[RelPath],
+        from_cache: bool,
+    ) -> Result<BTreeMap<RelPath, Manifest>> {
+        // Consecutive paths are mostly in one version.
+        let mut versions = BTreeMap::new();
+        for path in paths {
+            if let Some((version, inner)) = split_version(path)
+                && !inner.is_empty()
+            {
+                let needs_manifest = !inner.split('/').any(is_internal);
+                if needs_manifest || is_record(path) {
+                    *versions.entry(version).or_insert(false) |= needs_manifest;
+                }
+            }
+        }
+        let found: Vec<Option<(RelPath, Manifest)>> = stream::iter(versions)
+            .map(|(version, needs_manifest)| self.manifest(version, needs_manifest, from_cache))
+            .buffer_unordered(download::concurrency(self.options.concurrency))
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn manifest(
+        &self,
+        version: RelPath,
+        needs_manifest: bool,
+        from_cache: bool,
+    ) -> Result<Option<(RelPath, Manifest)>> {
+        let manifest_path = inside(&version, MANIFEST)?;
+        let summary_path = inside(&version, SUMMARY)?;
+        if from_cache && let Some(body) = self.cache.read(&manifest_path)? {
+            let url = self.cache.file(&manifest_path).to_string_lossy().into_owned();
+            return Ok(Some((version, parse_manifest(&Document { url, body })?)));
+        }
+        let (manifest, summary) = tokio::try_join!(
+            self.read_optional(&manifest_path),
+            self.read_optional(&summary_path)
+        )?;
+        if let Some(summary) = &summary {
+            summary.parse::<serde::de::IgnoredAny>()?;
+            self.cache.write(&summary_path, &summary.body)?;
+        }
+        let Some(document) = manifest else { return Ok(None) };
+        let parsed = if needs_manifest {
+            parse_manifest(&document)?
+        } else {
+            document.parse::<serde::de::IgnoredAny>()?;
+            Manifest::new()
+        };
+        self.cache.write(&manifest_path, &document.body)?;
+        Ok(Some((version, parsed)))
+    }
+
+    async fn read_optional(&self, path: &RelPath) -> Result<Option<Document>> {
+        match self.service.read(path, self.job).await {
+            Err(error) if is_missing(&error) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+}
+
+fn is_record(path: &RelPath) -> bool {
+    split_version(path).is_some_and(|(_, inner)| inner == MANIFEST || inner == SUMMARY)
+}
+
+fn entry_of<'a>(
+    path: &RelPath,
+    manifests: &'a BTreeMap<RelPath, Manifest>,
+) -> Option<&'a ManifestEntry> {
+    let (version, inner) = split_version(path)?;
+    manifests.get(&version)?.get(inner)
+}
+
+fn expected(entry: &ManifestEntry) -> Expected {
+    Expected { size: entry.size, md5: entry.md5sum.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_the_first_three_components() {
+        let split = |path: &str| {
+            let path = RelPath::parse(path).unwrap();
+            split_version(&path).map(|(version, inner)| (version.to_string(), inner.to_owned()))
+        };
+        assert_eq!(split("p/a"), None);
+        assert_eq!(split("p/a/v"), Some(("p/a/v".into(), String::new())));
+        assert_eq!(split("p/a/v/x/y"), Some(("p/a/v".into(), "x/y".into())));
+        assert_eq!(split("..logs/a/v/x"), None);
+    }
+
+    #[test]
+    fn a_path_must_stay_in_the_registry_also_locally() {
+        let source = Source::Local("/registry".into());
+        let fetch =
+            |path: &str| Fetch::File.run(path, &source, &FetchOptions::default(), &Job::default());
+        assert_eq!(fetch("p/a/v/x").unwrap(), Path::new("/registry/p/a/v/x"));
+        for path in ["/etc/hostname", "t/../../x", "a//b", "", "a\0b"] {
+            assert!(matches!(fetch(path), Err(Error::UnsafePath { .. })), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Internal files of a registry, read where they are.
+
+use super::service::{Service, Source, is_missing};
+use crate::error::IoContext;
+use crate::http::Document;
+use crate::job::Job;
+use crate::relpath::RelPath;
+use crate::{Error, Result, runtime};
+
+/// Reads one file, never through a cache; `None` if it is missing and `is_optional`.
+pub fn read_document(
+    source: &Source,
+    path: &RelPath,
+    is_optional: bool,
+    job: &Job,
+) -> Result<Option<Document>> {
+    let read = match source {
+        Source::Local(registry) => {
+            let file = path.under(registry);
+            let url = file.to_string_lossy().into_owned();
+            std::fs::read(&file).at(&file).map(|body| Document { url, body })
+        }
+        Source::Remote(url) => {
+            let runtime = runtime::current()?;
+            let service = Service::new(url, &runtime)?;
+            runtime.block_on(service.read(path, job))
+        }
+    };
+    match read {
+        Ok(document) => Ok(Some(document)),
+        Err(error) if is_optional && is_absent(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_absent(error: &Error) -> bool {
+    error.io_kind() == Some(std::io::ErrorKind::NotFound) || is_missing(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_optional_may_be_missing() {
+        let registry = tempfile::tempdir().unwrap();
+        std::fs::write(registry.path().join("f"), "{}").unwrap();
+        let source = Source::Local(registry.path().to_owned());
+        let read = |path: &str, is_optional| {
+            read_document(&source, &RelPath::parse(path).unwrap(), is_optional, &Job::default())
+        };
+        assert_eq!(read("f", false).unwrap().unwrap().body, b"{}");
+        assert!(read("g", true).unwrap().is_none());
+        assert_eq!(read("g", false).unwrap_err().io_kind(), Some(std::io::ErrorKind::NotFound));
+    }
+}

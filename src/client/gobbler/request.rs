@@ -1,0 +1,180 @@
+//! Requests for changes: a file in the staging directory, whose name is posted to the service.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rand::Rng;
+use rand::distr::Alphanumeric;
+use serde_json::Value;
+use serde_json::ser::{PrettyFormatter, Serializer};
+
+use super::service::Service;
+use crate::error::IoContext;
+use crate::fs::atomic;
+use crate::http::Document;
+use crate::job::Job;
+use crate::{Error, Result, runtime};
+
+const RANDOM_LETTERS: usize = 12;
+/// Mode of request files, less the umask. Access lists of the staging directory apply.
+const FILE_MODE: u32 = 0o666;
+
+/// Asks the service at `url` to run `action`, and returns its answer.
+///
+/// The request file is gone when this returns, whatever happened.
+pub fn send_request(
+    staging: &Path,
+    url: &str,
+    action: &str,
+    payload: &Value,
+    job: &Job,
+) -> Result<Document> {
+    let runtime = runtime::current()?;
+    let service = Service::new(url, &runtime)?;
+    let file = RequestFile::create(staging, action, payload)?;
+    runtime.block_on(service.run(&file.name, job))
+}
+
+/// Makes a directory with a new name in `staging`; with `is_kept` false only the name is wanted.
+pub fn allocate_upload_directory(staging: &Path, is_kept: bool) -> Result<PathBuf> {
+    let (_, path) = claim(staging, "upload-", |path| DirBuilder::new().create(path))?;
+    if !is_kept {
+        atomic::remove_tree(&path)?;
+    }
+    Ok(path)
+}
+
+/// A request file that is removed when dropped.
+#[derive(Debug)]
+pub(super) struct RequestFile {
+    pub(super) name: String,
+    path: PathBuf,
+}
+
+impl RequestFile {
+    pub(super) fn create(staging: &Path, action: &str, payload: &Value) -> Result<Self> {
+        if action.is_empty() || action.contains(['/', '\0']) {
+            return Err(Error::invalid("action", action, "expected the name of an action"));
+        }
+        let mut file = None;
+        let (name, path) = claim(staging, &format!("request-{action}-"), |path| {
+            file = Some(
+                OpenOptions::new()
+                    .write(true)
+                    .create_new(true) // neither follows a link nor opens what another user put there
+                    .mode(FILE_MODE)
+                    .open(path)?,
+            );
+            Ok(())
+        })?;
+        let request = Self { name, path };
+        let mut file = file.expect("the name was claimed by opening the file");
+        file.write_all(pretty_ascii(payload).as_bytes()).at(&request.path)?;
+        Ok(request)
+    }
+}
+
+impl Drop for RequestFile {
+    fn drop(&mut self) {
+        // The service's answer matters more than a file that its purge takes away in time.
+        let _ = atomic::remove_file(&self.path);
+    }
+}
+
+/// Makes something under a name in `staging` that nobody has, trying others if it is taken.
+fn claim(
+    staging: &Path,
+    prefix: &str,
+    mut make: impl FnMut(&Path) -> std::io::Result<()>,
+) -> Result<(String, PathBuf)> {
+    loop {
+        let letters = rand::rng().sample_iter(Alphanumeric).take(RANDOM_LETTERS);
+        let name: String = prefix.chars().chain(letters.map(char::from)).collect();
+        let path = staging.join(&name);
+        match make(&path) {
+            Ok(()) => return Ok((name, path)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(error).at(staging),
+            Err(error) => return Err(error).at(path),
+        }
+    }
+}
+
+/// Four blanks, everything outside of ASCII escaped.
+fn pretty_ascii(value: &Value) -> String {
+    use serde::Serialize;
+
+    let mut text = Vec::new();
+    value
+        .serialize(&mut Serializer::with_formatter(
+            &mut text,
+            PrettyFormatter::with_indent(b"    "),
+        ))
+        .expect("a JSON value can be written to memory");
+    let text = String::from_utf8(text).expect("JSON is written as UTF-8");
+    let mut ascii = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter < '\u{7f}' {
+            ascii.push(letter);
+        } else {
+            // Only strings hold such characters.
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                ascii.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    ascii
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn requests_are_written_as_python_writes_them() {
+        let value = serde_json::json!({"b": "é😀\u{7f}\n\"", "a": [], "c": {}, "d": [1, null]});
+        assert_eq!(
+            pretty_ascii(&value),
+            "{\n    \"b\": \"\\u00e9\\ud83d\\ude00\\u007f\\n\\\"\",\n    \"a\": [],\n    \"c\": {},\n    \
+             \"d\": [\n        1,\n        null\n    ]\n}"
+        );
+    }
+
+    #[test]
+    fn a_request_file_can_be_read_by_others_and_goes_away() {
+        let staging = tempfile::tempdir().unwrap();
+        let request = RequestFile::create(staging.path(), "upload", &Value::Null).unwrap();
+        assert!(request.name.starts_with("request-upload-"));
+        let path = staging.path().join(&request.name);
+        let umask = rustix::process::umask(rustix::fs::Mode::empty());
+        rustix::process::umask(umask);
+        let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o666 & !umask.as_raw_mode());
+        drop(request);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_request_file_goes_away_when_the_service_does_not_answer() {
+        let staging = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{port}");
+        let sent = send_request(staging.path(), &url, "x", &Value::Null, &Job::default());
+        assert!(matches!(sent, Err(Error::Transport { .. })));
+        assert!(std::fs::read_dir(staging.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn names_for_uploads_are_new() {
+        let staging = tempfile::tempdir().unwrap();
+        let kept = allocate_upload_directory(staging.path(), true).unwrap();
+        let gone = allocate_upload_directory(staging.path(), false).unwrap();
+        assert!(kept.is_dir() && !gone.exists() && kept != gone);
+        let error = allocate_upload_directory(Path::new("/no/such"), true).unwrap_err();
+        assert_eq!(error.io_kind(), Some(ErrorKind::NotFound));
+    }
+}

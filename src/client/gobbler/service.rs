@@ -1,0 +1,194 @@
+//! The service's endpoints, and the choice between it and a registry at hand.
+
+use std::path::{Path, PathBuf};
+
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+
+use crate::http::url::{parse, quote_path, quote_plus};
+use crate::http::{Document, Http};
+use crate::job::Job;
+use crate::relpath::RelPath;
+use crate::runtime::Runtime;
+use crate::{Error, Result};
+
+/// Where to read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A registry whose files can be opened.
+    Local(PathBuf),
+    /// A service at this URL.
+    Remote(String),
+}
+
+impl Source {
+    /// The registry if it is there, unless `force_remote`; else the service.
+    pub fn choose(registry: Option<&Path>, url: Option<&str>, force_remote: bool) -> Result<Self> {
+        match (registry, url) {
+            (Some(registry), _) if !force_remote && registry.exists() => {
+                Ok(Self::Local(registry.to_owned()))
+            }
+            (_, Some(url)) => Ok(Self::Remote(url.to_owned())),
+            (registry, None) => {
+                let registry = registry.unwrap_or(Path::new("")).display();
+                Err(Error::invalid(
+                    "url",
+                    "None",
+                    format!(
+                        "the registry `{registry}` cannot be read here; give the service's URL"
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+/// What a service says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// Its staging directory.
+    pub staging: String,
+    /// Its registry.
+    pub registry: String,
+}
+
+/// A running Gobbler service.
+#[derive(Debug, Clone)]
+pub struct Service {
+    base: String,
+    /// The client it is reached by.
+    pub http: Http,
+}
+
+impl Service {
+    /// The service at `url`.
+    pub fn new(url: &str, runtime: &Runtime) -> Result<Self> {
+        parse(url)?;
+        Ok(Self { base: url.trim_end_matches('/').to_owned(), http: Http::new(runtime)? })
+    }
+
+    fn endpoint(&self, rest: &str) -> Result<Url> {
+        parse(&format!("{}/{rest}", self.base))
+    }
+
+    /// URL of a file of the registry.
+    pub fn file_url(&self, path: &RelPath) -> Result<Url> {
+        self.endpoint(&format!("fetch/{}", quote_path(path.as_str())))
+    }
+
+    fn list_url(&self, path: Option<&RelPath>, is_recursive: bool) -> Result<Url> {
+        let mut query = Vec::new();
+        if let Some(path) = path {
+            let mut quoted = quote_plus(path.as_str());
+            // Services decode twice, which matters only for these two characters.
+            if path.as_str().contains(['%', '+']) {
+                quoted = quote_plus(&quoted);
+            }
+            query.push(format!("path={quoted}"));
+        }
+        if is_recursive {
+            query.push("recursive=true".to_owned());
+        }
+        let mark = if query.is_empty() { "" } else { "?" };
+        self.endpoint(&format!("list{mark}{}", query.join("&")))
+    }
+
+    /// Names in a directory of the registry, or in its root; directories end with `/`.
+    ///
+    /// A listing with a name that would leave the directory is refused as a whole.
+    pub async fn list(
+        &self,
+        path: Option<&RelPath>,
+        is_recursive: bool,
+        job: &Job,
+    ) -> Result<Vec<String>> {
+        let answer = self.http.get(&self.list_url(path, is_recursive)?, job).await?;
+        let mut names: Vec<String> = answer.parse()?;
+        for name in &names {
+            RelPath::parse(name.strip_suffix('/').unwrap_or(name))?;
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Content of a file of the registry.
+    pub async fn read(&self, path: &RelPath, job: &Job) -> Result<Document> {
+        self.http.get(&self.file_url(path)?, job).await
+    }
+
+    /// Runs the request file `name`; only an answer that says `SUCCESS` is one.
+    pub async fn run(&self, name: &str, job: &Job) -> Result<Document> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default)]
+            status: String,
+            #[serde(default)]
+            reason: Option<String>,
+        }
+
+        let answer =
+            self.http.post(&self.endpoint(&format!("new/{}", quote_path(name)))?, job).await?;
+        let Answer { status, reason } = answer.parse()?;
+        if status == "SUCCESS" {
+            return Ok(answer);
+        }
+        Err(Error::Status {
+            method: "POST".into(),
+            url: answer.url,
+            status: 200,
+            reason: reason
+                .unwrap_or_else(|| "the answer is not that of a Gobbler; check `url`".to_owned()),
+            headers: Vec::new(),
+            body: String::from_utf8_lossy(&answer.body).into_owned(),
+        })
+    }
+
+    /// Where the service keeps its directories.
+    pub async fn info(&self, job: &Job) -> Result<Info> {
+        let answer = self.http.get(&self.endpoint("info")?, job).await?;
+        serde_json::from_slice(&answer.body).or_else(|_| {
+            // A document of another kind means another address; no document is its own error.
+            answer.parse::<serde::de::IgnoredAny>()?;
+            let why = "the answer of `/info` is not that of a Gobbler; check the URL";
+            Err(Error::invalid("url", &self.base, why))
+        })
+    }
+}
+
+/// True for the answer to a request for something that is not there.
+pub(super) fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Status { status: 404, .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime;
+
+    #[test]
+    fn a_registry_at_hand_is_preferred() {
+        let folder = tempfile::tempdir().unwrap();
+        let choose = |registry, url, force| Source::choose(registry, url, force);
+        let local = Source::Local(folder.path().to_owned());
+        let remote = Source::Remote("http://h".into());
+        assert_eq!(choose(Some(folder.path()), None, false).unwrap(), local);
+        assert_eq!(choose(Some(folder.path()), Some("http://h"), true).unwrap(), remote);
+        assert_eq!(choose(Some(Path::new("/no/such")), Some("http://h"), false).unwrap(), remote);
+        assert!(choose(Some(Path::new("/no/such")), None, false).is_err());
+    }
+
+    #[test]
+    fn paths_are_quoted_for_each_endpoint() {
+        let runtime = runtime::current().unwrap();
+        let service = Service::new("http://h:1/p/", &runtime).unwrap();
+        let path = |text: &str| RelPath::parse(text).unwrap();
+        let listed = |text: &str| service.list_url(Some(&path(text)), true).unwrap().to_string();
+        assert_eq!(service.list_url(None, false).unwrap().as_str(), "http://h:1/p/list");
+        assert_eq!(listed("a b/é"), "http://h:1/p/list?path=a+b%2F%C3%A9&recursive=true");
+        assert_eq!(listed("a+b"), "http://h:1/p/list?path=a%252Bb&recursive=true");
+        assert_eq!(
+            service.file_url(&path("a b/#?%41")).unwrap().as_str(),
+            "http://h:1/p/fetch/a%20b/%23%3F%2541"
+        );
+    }
+}

@@ -1,0 +1,465 @@
+//! One request: time limits, redirects, and errors that carry the server's own reason.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Certificate, Client, ClientBuilder, Method, NoProxy, Proxy, Url};
+use serde::de::DeserializeOwned;
+
+use super::retry::RetryPolicy;
+use super::url;
+use crate::error::IoContext;
+use crate::job::Job;
+use crate::runtime::Runtime;
+use crate::{Error, Result};
+
+const USER_AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (pygobbler/0.1.11)");
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Bytes of an answer that errors keep.
+const ERROR_BODY_BYTES: usize = 1 << 20;
+/// Characters of a page that was not meant as a reason.
+const EXCERPT_CHARS: usize = 200;
+const MOST_REDIRECTS: usize = 10;
+/// Hosts that are never reached through a proxy, besides those of `NO_PROXY`.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+/// Variables that name certificates, the first one that is set wins.
+const CERTIFICATE_VARIABLES: [&str; 5] =
+    ["SELENITE_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// The HTTP client of this process, with the limits that hold for this call.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: Client,
+    connect_limit: Duration,
+    idle_limit: Duration,
+    /// How requests that may be sent twice are tried again.
+    pub retry: RetryPolicy,
+    is_offline: bool,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Where it came from, safe to show.
+    pub url: String,
+    /// Its bytes.
+    pub body: Vec<u8>,
+}
+
+impl Document {
+    /// Parses the body.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|source| Error::Json {
+            origin: self.url.clone(),
+            text: excerpt(&self.body),
+            source,
+        })
+    }
+}
+
+/// An answer whose body is still to be read.
+#[derive(Debug)]
+pub struct Response {
+    inner: reqwest::Response,
+    method: Method,
+    url: String,
+    idle_limit: Option<Duration>,
+}
+
+impl Response {
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.inner.status().as_u16()
+    }
+
+    /// A header, if it is there and is text.
+    pub fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
+        self.inner.headers().get(name)?.to_str().ok()
+    }
+
+    /// The announced size of the body.
+    pub fn length(&self) -> Option<u64> {
+        self.inner.content_length()
+    }
+
+    /// The path of the URL that was answered, after redirects.
+    pub fn path(&self) -> &str {
+        self.inner.url().path()
+    }
+
+    /// The next piece of the body, `None` at its end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let piece = within(self.idle_limit, self.inner.chunk()).await;
+        piece.map_err(|failure| failure.lift(&self.method, &self.url))
+    }
+
+    async fn collect(mut self, most: usize) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while body.len() < most
+            && let Some(piece) = self.chunk().await?
+        {
+            body.extend_from_slice(&piece);
+        }
+        body.truncate(most);
+        Ok(body)
+    }
+
+    async fn into_document(self) -> Result<Document> {
+        let url = self.url.clone();
+        Ok(Document { url, body: self.collect(usize::MAX).await? })
+    }
+
+    async fn into_error(self) -> Error {
+        let (method, url, status) = (self.method.to_string(), self.url.clone(), self.status());
+        let pairs = self.inner.headers().iter();
+        let headers = pairs
+            .map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect();
+        let media = self.header(CONTENT_TYPE).unwrap_or_default().to_owned();
+        let fallback = self.inner.status().canonical_reason().unwrap_or("unknown status");
+        // The status counts even if the connection breaks before the reason is complete.
+        let body = self.collect(ERROR_BODY_BYTES).await.unwrap_or_default();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        let reason = Some(reason(&media, &body)).filter(|reason| !reason.is_empty());
+        let reason = reason.unwrap_or_else(|| fallback.to_owned());
+        Error::Status { method, url, status, reason, headers, body }
+    }
+}
+
+/// The server's own words: `reason` of a JSON object, a plain text, or the start of anything else.
+fn reason(media: &str, body: &str) -> String {
+    let kind = media.split(';').next().unwrap_or_default().trim();
+    if kind == "text/plain" {
+        return body.trim().to_owned();
+    }
+    let stated = serde_json::from_str::<serde_json::Value>(body)
+        .ok()
+        .and_then(|answer| Some(answer.get("reason")?.as_str()?.to_owned()));
+    stated.unwrap_or_else(|| body.trim().chars().take(EXCERPT_CHARS).collect())
+}
+
+fn excerpt(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(ERROR_BODY_BYTES)]).into_owned()
+}
+
+impl Http {
+    /// The connection pool of `runtime`, and the limits that the environment asks for now.
+    pub fn new(runtime: &Runtime) -> Result<Self> {
+        let connect_limit = seconds("SELENITE_CONNECT_TIMEOUT", 10.0)?;
+        Ok(Self {
+            client: runtime.http(|| build(connect_limit))?.clone(),
+            connect_limit,
+            idle_limit: seconds("SELENITE_TIMEOUT", 60.0)?,
+            retry: RetryPolicy { retries: retries()? },
+            is_offline: is_set("SELENITE_OFFLINE"),
+        })
+    }
+
+    /// True if `SELENITE_OFFLINE` forbids all requests.
+    pub fn is_offline(&self) -> bool {
+        self.is_offline
+    }
+
+    /// Sends one GET and follows redirects; a status of 300 and above is an error. No retries.
+    pub async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
+        let mut url = url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let request = self.client.get(url.clone()).headers(headers.clone());
+            let response = self.send(Method::GET, &url, request, Some(self.idle_limit)).await?;
+            if response.status() < 300 {
+                return Ok(response);
+            }
+            let target = matches!(response.status(), 301 | 302 | 303 | 307 | 308)
+                .then(|| url.join(response.header(LOCATION)?).ok())
+                .flatten();
+            match target {
+                Some(target) => url = target,
+                None => return Err(response.into_error().await),
+            }
+        }
+        Err(Error::Transport {
+            method: "GET".into(),
+            url: url::redacted(&url),
+            source: format!("more than {MOST_REDIRECTS} redirects").into(),
+        })
+    }
+
+    /// Gets a whole answer, trying again after transient failures.
+    pub async fn get(&self, url: &Url, job: &Job) -> Result<Document> {
+        let headers = HeaderMap::new();
+        let attempt = || async { self.get_once(url, &headers).await?.into_document().await };
+        self.retry.run(job, attempt).await
+    }
+
+    /// Sends one POST without a body and waits for the answer as long as it takes.
+    ///
+    /// It is sent once and redirects are not followed: they would turn it into a GET.
+    pub async fn post(&self, url: &Url, job: &Job) -> Result<Document> {
+        job.race(async {
+            let request = self.client.post(url.clone()).body("");
+            let response = self.send(Method::POST, url, request, None).await?;
+            if response.status() < 300 {
+                response.into_document().await
+            } else {
+                Err(response.into_error().await)
+            }
+        })
+        .await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        request: reqwest::RequestBuilder,
+        idle_limit: Option<Duration>,
+    ) -> Result<Response> {
+        let shown = url::redacted(url);
+        if self.is_offline {
+            return Err(Error::Transport {
+                method: method.to_string(),
+                url: shown,
+                source: "the network is switched off by SELENITE_OFFLINE".into(),
+            });
+        }
+        // Connecting has its own limit, which must be able to pass first.
+        let limit = idle_limit.map(|idle| idle + self.connect_limit);
+        match within(limit, request.send()).await {
+            Ok(inner) => Ok(Response { inner, method, url: shown, idle_limit }),
+            Err(Failure::Idle(_)) => Err(Failure::Idle(self.idle_limit).lift(&method, &shown)),
+            Err(Failure::Transport(error)) if error.is_timeout() && error.is_connect() => {
+                Err(Error::Timeout {
+                    method: method.to_string(),
+                    url: shown,
+                    limit: self.connect_limit,
+                    connecting: true,
+                })
+            }
+            Err(failure @ Failure::Transport(_)) => Err(failure.lift(&method, &shown)),
+        }
+    }
+}
+
+/// True if a request may have reached the server although no answer came back.
+pub fn was_sent(error: &Error) -> bool {
+    match error {
+        Error::Transport { source, .. } => {
+            source.downcast_ref::<reqwest::Error>().is_some_and(|error| !error.is_connect())
+        }
+        Error::Timeout { connecting, .. } => !connecting,
+        Error::Cancelled => true,
+        Error::Io { .. }
+        | Error::Status { .. }
+        | Error::Digest { .. }
+        | Error::UnsafePath { .. }
+        | Error::Invalid { .. }
+        | Error::Json { .. }
+        | Error::Registry(_) => false,
+    }
+}
+
+enum Failure {
+    Idle(Duration),
+    Transport(reqwest::Error),
+}
+
+impl Failure {
+    fn lift(self, method: &Method, url: &str) -> Error {
+        let (method, url) = (method.to_string(), url.to_owned());
+        match self {
+            Self::Idle(limit) => Error::Timeout { method, url, limit, connecting: false },
+            Self::Transport(error) => {
+                Error::Transport { method, url, source: Box::new(error.without_url()) }
+            }
+        }
+    }
+}
+
+async fn within<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = reqwest::Result<T>>,
+) -> Result<T, Failure> {
+    let result = match limit {
+        None => work.await,
+        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| Failure::Idle(limit))?,
+    };
+    result.map_err(Failure::Transport)
+}
+
+fn build(connect_limit: Duration) -> Result<Client> {
+    let mut headers = HeaderMap::new();
+    // Sizes and digests are those of the file itself.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .default_headers(headers)
+        .connect_timeout(connect_limit)
+        .tcp_nodelay(true)
+        .tcp_keepalive(KEEP_ALIVE)
+        .redirect(reqwest::redirect::Policy::none());
+    let builder = with_certificates(with_proxies(builder)?)?;
+    builder.build().map_err(|error| Error::Transport {
+        method: "preparing".into(),
+        url: "connections".into(),
+        source: Box::new(error),
+    })
+}
+
+fn with_proxies(builder: ClientBuilder) -> Result<ClientBuilder> {
+    let variable = |name: &str| {
+        let lower = std::env::var(name).ok();
+        lower.or_else(|| std::env::var(name.to_uppercase()).ok()).filter(|value| !value.is_empty())
+    };
+    let direct = variable("no_proxy").map_or_else(|| LOOPBACK.into(), |own| own + "," + LOOPBACK);
+    let direct = NoProxy::from_string(&direct);
+    let mut builder = builder.no_proxy();
+    for (name, proxy) in [
+        ("http_proxy", Proxy::http::<String> as fn(String) -> reqwest::Result<Proxy>),
+        ("https_proxy", Proxy::https),
+        ("all_proxy", Proxy::all),
+    ] {
+        if let Some(url) = variable(name) {
+            let proxy = proxy(url).map_err(|error| {
+                Error::invalid("proxy variable", name, error.without_url().to_string())
+            })?;
+            builder = builder.proxy(proxy.no_proxy(direct.clone()));
+        }
+    }
+    Ok(builder)
+}
+
+fn with_certificates(builder: ClientBuilder) -> Result<ClientBuilder> {
+    let set = CERTIFICATE_VARIABLES
+        .into_iter()
+        .find_map(|name| Some((name, std::env::var(name).ok().filter(|value| !value.is_empty())?)));
+    let Some((name, value)) = set else { return Ok(builder) };
+    let mut certificates = Vec::new();
+    for folder_or_file in std::env::split_paths(&value) {
+        for file in certificate_files(&folder_or_file)? {
+            let text = std::fs::read(&file).at(&file)?;
+            let found = Certificate::from_pem_bundle(&text)
+                .map_err(|error| Error::invalid(name, file.to_string_lossy(), error.to_string()))?;
+            certificates.extend(found);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(Error::invalid(name, value, "it holds no certificate in PEM form"));
+    }
+    Ok(builder.tls_certs_only(certificates))
+}
+
+fn certificate_files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let names = crate::fs::walk::entries(path)?.into_iter().map(|(name, _)| path.join(name));
+    Ok(names.filter(|file| file.is_file()).collect())
+}
+
+fn variable<T: std::str::FromStr>(name: &'static str, default: T, what: &str) -> Result<T> {
+    match std::env::var(name) {
+        Ok(text) if !text.trim().is_empty() => {
+            text.trim().parse().map_err(|_| Error::invalid(name, text, format!("expected {what}")))
+        }
+        _ => Ok(default),
+    }
+}
+
+fn seconds(name: &'static str, default: f64) -> Result<Duration> {
+    let value: f64 = variable(name, default, "a number of seconds")?;
+    Duration::try_from_secs_f64(value)
+        .ok()
+        .filter(|limit| !limit.is_zero())
+        .ok_or_else(|| Error::invalid(name, value.to_string(), "expected a positive number"))
+}
+
+fn retries() -> Result<u32> {
+    variable("SELENITE_RETRIES", 4, "a whole number")
+}
+
+fn is_set(name: &str) -> bool {
+    std::env::var(name).is_ok_and(|value| {
+        matches!(value.trim().to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::runtime;
+
+    /// Answers one connection after the other with the given bytes, and returns what was asked.
+    fn serve(answers: Vec<&'static str>) -> (Url, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = url::parse(&format!("http://{}/x", listener.local_addr().unwrap())).unwrap();
+        let server = std::thread::spawn(move || {
+            let mut asked = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = vec![0; 4096];
+                let count = stream.read(&mut request).unwrap();
+                let line = String::from_utf8_lossy(&request[..count]).into_owned();
+                asked.push(line.lines().next().unwrap_or_default().to_owned());
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+            asked
+        });
+        (url, server)
+    }
+
+    fn http() -> (std::sync::Arc<Runtime>, Http) {
+        let runtime = runtime::current().unwrap();
+        let http = Http::new(&runtime).unwrap();
+        (runtime, http)
+    }
+
+    #[test]
+    fn a_transient_failure_is_tried_again() {
+        let busy = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let short = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nab";
+        let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]";
+        let (url, server) = serve(vec![busy, short, good]);
+        let (runtime, http) = http();
+        let answer = runtime.block_on(http.get(&url, &Job::default())).unwrap();
+        assert_eq!(answer.body, b"[]");
+        assert_eq!(server.join().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_post_is_sent_once_and_not_redirected() {
+        let moved = "HTTP/1.1 301 Moved\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n";
+        let (url, server) = serve(vec![moved]);
+        let (runtime, http) = http();
+        let error = runtime.block_on(http.post(&url, &Job::default())).unwrap_err();
+        assert!(matches!(error, Error::Status { status: 301, .. }), "{error:?}");
+        assert_eq!(server.join().unwrap(), ["POST /x HTTP/1.1"]);
+    }
+
+    #[test]
+    fn the_reason_is_the_servers_own() {
+        assert_eq!(reason("application/json", r#"{"reason": "why", "status": "ERROR"}"#), "why");
+        assert_eq!(
+            reason("text/plain; charset=utf-8", "404 page not found\n"),
+            "404 page not found"
+        );
+        assert_eq!(reason("text/html", &"x".repeat(900)).len(), EXCERPT_CHARS);
+    }
+
+    #[test]
+    fn a_refused_connection_was_not_sent() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = url::parse(&format!("http://me:secret@127.0.0.1:{port}/x")).unwrap();
+        let (runtime, http) = http();
+        let error = runtime.block_on(http.post(&url, &Job::default())).unwrap_err();
+        assert!(matches!(error, Error::Transport { .. }), "{error:?}");
+        assert!(!was_sent(&error));
+        assert!(!error.chain().contains("secret"), "{}", error.chain());
+    }
+}

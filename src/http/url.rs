@@ -1,0 +1,96 @@
+//! Quoting of paths and queries, and URLs that are safe to show.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+
+use crate::{Error, Result};
+
+// Everything but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Words in the name of a query parameter whose value must not be shown.
+const SECRET_WORDS: [&str; 8] =
+    ["auth", "credential", "key", "password", "secret", "signature", "token", "x-amz"];
+
+/// Quotes a path, leaving its slashes.
+pub fn quote_path(path: &str) -> String {
+    let mut quoted = String::with_capacity(path.len() + 16);
+    for (index, component) in path.split('/').enumerate() {
+        if index > 0 {
+            quoted.push('/');
+        }
+        quoted.extend(utf8_percent_encode(component, RESERVED));
+    }
+    quoted
+}
+
+/// Quotes a value of a query, with `+` for a blank and `%2F` for a slash.
+pub fn quote_plus(value: &str) -> String {
+    let mut quoted = String::with_capacity(value.len() + 16);
+    for (index, word) in value.split(' ').enumerate() {
+        if index > 0 {
+            quoted.push('+');
+        }
+        quoted.extend(utf8_percent_encode(word, RESERVED));
+    }
+    quoted
+}
+
+/// Accepts an `http` or `https` URL.
+pub fn parse(url: &str) -> Result<Url> {
+    let why = match Url::parse(url) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {
+            return Ok(parsed);
+        }
+        Ok(_) => "expected a URL that begins with `http://` or `https://`".to_owned(),
+        Err(error) => format!("{error}; expected a URL such as `http://host:8080`"),
+    };
+    Err(Error::invalid("url", url, why))
+}
+
+/// The URL without user name and password, and without the secrets of its query.
+pub fn redacted(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Both fail only for URLs without a host, which hold no credentials.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    if url.query().is_some() {
+        let is_secret = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            SECRET_WORDS.iter().any(|word| name.contains(word))
+        };
+        if url.query_pairs().any(|(name, _)| is_secret(&name)) {
+            shown.query_pairs_mut().clear().extend_pairs(url.query_pairs().map(|(name, value)| {
+                let value = if is_secret(&name) { "***".into() } else { value };
+                (name, value)
+            }));
+        }
+    }
+    shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoting_is_that_of_urllib() {
+        assert_eq!(quote_path("a b/c#?%41+é'"), "a%20b/c%23%3F%2541%2B%C3%A9%27");
+        assert_eq!(quote_plus("http://h:80/a b+~"), "http%3A%2F%2Fh%3A80%2Fa+b%2B~");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let url = parse("https://me:pw@host/x?path=a+b&X-Amz-Signature=abc&api_token=1").unwrap();
+        assert_eq!(redacted(&url), "https://host/x?path=a+b&X-Amz-Signature=***&api_token=***");
+        let url = parse("https://host/x?path=a%20b").unwrap();
+        assert_eq!(redacted(&url), "https://host/x?path=a%20b");
+    }
+
+    #[test]
+    fn other_schemes_are_refused() {
+        for url in ["host:80", "ftp://host/", "http://", "", "/x"] {
+            assert!(matches!(parse(url), Err(Error::Invalid { argument: "url", .. })), "{url}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The Gobbler's client for Python: conversions around `client::gobbler`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+
+use super::convert;
+use super::wait::wait;
+use crate::client::gobbler::{
+    self, Fetch, FetchOptions, ListOptions, Service, Source, Upload, asset_path, project_path,
+    version_path,
+};
+use crate::digest;
+use crate::error::IoContext;
+use crate::relpath::RelPath;
+use crate::runtime;
+
+/// An argument of which only the truth counts, as in Python's `if`.
+#[derive(Clone, Copy)]
+pub(super) struct Truth(bool);
+
+impl FromPyObject<'_, '_> for Truth {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        object.is_truthy().map(Self)
+    }
+}
+
+/// Asks a service to run an action; returns its answer.
+#[pyfunction]
+pub(super) fn gobbler_request(
+    py: Python<'_>,
+    staging: PathBuf,
+    url: &str,
+    action: &str,
+    payload: &Bound<'_, PyAny>,
+) -> PyResult<Py<PyAny>> {
+    let payload = pythonize::depythonize(payload)?;
+    let answer = wait(py, None, |job| gobbler::send_request(&staging, url, action, &payload, job))?;
+    convert::document(py, &answer)
+}
+
+/// Makes a new directory in the staging directory, or only finds a name for one.
+#[pyfunction]
+pub(super) fn gobbler_allocate(
+    py: Python<'_>,
+    staging: PathBuf,
+    create: Truth,
+) -> PyResult<OsString> {
+    let path = py.detach(|| gobbler::allocate_upload_directory(&staging, create.0))?;
+    Ok(path.into())
+}
+
+/// Uploads a directory as a new version.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
+pub(super) fn gobbler_upload(
+    py: Python<'_>,
+    project: String,
+    asset: String,
+    version: String,
+    directory: PathBuf,
+    staging: PathBuf,
+    url: &str,
+    probation: Truth,
+    consume: Option<Truth>,
+    ignore_dot: Truth,
+    spoof: Option<String>,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<()> {
+    let upload = Upload {
+        project,
+        asset,
+        version,
+        on_probation: probation.0,
+        consume: consume.map(|truth| truth.0),
+        ignore_dot: ignore_dot.0,
+        spoof,
+    };
+    wait(py, progress.as_ref(), |job| {
+        gobbler::upload_directory(&upload, &directory, &staging, url, job)
+    })
+}
+
+/// Where a service keeps its staging directory and its registry.
+#[pyfunction]
+pub(super) fn gobbler_info(py: Python<'_>, url: &str) -> PyResult<Py<PyAny>> {
+    let info = wait(py, None, |job| {
+        let runtime = runtime::current()?;
+        runtime.block_on(Service::new(url, &runtime)?.info(job))
+    })?;
+    Ok(pythonize::pythonize(py, &info)?.unbind())
+}
+
+/// Names of the directories in a directory of the registry; `.` is its root.
+#[pyfunction]
+pub(super) fn gobbler_list_directories(
+    py: Python<'_>,
+    path: &str,
+    registry: Option<PathBuf>,
+    url: Option<String>,
+    force_remote: Truth,
+) -> PyResult<Vec<String>> {
+    wait(py, None, |job| {
+        let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
+        let path = if matches!(path, "" | ".") { None } else { Some(RelPath::parse(path)?) };
+        gobbler::list_directories(&source, path.as_ref(), job)
+    })
+}
+
+/// Paths of the files of a version.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
+pub(super) fn gobbler_list_files(
+    py: Python<'_>,
+    project: &str,
+    asset: &str,
+    version: &str,
+    registry: Option<PathBuf>,
+    url: Option<String>,
+    prefix: Option<String>,
+    include_dotdot: Truth,
+    force_remote: Truth,
+) -> PyResult<Vec<String>> {
+    let options = ListOptions { prefix, include_internal: include_dotdot.0 };
+    wait(py, None, |job| {
+        let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
+        let version = version_path(project, asset, version)?;
+        gobbler::list_files(&source, &version, &options, job)
+    })
+}
+
+/// Checks the names of a project and, if given, an asset and a version, and joins them.
+#[pyfunction]
+#[pyo3(signature = (project, asset=None, version=None))]
+pub(super) fn gobbler_path(
+    project: &str,
+    asset: Option<&str>,
+    version: Option<&str>,
+) -> PyResult<String> {
+    let path = match (asset, version) {
+        (Some(asset), Some(version)) => version_path(project, asset, version),
+        (Some(asset), None) => asset_path(project, asset),
+        (None, _) => project_path(project),
+    }?;
+    Ok(path.to_string())
+}
+
+/// Reads a JSON file of the registry, never through a cache; `None` if a missing one is allowed.
+#[pyfunction]
+pub(super) fn gobbler_read(
+    py: Python<'_>,
+    path: &str,
+    registry: Option<PathBuf>,
+    url: Option<String>,
+    force_remote: Truth,
+    optional: Truth,
+) -> PyResult<Option<Py<PyAny>>> {
+    let document = wait(py, None, |job| {
+        let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
+        gobbler::read_document(&source, &RelPath::parse(path)?, optional.0, job)
+    })?;
+    document.map(|document| convert::document(py, &document)).transpose()
+}
+
+/// Reads a JSON file that is on this machine.
+#[pyfunction]
+pub(super) fn read_json(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
+    let body = py.detach(|| std::fs::read(&path).at(&path))?;
+    let url = path.to_string_lossy().into_owned();
+    convert::document(py, &crate::http::Document { url, body })
+}
+
+/// Fetches a file, or a directory with everything in it; returns where it is.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
+pub(super) fn gobbler_fetch(
+    py: Python<'_>,
+    path: &str,
+    registry: Option<PathBuf>,
+    url: Option<String>,
+    cache: Option<PathBuf>,
+    force_remote: Truth,
+    overwrite: Truth,
+    concurrent: i64,
+    is_directory: Truth,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<OsString> {
+    let options = FetchOptions {
+        cache,
+        overwrite: overwrite.0,
+        concurrency: usize::try_from(concurrent).unwrap_or(1),
+    };
+    let fetch = if is_directory.0 { Fetch::Directory } else { Fetch::File };
+    let found = wait(py, progress.as_ref(), |job| {
+        let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
+        fetch.run(path, &source, &options, job)
+    })?;
+    Ok(found.into())
+}
+
+/// The folder that holds everything fetched from a service.
+#[pyfunction]
+pub(super) fn gobbler_cache_folder(cache: Option<PathBuf>, url: &str) -> PyResult<OsString> {
+    Ok(gobbler::cache_folder(cache.as_deref(), url)?.into())
+}
+
+/// Makes a directory of links to the files of a version.
+#[pyfunction]
+pub(super) fn gobbler_clone(
+    py: Python<'_>,
+    project: &str,
+    asset: &str,
+    version: &str,
+    destination: PathBuf,
+    registry: PathBuf,
+) -> PyResult<()> {
+    wait(py, None, |job| {
+        let version = version_path(project, asset, version)?;
+        gobbler::clone_version(&registry, &version, &destination, job)
+    })
+}
+
+/// MD5 digest of a file, in hexadecimal digits.
+#[pyfunction]
+pub(super) fn md5_file(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    wait(py, None, |job| digest::of_file(&path, job)).map(|seen| seen.md5.to_string())
+}

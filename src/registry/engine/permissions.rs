@@ -1,0 +1,164 @@
+//! Creating projects, and setting permissions.
+
+use super::{Engine, FILE_MODE, make_folder, make_stage, rename_new};
+use crate::fs::atomic;
+use crate::fs::lock::Mode;
+use crate::job::Job;
+use crate::names::{AssetName, ProjectName};
+use crate::registry::access::check_uploaders;
+use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::model::{Permissions, Uploader};
+use crate::registry::{layout, store, time};
+
+/// New values of permissions; absent members keep their value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PermissionsChange {
+    /// Users with all rights.
+    pub owners: Option<Vec<String>>,
+    /// Users who may upload.
+    pub uploaders: Option<Vec<Uploader>>,
+    /// Whether every user may create new assets.
+    pub global_write: Option<bool>,
+}
+
+impl PermissionsChange {
+    fn check(&self, context: &str) -> Result<(), Failure> {
+        check_uploaders(self.uploaders.as_deref().unwrap_or_default())
+            .map_err(Failure::invalid)
+            .within(|| format!("invalid 'permissions.uploaders' in {context}"))
+    }
+
+    fn apply(self, permissions: &mut Permissions) {
+        if let Some(owners) = self.owners {
+            permissions.owners = owners;
+        }
+        if let Some(uploaders) = self.uploaders {
+            permissions.uploaders = uploaders;
+        }
+        if self.global_write.is_some() {
+            permissions.global_write = self.global_write;
+        }
+    }
+}
+
+impl Engine {
+    /// Creates a project, owned by `user` unless `change` says otherwise.
+    pub fn create_project(
+        &self,
+        user: &str,
+        project: &ProjectName,
+        change: PermissionsChange,
+        job: &Job,
+    ) -> Result<(), Failure> {
+        let root = self.layout.root();
+        let _registry = self.lock(root, layout::LOCK, Mode::Exclusive, job)?;
+        let folder = self.layout.project(project);
+        if folder.symlink_metadata().is_ok() {
+            return Err(Failure::invalid(format!("project directory {folder:?} already exists")));
+        }
+        change.check("the request details")?;
+        let mut permissions =
+            Permissions { owners: vec![user.to_owned()], ..Permissions::default() };
+        change.apply(&mut permissions);
+        let quota = format!(
+            "{{ \"baseline\": 1000000000, \"growth_rate\": 1000000000, \"year\": {} }}",
+            time::year()
+        );
+
+        let stage = make_stage(root)?;
+        let fill = || {
+            self.write(&stage.join(layout::PERMISSIONS), &permissions)?;
+            let texts = [(layout::QUOTA, quota.as_str()), (layout::USAGE, "{ \"total\": 0 }")];
+            for (name, text) in texts {
+                atomic::write(&stage.join(name), text.as_bytes(), FILE_MODE, false)?;
+            }
+            self.make_durable()?;
+            rename_new(&stage, &folder)
+        };
+        let made = fill();
+        if made.is_err() {
+            atomic::remove_tree(&stage)?;
+        }
+        made.within(|| format!("failed to make {folder:?}"))?;
+        if self.durable { Ok(atomic::sync_folder(root)?) } else { Ok(()) }
+    }
+
+    /// Changes the permissions of a project.
+    pub fn set_project_permissions(
+        &self,
+        user: &str,
+        project: &ProjectName,
+        change: PermissionsChange,
+        job: &Job,
+    ) -> Result<(), Failure> {
+        let held = self.enter_project(project, Mode::Exclusive, job)?;
+        let mut permissions = Self::project_permissions(&held)?;
+        if !self.is_project_owner(&permissions, user) {
+            return Err(Failure::forbidden(format!(
+                "user {user:?} is not authorized to modify permissions for {:?}",
+                project.as_str()
+            )));
+        }
+        change.check("request")?;
+        change.apply(&mut permissions);
+        self.write(&held.folder.join(layout::PERMISSIONS), &permissions)
+            .within(|| format!("failed to write permissions for {:?}", held.folder))?;
+        self.make_durable()
+    }
+
+    /// Changes the permissions of an asset, which is made if it is new.
+    ///
+    /// `global_write` and the `asset` of each uploader mean nothing here and are dropped.
+    pub fn set_asset_permissions(
+        &self,
+        user: &str,
+        project: &ProjectName,
+        asset: &AssetName,
+        mut change: PermissionsChange,
+        job: &Job,
+    ) -> Result<(), Failure> {
+        let held = self.enter_project(project, Mode::Shared, job)?;
+        let folder = held.folder.join(asset);
+        let for_project = Self::project_permissions(&held)?;
+        let refused = || {
+            Failure::forbidden(format!(
+                "user {user:?} is not authorized to modify permissions for asset {:?} in {:?}",
+                asset.as_str(),
+                project.as_str()
+            ))
+        };
+        change.global_write = None;
+        for uploader in change.uploaders.iter_mut().flatten() {
+            uploader.asset = None;
+        }
+
+        let entering = self.lock(&held.folder, layout::LOCK_NEWDIR, Mode::Exclusive, job)?;
+        let is_new = !store::is_folder(&folder);
+        let (_asset, mut permissions) = if is_new {
+            if !self.is_project_owner(&for_project, user) {
+                return Err(refused());
+            }
+            (None, Permissions::default())
+        } else {
+            drop(entering);
+            let lock = self.lock(&folder, layout::LOCK, Mode::Exclusive, job)?;
+            let found = store::permissions(&folder)
+                .within(|| format!("failed to read permissions for {folder:?}"))?
+                .unwrap_or_default();
+            if !self.is_project_owner(&for_project, user)
+                && !found.owners.iter().any(|owner| owner == user)
+            {
+                return Err(refused());
+            }
+            (Some(lock), found)
+        };
+        change.check("request")?;
+        change.apply(&mut permissions);
+        if is_new {
+            make_folder(&folder)?;
+        }
+        self.write(&folder.join(layout::PERMISSIONS), &permissions)
+            .within(|| format!("failed to write permissions for {folder:?}"))?;
+        self.make_durable()
+    }
+}

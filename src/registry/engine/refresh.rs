@@ -1,0 +1,92 @@
+//! Recomputing usage and latest versions.
+
+use std::path::Path;
+
+use chrono::{DateTime, FixedOffset};
+
+use super::Engine;
+use crate::fs::atomic;
+use crate::fs::lock::Mode;
+use crate::job::Job;
+use crate::names::{AssetName, ProjectName};
+use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::model::{Latest, Summary, Usage};
+use crate::registry::{layout, store, time};
+
+impl Engine {
+    /// Recomputes the usage of a project from its manifests; returns the bytes in use.
+    pub fn refresh_usage(&self, project: &ProjectName, job: &Job) -> Result<u64, Failure> {
+        let held = self.enter_project(project, Mode::Exclusive, job)?;
+        let total = store::project_usage(&held.folder)
+            .within(|| format!("failed to compute usage for {:?}", project.as_str()))?;
+        let _lock = self.lock(&held.folder, layout::LOCK_USAGE, Mode::Exclusive, job)?;
+        self.write(&held.folder.join(layout::USAGE), &Usage { total })
+            .within(|| format!("failed to save usage for {:?}", held.folder))?;
+        self.make_durable()?;
+        Ok(total)
+    }
+
+    /// Finds the latest version of an asset again; returns its name, if there is one.
+    pub fn refresh_latest(
+        &self,
+        project: &ProjectName,
+        asset: &AssetName,
+        job: &Job,
+    ) -> Result<Option<String>, Failure> {
+        let held = self.enter_project(project, Mode::Shared, job)?;
+        let asset = self.enter_asset(project, &held, asset, job)?;
+        let latest = self.recompute_latest(&asset.folder)?;
+        self.make_durable()?;
+        Ok(latest)
+    }
+
+    /// Finds and writes the latest version of the asset at `folder`.
+    pub(super) fn recompute_latest(&self, folder: &Path) -> Result<Option<String>, Failure> {
+        let latest = find_latest(folder, None)?;
+        self.set_latest(folder, latest.as_deref())?;
+        Ok(latest)
+    }
+
+    /// Writes the latest version of the asset at `folder`, or that it has none.
+    pub(super) fn set_latest(&self, folder: &Path, version: Option<&str>) -> Result<(), Failure> {
+        let path = folder.join(layout::LATEST);
+        match version {
+            Some(version) => self
+                .write(&path, &Latest { version: version.to_owned() })
+                .within(|| format!("failed to save the latest version for {folder:?}")),
+            None => Ok(atomic::remove_file(&path)?),
+        }
+    }
+}
+
+/// The regular version with the latest end of upload, of several the first by name. `except` is
+/// left out, whatever it is.
+pub(super) fn find_latest(folder: &Path, except: Option<&str>) -> Result<Option<String>, Failure> {
+    let mut latest = None;
+    for version in store::children(folder)? {
+        if Some(version.as_str()) == except {
+            continue;
+        }
+        let folder = folder.join(&version);
+        let summary =
+            store::summary(&folder).within(|| format!("failed to read summary from {folder:?}"))?;
+        if summary.is_probational() {
+            continue;
+        }
+        let finish = finish_of(&folder, &summary)?;
+        if latest.as_ref().is_none_or(|(known, _)| finish > *known) {
+            latest = Some((finish, version));
+        }
+    }
+    Ok(latest.map(|(_, version)| version))
+}
+
+/// When the upload of the version at `folder` ended.
+pub(super) fn finish_of(
+    folder: &Path,
+    summary: &Summary,
+) -> Result<DateTime<FixedOffset>, Failure> {
+    time::parse(&summary.upload_finish)
+        .map_err(Failure::internal)
+        .within(|| format!("could not parse 'upload_finish' from {folder:?}"))
+}

@@ -1,0 +1,170 @@
+//! Removing projects, assets and versions.
+
+use std::path::Path;
+
+use super::log::{Log, NamedLog};
+use super::pending::Pending;
+use super::refresh::find_latest;
+use super::{Engine, rename_new, stage_name};
+use crate::fs::atomic;
+use crate::fs::lock::Mode;
+use crate::job::Job;
+use crate::names::{AssetName, ProjectName, VersionName};
+use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::{layout, store};
+
+/// What removing a directory changes elsewhere.
+#[derive(Default)]
+pub(super) struct Consequences<'a> {
+    /// The project and the bytes that it no longer uses.
+    pub(super) usage: Option<(&'a Path, u64)>,
+    /// The new latest version of the asset, or that it has none, if that changes.
+    pub(super) latest: Option<Option<String>>,
+    pub(super) log: Option<NamedLog>,
+}
+
+impl Engine {
+    /// Removes a project with everything in it. Links of other projects are not looked at.
+    pub fn delete_project(&self, project: &ProjectName, job: &Job) -> Result<(), Failure> {
+        let root = self.layout.root();
+        let _registry = self.lock(root, layout::LOCK, Mode::Exclusive, job)?;
+        let folder = self.layout.project(project);
+        if !store::is_folder(&folder) {
+            return Ok(());
+        }
+        let log = Some(Log::project("delete-project", project).named());
+        self.remove(&folder, &Consequences { log, ..Consequences::default() })
+    }
+
+    /// Removes an asset. An unreadable manifest is a failure unless `force`, which leaves the
+    /// project's usage as it is.
+    pub fn delete_asset(
+        &self,
+        project: &ProjectName,
+        asset: &AssetName,
+        force: bool,
+        job: &Job,
+    ) -> Result<(), Failure> {
+        let Some(held) = present(self.enter_project(project, Mode::Exclusive, job))? else {
+            return Ok(());
+        };
+        let folder = held.folder.join(asset);
+        if !store::is_folder(&folder) {
+            return Ok(());
+        }
+        let used = forgiven(
+            store::asset_usage(&folder)
+                .within(|| format!("failed to compute usage for {}", folder.display())),
+            force,
+        )?;
+        let consequences = Consequences {
+            usage: used.map(|used| (held.folder.as_path(), used)),
+            latest: None,
+            log: Some(Log::asset("delete-asset", project, asset).named()),
+        };
+        self.remove(&folder, &consequences)
+    }
+
+    /// Removes a version. An unreadable manifest or summary is a failure unless `force`, which
+    /// leaves the usage as it is and writes no log.
+    pub fn delete_version(
+        &self,
+        project: &ProjectName,
+        asset: &AssetName,
+        version: &VersionName,
+        force: bool,
+        job: &Job,
+    ) -> Result<(), Failure> {
+        let Some(held) = present(self.enter_project(project, Mode::Shared, job))? else {
+            return Ok(());
+        };
+        let Some(in_asset) = present(self.enter_asset(project, &held, asset, job))? else {
+            return Ok(());
+        };
+        let folder = in_asset.folder.join(version);
+        if !store::is_folder(&folder) {
+            return Ok(());
+        }
+        let used = forgiven(
+            store::version_usage(&folder)
+                .within(|| format!("failed to compute usage for {}", folder.display())),
+            force,
+        )?;
+        let summary = forgiven(
+            store::summary(&folder)
+                .within(|| format!("failed to read summary for {}", folder.display())),
+            force,
+        )?;
+        let is_regular = summary.is_some_and(|summary| !summary.is_probational());
+        let latest = forgiven(
+            store::latest(&in_asset.folder)
+                .within(|| format!("failed to read the latest version for {}", folder.display())),
+            force,
+        )?;
+        let is_latest = latest.flatten().is_some_and(|latest| latest.version == version.as_str());
+        let new_latest = || find_latest(&in_asset.folder, Some(version.as_str()));
+        let new_latest = if is_regular { forgiven(new_latest(), force)? } else { None };
+        let consequences = Consequences {
+            usage: used.map(|used| (held.folder.as_path(), used)),
+            latest: new_latest,
+            log: is_regular.then(|| {
+                Log::version("delete-version", project, asset, version, is_latest).named()
+            }),
+        };
+        self.remove(&folder, &consequences)
+    }
+
+    /// Takes a directory away in one step, settles the consequences, then removes its content.
+    pub(super) fn remove(
+        &self,
+        folder: &Path,
+        consequences: &Consequences<'_>,
+    ) -> Result<(), Failure> {
+        let job = &Job::default();
+        let root = self.layout.root();
+        let parent = folder.parent().unwrap_or(root);
+        let stage = parent.join(stage_name());
+        let relative =
+            |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+        let note = self.note(&Pending::Remove {
+            target: relative(folder),
+            stage: relative(&stage),
+            latest: consequences.latest.is_some(),
+            log: consequences.log.clone(),
+        })?;
+        let removed = rename_new(folder, &stage);
+        if removed.is_err() {
+            note.done()?;
+            return removed;
+        }
+        // Gone for every reader. What follows is tried to the end, and else left to the next start.
+        if let Some((project, used)) = consequences.usage {
+            self.change_usage(project, |total| total.saturating_sub(used), job)?;
+        }
+        if let Some(log) = &consequences.log {
+            self.write_log(log)?;
+        }
+        if let Some(latest) = &consequences.latest {
+            self.set_latest(parent, latest.as_deref())?;
+        }
+        self.make_durable()?;
+        atomic::remove_tree(&stage)?;
+        note.done()
+    }
+}
+
+/// Turns "not found" into `None`: removing what is not there is a success.
+fn present<T>(entered: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match entered {
+        Err(failure) if failure.kind == crate::registry::FailureKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Turns a failure into `None` if `force`.
+fn forgiven<T>(result: Result<T, Failure>, force: bool) -> Result<Option<T>, Failure> {
+    match result {
+        Err(_) if force => Ok(None),
+        other => other.map(Some),
+    }
+}

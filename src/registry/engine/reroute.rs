@@ -1,0 +1,309 @@
+//! Rewriting the links that would be lost with a deletion.
+//!
+//! For each link outside of the doomed versions, let *parent* be what it points to and *ancestor*
+//! the end of the chain, if that is another file:
+//!
+//! 1. neither is lost: the link stays as it is;
+//! 2. the parent is lost: the first file of the chain that is not lost takes its place; if there is
+//!    none, the link becomes a copy;
+//! 3. the ancestor is lost: the last file of the chain after the (new) parent that is not lost
+//!    takes its place, if there is one.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::pending::Pending;
+use super::transfer::{in_parallel, write_copy};
+use super::{Engine, replace_link, stage_name};
+use crate::digest::open_regular;
+use crate::job::Job;
+use crate::names::{AssetName, ProjectName, VersionName};
+use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::links::{self, Manifests, Owner};
+use crate::registry::model::{Link, Links, Manifest};
+use crate::registry::{layout, store};
+
+/// What is going to be deleted: a project, an asset or a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doomed {
+    /// Project.
+    pub project: ProjectName,
+    /// Only this asset, if given.
+    pub asset: Option<AssetName>,
+    /// Only this version of the asset, if given.
+    pub version: Option<VersionName>,
+}
+
+/// What happens to one link.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// Whether the link becomes a copy of the file.
+    pub copy: bool,
+    /// The link, as `project/asset/version/path`.
+    pub path: String,
+    /// The file that is lost, in the same form.
+    pub source: String,
+    /// Bytes by which the usage of the link's project grows.
+    pub usage: u64,
+}
+
+/// The changes of one version.
+struct Plan {
+    /// `project/asset/version`.
+    version: String,
+    manifest: Manifest,
+    /// Path of each changed link, and where its content was.
+    changed: BTreeMap<String, Link>,
+}
+
+/// A link that becomes a file.
+struct Copy {
+    from: PathBuf,
+    stage: PathBuf,
+    target: PathBuf,
+    size: u64,
+    md5sum: String,
+}
+
+impl Engine {
+    /// Rewrites all links into what is doomed; deletes nothing. With `dry_run` only says what would
+    /// be done. The changes are sorted by path.
+    pub fn reroute_links(
+        &self,
+        doomed: &[Doomed],
+        dry_run: bool,
+        job: &Job,
+    ) -> Result<Vec<Change>, Failure> {
+        let root = self.layout.root();
+        let _registry = self.lock(root, layout::LOCK, crate::fs::lock::Mode::Exclusive, job)?;
+        let versions = self.expand(doomed)?;
+        let mut lost = HashSet::new();
+        for version in &versions {
+            lost.extend(
+                self.manifest_of(version)?.into_keys().map(|path| format!("{version}/{path}")),
+            );
+        }
+        if lost.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (plans, mut changes) = self.plan(&versions, &lost, job)?;
+        if !dry_run {
+            self.reroute(&plans, &changes, job)?;
+        }
+        changes.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(changes)
+    }
+
+    /// All versions that are doomed, as `project/asset/version`.
+    fn expand(&self, doomed: &[Doomed]) -> Result<BTreeSet<String>, Failure> {
+        let root = self.layout.root();
+        let mut versions = BTreeSet::new();
+        for Doomed { project, asset, version } in doomed {
+            let assets = match asset {
+                Some(asset) => vec![asset.to_string()],
+                None => store::children(&root.join(project))?,
+            };
+            for asset in assets {
+                let found = match version {
+                    Some(version) => vec![version.to_string()],
+                    None => store::children(&root.join(project).join(&asset))?,
+                };
+                versions.extend(found.iter().map(|version| format!("{project}/{asset}/{version}")));
+            }
+        }
+        Ok(versions)
+    }
+
+    fn manifest_of(&self, version: &str) -> Result<Manifest, Failure> {
+        let folder = self.layout.root().join(version);
+        store::manifest(&folder).within(|| format!("failed to read manifest at {folder:?}"))
+    }
+
+    /// Goes through every version of the registry that is not doomed.
+    fn plan(
+        &self,
+        doomed: &BTreeSet<String>,
+        lost: &HashSet<String>,
+        job: &Job,
+    ) -> Result<(Vec<Plan>, Vec<Change>), Failure> {
+        let root = self.layout.root();
+        let mut manifests = Manifests::default();
+        let (mut plans, mut changes) = (Vec::new(), Vec::new());
+        for project in store::children(root)? {
+            for asset in store::children(&root.join(&project))? {
+                for version in store::children(&root.join(&project).join(&asset))? {
+                    job.check()?;
+                    let version = format!("{project}/{asset}/{version}");
+                    if doomed.contains(&version) {
+                        continue;
+                    }
+                    let mut manifest = self.manifest_of(&version)?;
+                    let mut changed = BTreeMap::new();
+                    for (path, entry) in &mut manifest {
+                        let Some(link) = entry.link.clone() else { continue };
+                        let Some(new) = self.new_link(&link, lost, &mut manifests)? else {
+                            continue;
+                        };
+                        let is_copy = new.is_none();
+                        let parent = link.without_ancestor().registry_path();
+                        changes.push(Change {
+                            copy: is_copy,
+                            path: format!("{version}/{path}"),
+                            source: if lost.contains(&parent) {
+                                parent
+                            } else {
+                                link.origin().registry_path()
+                            },
+                            usage: if is_copy { entry.size } else { 0 },
+                        });
+                        entry.link = new;
+                        changed.insert(path.clone(), link);
+                    }
+                    if !changed.is_empty() {
+                        plans.push(Plan { version, manifest, changed });
+                    }
+                }
+            }
+        }
+        Ok((plans, changes))
+    }
+
+    /// `None`: the link stays. `Some(None)`: it becomes a copy. `Some(link)`: it changes.
+    fn new_link(
+        &self,
+        link: &Link,
+        lost: &HashSet<String>,
+        manifests: &mut Manifests,
+    ) -> Result<Option<Option<Link>>, Failure> {
+        let is_lost = |link: &Link| lost.contains(&link.registry_path());
+        let Some(ancestor) = link.ancestor.as_deref() else {
+            return Ok(is_lost(link).then_some(None));
+        };
+        if !is_lost(link) && !is_lost(ancestor) {
+            return Ok(None);
+        }
+        let mut living = Vec::new();
+        let mut seen = HashSet::new();
+        let mut step = Some(link.without_ancestor());
+        while let Some(at) = step {
+            if !seen.insert(at.registry_path()) {
+                break; // a manifest that was edited into a circle has no end to find
+            }
+            let name = format!("{}/{}/{}", at.project, at.asset, at.version);
+            let folder = self.layout.root().join(&name);
+            let manifest = manifests
+                .any(&self.layout, &name)
+                .within(|| format!("failed to read manifest at {folder:?}"))?;
+            step = manifest
+                .get(&at.path)
+                .and_then(|entry| entry.link.as_ref())
+                .map(Link::without_ancestor);
+            if !is_lost(&at) {
+                living.push(at);
+            }
+        }
+        let Some(parent) = living.first() else { return Ok(Some(None)) };
+        let ancestor = if is_lost(ancestor) {
+            living.iter().skip(1).next_back()
+        } else {
+            Some(ancestor).filter(|ancestor| ancestor.registry_path() != parent.registry_path())
+        };
+        Ok(Some(Some(Link { ancestor: ancestor.cloned().map(Box::new), ..parent.clone() })))
+    }
+
+    fn reroute(&self, plans: &[Plan], changes: &[Change], job: &Job) -> Result<(), Failure> {
+        let root = self.layout.root();
+        let copies: Vec<Copy> = plans.iter().flat_map(|plan| self.copies_of(plan)).collect();
+        let mut usage: BTreeMap<&str, u64> = BTreeMap::new();
+        for change in changes {
+            let project = change.path.split('/').next().unwrap_or_default();
+            *usage.entry(project).or_default() += change.usage;
+        }
+        let relative =
+            |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+        let note = self.note(&Pending::Reroute {
+            projects: usage.keys().map(|&project| project.to_owned()).collect(),
+            copies: copies.iter().map(|copy| relative(&copy.stage)).collect(),
+        })?;
+        // What may fail for want of space or because of damage comes before any visible change.
+        let copied = in_parallel(&copies, |copy, window| make_copy(copy, window, job))
+            .and_then(|_| self.make_durable());
+        if copied.is_err() {
+            for copy in &copies {
+                crate::fs::atomic::remove_file(&copy.stage)?;
+            }
+            note.done()?;
+            return copied;
+        }
+        for copy in &copies {
+            fs::rename(&copy.stage, &copy.target)
+                .map_err(|error| Failure::system("rename", &copy.target, &error))?;
+        }
+        for plan in plans {
+            self.apply(plan)?;
+        }
+        for (project, added) in usage {
+            let add = |total: u64| total.saturating_add(added);
+            self.change_usage(&root.join(project), add, &Job::default())?;
+        }
+        self.make_durable()?;
+        note.done()
+    }
+
+    fn copies_of<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Copy> + 'a {
+        let folder = self.layout.root().join(&plan.version);
+        plan.changed.iter().filter_map(move |(path, old)| {
+            let entry = &plan.manifest[path];
+            let target = folder.join(path);
+            entry.link.is_none().then(|| Copy {
+                from: self.layout.root().join(old.origin().registry_path()),
+                stage: target.with_file_name(stage_name()),
+                target,
+                size: entry.size,
+                md5sum: entry.md5sum.clone(),
+            })
+        })
+    }
+
+    fn apply(&self, plan: &Plan) -> Result<(), Failure> {
+        let folder = self.layout.root().join(&plan.version);
+        let mut names = plan.version.splitn(3, '/');
+        let owner = Owner {
+            project: names.next().unwrap_or_default(),
+            asset: names.next().unwrap_or_default(),
+            version: names.next().unwrap_or_default(),
+        };
+        let mut recorded: BTreeMap<String, Links> = BTreeMap::new();
+        for (path, old) in &plan.changed {
+            if let Some(link) = &plan.manifest[path].link {
+                let text = links::text(owner, path, link);
+                if text != links::text(owner, path, old) {
+                    replace_link(&folder.join(path), &text)?;
+                }
+            }
+            let inside = path.rsplit_once('/').map_or("", |(inside, _)| inside);
+            if !recorded.contains_key(inside)
+                && let Some(links) = store::links(&folder.join(inside))?
+            {
+                recorded.insert(inside.to_owned(), links);
+            }
+        }
+        self.write(&folder.join(layout::MANIFEST), &plan.manifest)?;
+        self.replace_links(&folder, &recorded, &plan.manifest)
+    }
+}
+
+fn make_copy(copy: &Copy, window: &mut [u8], job: &Job) -> Result<(), Failure> {
+    // The origin may be a link into a whitelisted directory.
+    let mut from = open_regular(&copy.from, true)?;
+    let seen = write_copy(&mut from, &copy.from, &copy.stage, window, job)?;
+    if seen.size != copy.size || seen.md5.to_string() != copy.md5sum {
+        return Err(Failure::internal(format!(
+            "cannot copy {:?} to {:?}; it is not what the manifest says (expected {} bytes with MD5 \
+             {}, found {} bytes with MD5 {})",
+            copy.from, copy.target, copy.size, copy.md5sum, seen.size, seen.md5
+        )));
+    }
+    Ok(())
+}

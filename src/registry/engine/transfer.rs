@@ -1,0 +1,439 @@
+//! Moving the files of an upload into the registry.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, unlinkat};
+
+use super::{Engine, FILE_MODE, make_folder};
+use crate::digest::{Hasher, Seen, WINDOW_BYTES};
+use crate::fs::beneath::Root;
+use crate::fs::walk::{self, Kind};
+use crate::job::Job;
+use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::layout;
+use crate::registry::links::{self, DedupIndex, Owner, Resolver, Target};
+use crate::registry::model::{Link, Manifest, ManifestEntry};
+use crate::runtime;
+
+/// What is transferred, and how.
+pub(super) struct Transfer<'a> {
+    /// The version that is made.
+    pub(super) owner: Owner<'a>,
+    /// The user's directory.
+    pub(super) source: &'a Path,
+    /// The hidden folder that becomes the version.
+    pub(super) stage: &'a Path,
+    /// Files of the latest version.
+    pub(super) known: DedupIndex,
+    /// Whether files may be moved instead of copied.
+    pub(super) consume: bool,
+    /// Whether names that begin with `.` are left out.
+    pub(super) ignore_dot: bool,
+}
+
+/// A finished transfer.
+pub(super) struct Transferred {
+    pub(super) manifest: Manifest,
+    /// Files that were copied and are to be removed from the source in the end.
+    pub(super) copied: Vec<String>,
+    root: Root,
+}
+
+/// What became of one regular file in the first pass.
+enum Outcome {
+    Copied(Seen),
+    Linked(Seen, Link),
+    /// Hashed; to be moved in the second pass if it is still the same.
+    Movable(Seen, Identity),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Identity {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+impl Engine {
+    /// Fills `stage` from `source`. Nothing in `source` is touched before every file was read.
+    pub(super) fn transfer(
+        &self,
+        transfer: &Transfer<'_>,
+        job: &Job,
+    ) -> Result<Transferred, Failure> {
+        let root = Root::open(transfer.source)
+            .map_err(|error| Failure::system("open", transfer.source, &error))?;
+        let keep = |name: &str| {
+            !layout::is_internal(name) && !(transfer.ignore_dot && name.starts_with('.'))
+        };
+        let entries = walk::walk(transfer.source, &keep, job)?;
+        if let Some(special) = entries.iter().find(|entry| entry.kind == Kind::Special) {
+            return Err(Failure::internal(format!(
+                "{:?} is not a regular file, a directory or a symbolic link",
+                transfer.source.join(&special.path)
+            )));
+        }
+
+        let mut resolver =
+            Resolver::new(&self.layout, &self.whitelist, transfer.owner, transfer.source);
+        let mut manifest = Manifest::new();
+        let mut local = BTreeMap::new();
+        let mut outside = BTreeMap::new();
+        for entry in &entries {
+            job.check()?;
+            match entry.kind {
+                Kind::Folder if entry.is_empty => {
+                    manifest.insert(entry.path.clone(), empty_folder());
+                }
+                Kind::Link => {
+                    let text = read_link(&root, &entry.path, transfer.source)?;
+                    match resolver.resolve(&entry.path, &text)? {
+                        Target::Local(target) => {
+                            local.insert(entry.path.clone(), target);
+                        }
+                        Target::Registry(linked) => {
+                            manifest.insert(entry.path.clone(), linked);
+                        }
+                        Target::Whitelisted(target) => {
+                            outside.insert(entry.path.clone(), target);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        check_local_targets(&entries, &local)?;
+
+        for folder in entries.iter().filter(|entry| entry.kind == Kind::Folder) {
+            make_folder(&transfer.stage.join(&folder.path))?;
+        }
+        let files: Vec<&str> = entries
+            .iter()
+            .filter(|entry| entry.kind == Kind::File)
+            .map(|entry| entry.path.as_str())
+            .collect();
+        let outcomes =
+            in_parallel(&files, |path, window| transfer_file(transfer, &root, path, window, job))?;
+        let targets: Vec<(&String, &PathBuf)> = outside.iter().collect();
+        let seen_outside = in_parallel(&targets, |(_, target), window| {
+            let mut file = crate::digest::open_regular(target, true)?;
+            Ok(hash(&mut file, target, window, job)?)
+        })?;
+        for ((path, target), seen) in targets.iter().zip(seen_outside) {
+            place_link(&transfer.stage.join(path), target)?;
+            manifest.insert((*path).clone(), entry_of(seen, None));
+        }
+
+        let mut movable = Vec::new();
+        let mut copied = Vec::new();
+        for (path, outcome) in files.iter().zip(outcomes) {
+            let entry = match outcome {
+                Outcome::Copied(seen) => {
+                    if transfer.consume {
+                        copied.push((*path).to_owned());
+                    }
+                    entry_of(seen, None)
+                }
+                Outcome::Linked(seen, link) => entry_of(seen, Some(link)),
+                Outcome::Movable(seen, identity) => {
+                    movable.push((*path, seen, identity));
+                    entry_of(seen, None)
+                }
+            };
+            manifest.insert((*path).to_owned(), entry);
+        }
+        resolver.add_local(&mut manifest, &local)?;
+        for (path, entry) in &manifest {
+            if let Some(link) = &entry.link {
+                let text = links::text(transfer.owner, path, link);
+                place_link(&transfer.stage.join(path), Path::new(&text))?;
+            }
+        }
+        let mut window = vec![0; WINDOW_BYTES];
+        for (path, seen, identity) in movable {
+            job.check()?;
+            if !move_file(&root, transfer, path, identity)? {
+                let again = copy_file(transfer, &root, path, &mut window, job)?;
+                if again != seen {
+                    return Err(changed(transfer.source, path));
+                }
+                copied.push(path.to_owned());
+            }
+        }
+        Ok(Transferred { manifest, copied, root })
+    }
+
+    /// Writes the `..links` files of a manifest below `folder`, and removes those not needed.
+    pub(super) fn write_links(&self, folder: &Path, manifest: &Manifest) -> Result<(), Failure> {
+        for (inside, links) in links::by_folder(manifest) {
+            self.write(&folder.join(inside).join(layout::LINKS), &links)?;
+        }
+        Ok(())
+    }
+}
+
+impl Transferred {
+    /// Removes the sources of files that were copied although they were to be consumed.
+    ///
+    /// The version is complete by now, so a file that may not be removed is simply left there.
+    pub(super) fn remove_copied(&self) {
+        for path in &self.copied {
+            if let Ok((parent, name)) = self.root.open_parent(path) {
+                let _ = unlinkat(parent, name, AtFlags::empty());
+            }
+        }
+    }
+}
+
+/// Puts moved files back to where they came from: those that are not there any more.
+pub(super) fn restore(stage: &Path, source: &Path) -> Result<(), Failure> {
+    let (Ok(_), Ok(_)) = (Root::open(stage), Root::open(source)) else { return Ok(()) };
+    let keep = |name: &str| !layout::is_internal(name);
+    for entry in walk::walk(stage, &keep, &Job::default())? {
+        let (from, to) = (stage.join(&entry.path), source.join(&entry.path));
+        if entry.kind == Kind::File && to.parent().is_some_and(super::store::is_folder) {
+            match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(Failure::system("rename", &to, &error.into())),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn empty_folder() -> ManifestEntry {
+    ManifestEntry { size: 0, md5sum: String::new(), link: None }
+}
+
+pub(super) fn entry_of(seen: Seen, link: Option<Link>) -> ManifestEntry {
+    ManifestEntry { size: seen.size, md5sum: seen.md5.to_string(), link }
+}
+
+fn changed(source: &Path, path: &str) -> Failure {
+    Failure::internal(format!("{:?} changed while it was transferred", source.join(path)))
+}
+
+/// Refuses local links to what is not in the version, before any file is read.
+fn check_local_targets(
+    entries: &[walk::Entry],
+    local: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    let kinds: HashMap<&str, Kind> =
+        entries.iter().map(|entry| (entry.path.as_str(), entry.kind)).collect();
+    match local.values().find(|target| !kinds.contains_key(target.as_str())) {
+        None => Ok(()),
+        Some(target) => Err(Failure::internal(format!(
+            "symlink at {target:?} should point to a file in the manifest or another symlink"
+        ))),
+    }
+}
+
+/// Applies `work` to all items on the CPU pool; the failure is that of the first failing item.
+pub(super) fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T, &mut [u8]) -> Result<R, Failure> + Sync,
+) -> Result<Vec<R>, Failure> {
+    let first_failure = AtomicUsize::new(usize::MAX);
+    let results: Vec<Option<Result<R, Failure>>> = runtime::current()?.install(|| {
+        items
+            .par_iter()
+            .enumerate()
+            .map_init(
+                || vec![0; WINDOW_BYTES],
+                |window, (index, item)| {
+                    if index > first_failure.load(Ordering::Relaxed) {
+                        return None;
+                    }
+                    let result = work(item, window);
+                    if result.is_err() {
+                        first_failure.fetch_min(index, Ordering::Relaxed);
+                    }
+                    Some(result)
+                },
+            )
+            .collect()
+    });
+    results.into_iter().flatten().collect()
+}
+
+fn read_link(root: &Root, path: &str, source: &Path) -> Result<String, Failure> {
+    let full = source.join(path);
+    let (parent, name) =
+        root.open_parent(path).map_err(|error| Failure::system("open", &full, &error))?;
+    let text = rustix::fs::readlinkat(parent, name, Vec::new())
+        .map_err(|error| Failure::system("readlink", &full, &error.into()))?;
+    text.into_string()
+        .map_err(|_| Failure::internal(format!("target of link {full:?} is not valid UTF-8")))
+}
+
+/// Makes a symbolic link with exactly this text.
+pub(super) fn place_link(path: &Path, text: &Path) -> Result<(), Failure> {
+    symlink(text, path).map_err(|error| Failure::system("symlink", path, &error))
+}
+
+fn transfer_file(
+    transfer: &Transfer<'_>,
+    root: &Root,
+    path: &str,
+    window: &mut [u8],
+    job: &Job,
+) -> Result<Outcome, Failure> {
+    let full = transfer.source.join(path);
+    let mut file = open_source(root, path, transfer.source)?;
+    let metadata = file.metadata().map_err(|error| Failure::system("stat", &full, &error))?;
+    let may_move = transfer.consume
+        && metadata.uid() == rustix::process::geteuid().as_raw()
+        && metadata.nlink() == 1;
+    if may_move || transfer.known.has_size(metadata.size()) {
+        let seen = hash(&mut file, &full, window, job)?;
+        if let Some(link) = transfer.known.find(path, seen.size, &seen.md5.to_string()) {
+            return Ok(Outcome::Linked(seen, link.clone()));
+        }
+        if may_move {
+            return Ok(Outcome::Movable(seen, Identity::of(&metadata)));
+        }
+    }
+    copy_file(transfer, root, path, window, job).map(Outcome::Copied)
+}
+
+fn open_source(root: &Root, path: &str, source: &Path) -> Result<File, Failure> {
+    root.open_file(path).map_err(|error| Failure::system("open", &source.join(path), &error))
+}
+
+pub(super) fn hash(
+    file: &mut File,
+    path: &Path,
+    window: &mut [u8],
+    job: &Job,
+) -> crate::Result<Seen> {
+    let mut hasher = Hasher::default();
+    pump(file, path, window, job, |piece| {
+        hasher.update(piece);
+        Ok(())
+    })?;
+    Ok(hasher.finish())
+}
+
+/// Copies one file into the stage, hashing what is written.
+fn copy_file(
+    transfer: &Transfer<'_>,
+    root: &Root,
+    path: &str,
+    window: &mut [u8],
+    job: &Job,
+) -> Result<Seen, Failure> {
+    let mut from = open_source(root, path, transfer.source)?;
+    write_copy(&mut from, &transfer.source.join(path), &transfer.stage.join(path), window, job)
+}
+
+/// Copies the rest of `from` to the new file `target`, hashing what is written.
+pub(super) fn write_copy(
+    from: &mut File,
+    from_path: &Path,
+    target: &Path,
+    window: &mut [u8],
+    job: &Job,
+) -> Result<Seen, Failure> {
+    let failed = |error: std::io::Error| Failure::system("write", target, &error);
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(target)
+        .map_err(failed)?;
+    let mut hasher = Hasher::default();
+    pump(from, from_path, window, job, |piece| {
+        hasher.update(piece);
+        to.write_all(piece).map_err(|source| crate::Error::Io { path: target.to_owned(), source })
+    })?;
+    let seen = hasher.finish();
+    let written = to.stream_position().map_err(failed)?;
+    if to.metadata().map_err(failed)?.len() != seen.size || written != seen.size {
+        return Err(Failure::internal(format!(
+            "mismatch in checksums between source and destination files for {target:?}"
+        )));
+    }
+    Ok(seen)
+}
+
+/// Reads a file to its end in windows.
+fn pump(
+    file: &mut File,
+    path: &Path,
+    window: &mut [u8],
+    job: &Job,
+    mut take: impl FnMut(&[u8]) -> crate::Result<()>,
+) -> crate::Result<()> {
+    loop {
+        job.check()?;
+        match file.read(window) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                take(&window[..count])?;
+                job.advance(count as u64);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(source) => return Err(crate::Error::Io { path: path.to_owned(), source }),
+        }
+    }
+}
+
+/// Moves a file into the stage if it is still the one that was hashed; false if it cannot be moved
+/// between these two directories.
+fn move_file(
+    root: &Root,
+    transfer: &Transfer<'_>,
+    path: &str,
+    identity: Identity,
+) -> Result<bool, Failure> {
+    let full = transfer.source.join(path);
+    let file = open_source(root, path, transfer.source)?;
+    let stat =
+        |file: &File| file.metadata().map_err(|error| Failure::system("stat", &full, &error));
+    if Identity::of(&stat(&file)?) != identity {
+        return Err(changed(transfer.source, path));
+    }
+    let (parent, name) =
+        root.open_parent(path).map_err(|error| Failure::system("open", &full, &error))?;
+    let target = transfer.stage.join(path);
+    match renameat_with(&parent, name, CWD, &target, RenameFlags::NOREPLACE) {
+        Err(rustix::io::Errno::XDEV | rustix::io::Errno::INVAL | rustix::io::Errno::ACCESS) => {
+            return Ok(false);
+        }
+        other => {
+            other.map_err(|error| Failure::system("rename", &target, &error.into()))?;
+        }
+    }
+    // The name may have been given to another file at the last moment.
+    let placed =
+        fs::symlink_metadata(&target).map_err(|error| Failure::system("lstat", &target, &error))?;
+    if Identity::of(&placed) != identity {
+        return Err(changed(transfer.source, path));
+    }
+    file.set_permissions(Permissions::from_mode(FILE_MODE))
+        .map_err(|error| Failure::system("chmod", &target, &error))?;
+    Ok(true)
+}
+
+/// Adds the words that all failures of a transfer begin with.
+pub(super) fn within_transfer<T>(result: Result<T, Failure>, source: &Path) -> Result<T, Failure> {
+    result.within(|| format!("failed to transfer files from {source:?}"))
+}

@@ -1,0 +1,290 @@
+//! Uploading a version.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::log::Log;
+use super::pending::{self, Note, Pending};
+use super::transfer::{self, Transfer, Transferred, within_transfer};
+use super::{AssetHold, Engine, ProjectHold, make_folder, owner, rename_new};
+use crate::fs::atomic;
+use crate::fs::lock::Mode;
+use crate::job::Job;
+use crate::names::{AssetName, ProjectName, VersionName};
+use crate::registry::access::{self, UploadRight};
+use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::links::{DedupIndex, Owner};
+use crate::registry::model::{Permissions, Summary, usage_of};
+use crate::registry::{layout, store, time};
+
+/// How long a failed upload waits to take away the asset it has made.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A version to upload.
+#[derive(Debug, Clone, Copy)]
+pub struct Upload<'a> {
+    /// Project, which must exist.
+    pub project: &'a ProjectName,
+    /// Asset, made if it is new.
+    pub asset: &'a AssetName,
+    /// Version, which must not exist.
+    pub version: &'a VersionName,
+    /// Directory with the files.
+    pub source: &'a Path,
+    /// Who uploads.
+    pub user: &'a str,
+    /// Whether the version is put on probation although the user is trusted.
+    pub on_probation: bool,
+    /// Whether files may be moved out of the source.
+    pub consume: bool,
+    /// Whether names that begin with `.` are left out.
+    pub ignore_dot: bool,
+}
+
+/// An asset ready to be uploaded to.
+struct Entered<'engine> {
+    asset: AssetHold<'engine>,
+    is_new: bool,
+    is_trusted: bool,
+    /// Written with the first version of an asset that anybody may make.
+    permissions: Option<Permissions>,
+}
+
+impl Engine {
+    /// Uploads a version: a copy of `source`, in which files that equal one of the latest version
+    /// become links to it.
+    ///
+    /// The version appears as a whole or not at all; after a failure nothing has changed, also not
+    /// in `source`.
+    pub fn upload(&self, upload: &Upload<'_>, job: &Job) -> Result<(), Failure> {
+        let started = time::now();
+        let project = self.enter_project(upload.project, Mode::Shared, job)?;
+        let entered = self.enter_for_upload(upload, &project, job)?;
+        let result = self.upload_to(upload, &project, &entered, &started, job);
+        if result.is_err() && entered.is_new {
+            self.leave_new_asset(&project, &entered);
+        }
+        result
+    }
+
+    /// Checks the user's right, makes the asset if it is new, and locks it.
+    fn enter_for_upload(
+        &self,
+        upload: &Upload<'_>,
+        project: &ProjectHold<'_>,
+        job: &Job,
+    ) -> Result<Entered<'_>, Failure> {
+        let folder = project.folder.join(upload.asset);
+        let for_project = Self::project_permissions(project)?;
+        loop {
+            let entering = self.lock(&project.folder, layout::LOCK_NEWDIR, Mode::Exclusive, job)?;
+            let is_new = !store::is_folder(&folder);
+            let (right, permissions) =
+                self.right_to_upload(upload, &for_project, is_new, &folder)?;
+            if right == UploadRight::None {
+                return Err(Failure::forbidden(format!(
+                    "user '{}' is not authorized to upload to '{}'",
+                    upload.user, upload.project
+                )));
+            }
+            if is_new {
+                make_folder(&folder)?;
+            }
+            drop(entering);
+            let lock = match self.lock(&folder, layout::LOCK, Mode::Exclusive, job) {
+                // The upload that made the asset failed and took it away again.
+                Err(_) if !is_new && !store::is_folder(&folder) => continue,
+                other => other?,
+            };
+            let asset = AssetHold { folder: folder.clone(), _lock: lock };
+            // Permissions may have come while we waited.
+            let (right, _) = self.right_to_upload(upload, &for_project, is_new, &folder)?;
+            if right == UploadRight::None {
+                return Err(Failure::forbidden(format!(
+                    "user '{}' is not authorized to upload to '{}'",
+                    upload.user, upload.project
+                )));
+            }
+            let is_trusted = right == UploadRight::Trusted;
+            return Ok(Entered { asset, is_new, is_trusted, permissions });
+        }
+    }
+
+    fn right_to_upload(
+        &self,
+        upload: &Upload<'_>,
+        for_project: &Permissions,
+        is_new: bool,
+        folder: &Path,
+    ) -> Result<(UploadRight, Option<Permissions>), Failure> {
+        if is_new && for_project.global_write == Some(true) {
+            let owned = Permissions { owners: vec![upload.user.to_owned()], ..Default::default() };
+            return Ok((UploadRight::Trusted, Some(owned)));
+        }
+        if self.is_administrator(upload.user) {
+            return Ok((UploadRight::Trusted, None));
+        }
+        let for_asset = if is_new {
+            None
+        } else {
+            store::permissions(folder)
+                .within(|| format!("failed to read permissions for {folder:?}"))?
+        };
+        let right = access::upload_right(
+            upload.user,
+            upload.asset.as_str(),
+            upload.version.as_str(),
+            for_project,
+            for_asset.as_ref(),
+        );
+        Ok((right, None))
+    }
+
+    /// Takes away an asset that a failed upload has made, unless somebody else is entering it.
+    fn leave_new_asset(&self, project: &ProjectHold<'_>, entered: &Entered<'_>) {
+        let path = project.folder.join(layout::LOCK_NEWDIR);
+        let entering =
+            self.locks.lock_within(LEAVE_PATIENCE, &path, Mode::Exclusive, &Job::default());
+        if entering.is_ok() {
+            // An empty asset that stays behind does no harm; the upload's own failure is reported.
+            let _ = pending::remove_new_asset(&entered.asset.folder, entered.permissions.is_some());
+        }
+    }
+
+    fn upload_to(
+        &self,
+        upload: &Upload<'_>,
+        project: &ProjectHold<'_>,
+        entered: &Entered<'_>,
+        started: &str,
+        job: &Job,
+    ) -> Result<(), Failure> {
+        let asset = &entered.asset.folder;
+        self.settle_asset(asset, job)?;
+        let version = asset.join(upload.version);
+        if version.symlink_metadata().is_ok() {
+            return Err(Failure::invalid(format!(
+                "version {:?} already exists in {asset:?}",
+                upload.version.as_str()
+            )));
+        }
+        let is_probational = upload.on_probation || !entered.is_trusted;
+        let known = self.known_files(upload, asset)?;
+        let stage = asset.join(super::stage_name());
+        let relative = |path: &Path| {
+            let inside = path.strip_prefix(self.layout.root()).unwrap_or(path);
+            inside.to_string_lossy().into_owned()
+        };
+        let pending = |log| Pending::Upload {
+            asset: relative(asset),
+            version: relative(&version),
+            stage: relative(&stage),
+            source: upload.consume.then(|| upload.source.to_owned()),
+            is_new_asset: entered.is_new,
+            owns_permissions: entered.permissions.is_some(),
+            is_probational,
+            log,
+        };
+        let note = self.note(&pending(None))?;
+        let work = Work { upload, project, entered, known, stage: &stage, version: &version };
+        let result = self.put_together(work, started, is_probational, &note, &pending, job);
+        if result.is_err() {
+            // Undo in the order that loses nothing: first the user's files, then the rest.
+            if upload.consume {
+                transfer::restore(&stage, upload.source)?;
+            }
+            atomic::remove_tree(&stage)?;
+        }
+        note.done()?;
+        result
+    }
+
+    fn put_together(
+        &self,
+        work: Work<'_, '_>,
+        started: &str,
+        is_probational: bool,
+        note: &Note<'_>,
+        pending: &dyn Fn(Option<super::log::NamedLog>) -> Pending,
+        job: &Job,
+    ) -> Result<(), Failure> {
+        let Work { upload, project, entered, known, stage, version } = work;
+        make_folder(stage)?;
+        let transfer = Transfer {
+            owner: owner(upload.project, upload.asset, upload.version),
+            source: upload.source,
+            stage,
+            known,
+            consume: upload.consume,
+            ignore_dot: upload.ignore_dot,
+        };
+        let done: Transferred = within_transfer(self.transfer(&transfer, job), upload.source)?;
+        self.write(&stage.join(layout::MANIFEST), &done.manifest)?;
+        self.write_links(stage, &done.manifest)?;
+        let summary = Summary {
+            upload_user_id: upload.user.to_owned(),
+            upload_start: started.to_owned(),
+            upload_finish: time::now(),
+            on_probation: is_probational.then_some(true),
+        };
+        self.write(&stage.join(layout::SUMMARY), &summary)?;
+        job.check()?;
+        let log = Log::version("add-version", upload.project, upload.asset, upload.version, true);
+        let log = log.named();
+        note.update(&pending(Some(log.clone())))?;
+        self.make_durable()?;
+
+        // From here on the change is finished, or undone: cancellation comes too late.
+        let job = &Job::default();
+        let asset = &entered.asset.folder;
+        let old_latest = store::latest(asset)?;
+        let publish = || {
+            if let Some(permissions) = &entered.permissions {
+                self.write(&asset.join(layout::PERMISSIONS), permissions)?;
+            }
+            rename_new(stage, version)?;
+            let used = usage_of(&done.manifest);
+            self.change_usage(&project.folder, |total| total.saturating_add(used), job)?;
+            if !is_probational {
+                self.set_latest(asset, Some(upload.version.as_str()))?;
+                self.write_log(&log)?;
+            }
+            self.make_durable()
+        };
+        publish().inspect_err(|_| {
+            // As far as it goes: what is reported is why the version could not be published.
+            let _ = rename_new(version, stage);
+            let _ = self.set_latest(asset, old_latest.as_ref().map(|old| old.version.as_str()));
+            let _ = self.recount(&project.folder, job);
+        })?;
+        done.remove_copied();
+        Ok(())
+    }
+
+    /// The files that new ones are compared with.
+    fn known_files(&self, upload: &Upload<'_>, asset: &Path) -> Result<DedupIndex, Failure> {
+        let Some(latest) = store::latest(asset)
+            .within(|| format!("failed to read the latest version of {asset:?}"))?
+        else {
+            return Ok(DedupIndex::default());
+        };
+        let manifest = store::manifest(&asset.join(&latest.version))
+            .within(|| format!("failed to read the manifest of the latest version of {asset:?}"))?;
+        let owner = Owner {
+            project: upload.project.as_str(),
+            asset: upload.asset.as_str(),
+            version: &latest.version,
+        };
+        Ok(DedupIndex::new(owner, manifest))
+    }
+}
+
+/// What [`Engine::put_together`] works on.
+struct Work<'a, 'engine> {
+    upload: &'a Upload<'a>,
+    project: &'a ProjectHold<'engine>,
+    entered: &'a Entered<'engine>,
+    known: DedupIndex,
+    stage: &'a Path,
+    version: &'a Path,
+}

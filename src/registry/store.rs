@@ -1,0 +1,124 @@
+//! Reading a registry folder.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use super::failure::{Failure, FailureContext};
+use super::model::{Latest, Links, Manifest, Permissions, Summary, Usage, usage_of};
+use super::{json, layout};
+use crate::fs::walk::{self, Kind};
+
+/// Reads an internal file.
+fn read<T: DeserializeOwned + Default>(path: &Path, kind: &str) -> Result<T, Failure> {
+    let text = fs::read(path)
+        .map_err(|error| Failure::system("open", path, &error))
+        .within(|| format!("cannot read '{}'", path.display()))?;
+    json::parse(&text, kind)
+        .map_err(Failure::internal)
+        .within(|| format!("cannot parse JSON in '{}'", path.display()))
+}
+
+fn read_if_there<T: DeserializeOwned + Default>(
+    path: &Path,
+    kind: &str,
+) -> Result<Option<T>, Failure> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        _ => read(path, kind).map(Some),
+    }
+}
+
+/// The manifest of the version at `folder`.
+pub fn manifest(folder: &Path) -> Result<Manifest, Failure> {
+    read(&folder.join(layout::MANIFEST), "map[string]main.manifestEntry")
+}
+
+/// The summary of the version at `folder`.
+pub fn summary(folder: &Path) -> Result<Summary, Failure> {
+    read(&folder.join(layout::SUMMARY), "main.summaryMetadata")
+}
+
+/// The latest version of the asset at `folder`; `None` if it has none.
+pub fn latest(folder: &Path) -> Result<Option<Latest>, Failure> {
+    read_if_there(&folder.join(layout::LATEST), "main.latestMetadata")
+}
+
+/// The permissions of the project or asset at `folder`; `None` if there is no such file.
+pub fn permissions(folder: &Path) -> Result<Option<Permissions>, Failure> {
+    read_if_there(&folder.join(layout::PERMISSIONS), "main.permissionsMetadata")
+}
+
+/// The usage of the project at `folder`; `None` if there is no such file.
+pub fn usage(folder: &Path) -> Result<Option<Usage>, Failure> {
+    read_if_there(&folder.join(layout::USAGE), "main.usageMetadata")
+}
+
+/// The links of one directory of a version; `None` if there is no such file.
+pub fn links(folder: &Path) -> Result<Option<Links>, Failure> {
+    let path = folder.join(layout::LINKS);
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Failure::system("open", &path, &error))
+                .within(|| format!("failed to read linkfile at {path:?}"));
+        }
+        Ok(text) => text,
+    };
+    let links: std::collections::BTreeMap<String, Option<super::model::Link>> =
+        json::parse(&text, "map[string]*main.linkMetadata")
+            .map_err(Failure::internal)
+            .within(|| format!("failed to read linkfile at {path:?}"))?;
+    let with_link = |(name, link): (String, Option<super::model::Link>)| match link {
+        Some(link) => Ok((name, link)),
+        None => Err(Failure::internal(format!(
+            "unexpected nil value for {name:?} in linkfile at {path:?}"
+        ))),
+    };
+    links.into_iter().map(with_link).collect::<Result<Links, _>>().map(Some)
+}
+
+/// Names of the projects of a registry, assets of a project or versions of an asset, sorted.
+pub fn children(folder: &Path) -> Result<Vec<String>, Failure> {
+    let entries = walk::entries(folder)
+        .map_err(|error| match error {
+            crate::Error::Io { path, source } => Failure::system("open", &path, &source),
+            other => other.into(),
+        })
+        .within(|| format!("failed to read contents of {folder:?}"))?;
+    Ok(entries
+        .into_iter()
+        .filter(|(name, kind)| *kind == Kind::Folder && !layout::is_internal(name))
+        .map(|(name, _)| name)
+        .collect())
+}
+
+/// True if `path` is a directory and not a link to one.
+pub fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// Bytes that the version at `folder` counts for its project.
+pub fn version_usage(folder: &Path) -> Result<u64, Failure> {
+    Ok(usage_of(&manifest(folder).within(|| "failed to open manifest")?))
+}
+
+/// Bytes that the asset at `folder` counts for its project.
+pub fn asset_usage(folder: &Path) -> Result<u64, Failure> {
+    children(folder)?.iter().try_fold(0, |total, version| {
+        let used = version_usage(&folder.join(version))
+            .within(|| format!("failed to get usage for version {version:?}"))?;
+        Ok(total + used)
+    })
+}
+
+/// Bytes used by the project at `folder`.
+pub fn project_usage(folder: &Path) -> Result<u64, Failure> {
+    children(folder)?.iter().try_fold(0, |total, asset| {
+        let used = asset_usage(&folder.join(asset))
+            .within(|| format!("failed to get usage for asset {asset:?}"))?;
+        Ok(total + used)
+    })
+}

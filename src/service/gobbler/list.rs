@@ -1,0 +1,269 @@
+//! Listings of folders of the registry.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+
+use super::fetch::Roots;
+use crate::fs::atomic::STAGE_PREFIX;
+use crate::job::Job;
+use crate::registry::{Failure, json};
+use crate::service::lexical;
+
+/// Answers `/list` as a JSON array.
+///
+/// `path` was decoded once. Clients of the original service encode it twice, so if there is no such
+/// path, it is decoded again.
+pub(super) fn list(
+    roots: &Roots,
+    path: &[u8],
+    is_recursive: bool,
+    job: &Job,
+) -> Result<Vec<u8>, Failure> {
+    let (mut full, mut metadata) = locate(roots, path)?;
+    if metadata.is_err() {
+        (full, metadata) = locate(roots, &decode(path)?)?;
+    }
+    let metadata = metadata.map_err(|error| missing(&full, &error))?;
+    if !metadata.is_dir() {
+        return Ok(b"[]".to_vec());
+    }
+    roots.check_folder(&full).map_err(|error| missing(&full, &error))?;
+    let mut listing = Listing { text: b"[".to_vec(), is_recursive };
+    listing.fill(&full, job)?;
+    listing.text.push(b']');
+    Ok(listing.text)
+}
+
+/// A path of the request in the file system, and what is there.
+type Located = (PathBuf, io::Result<fs::Metadata>);
+
+fn locate(roots: &Roots, path: &[u8]) -> Result<Located, Failure> {
+    if !lexical::is_local(path) {
+        return Err(Failure::invalid("'path' is not local to the registry"));
+    }
+    let full = match lexical::clean(path).as_slice() {
+        // The registry itself may be a link.
+        b"." => roots.registry().join("."),
+        inner => roots.registry().join(OsStr::from_bytes(inner)),
+    };
+    let metadata = fs::symlink_metadata(&full);
+    Ok((full, metadata))
+}
+
+fn missing(path: &Path, error: &io::Error) -> Failure {
+    Failure::system("lstat", path, error).within("failed to obtain a directory listing")
+}
+
+/// Decodes `%XX` and `+`.
+fn decode(path: &[u8]) -> Result<Vec<u8>, Failure> {
+    let text: Vec<u8> = path.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    if let Some(escape) = bad_escape(&text) {
+        let escape = String::from_utf8_lossy(escape);
+        return Err(Failure::invalid(format!("invalid 'path'; invalid URL escape {escape:?}")));
+    }
+    Ok(percent_encoding::percent_decode(&text).collect())
+}
+
+/// The first `%` that is not followed by two hexadecimal digits, with up to two bytes after it.
+pub(super) fn bad_escape(text: &[u8]) -> Option<&[u8]> {
+    (0..text.len()).filter(|at| text[*at] == b'%').find_map(|at| {
+        let escape = &text[at..text.len().min(at + 3)];
+        let is_good = escape.len() == 3 && escape[1..].iter().all(u8::is_ascii_hexdigit);
+        (!is_good).then_some(escape)
+    })
+}
+
+/// Names, and whether each is a folder.
+pub(super) type Entries = Vec<(Vec<u8>, bool)>;
+
+struct Listing {
+    text: Vec<u8>,
+    is_recursive: bool,
+}
+
+/// A folder whose entries are being listed.
+struct Level {
+    entries: <Entries as IntoIterator>::IntoIter,
+    /// Length of the path of the folder itself, with its slash.
+    path_length: usize,
+}
+
+impl Listing {
+    /// Adds everything in `root`: files and links, and folders as `name/`. A recursive listing
+    /// names only the folders that hold nothing. Each folder is in byte order of the names.
+    fn fill(&mut self, root: &Path, job: &Job) -> Result<(), Failure> {
+        let entries = entries(root).map_err(|error| unreadable(root, &error))?;
+        let mut path = Vec::new();
+        // An explicit stack: a deep tree must not exhaust the thread's own.
+        let mut stack = vec![Level { entries: entries.into_iter(), path_length: 0 }];
+        while let Some(level) = stack.last_mut() {
+            path.truncate(level.path_length);
+            let Some((name, is_folder)) = level.entries.next() else {
+                stack.pop();
+                continue;
+            };
+            path.extend_from_slice(&name);
+            if !is_folder {
+                self.push(&path);
+                continue;
+            }
+            path.push(b'/');
+            if !self.is_recursive {
+                self.push(&path);
+                continue;
+            }
+            job.check()?;
+            let folder = root.join(OsStr::from_bytes(&path));
+            match entries_of(&folder)? {
+                None => {}
+                Some(entries) if entries.is_empty() => self.push(&path),
+                Some(entries) => {
+                    stack.push(Level { entries: entries.into_iter(), path_length: path.len() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, path: &[u8]) {
+        if self.text.len() > 1 {
+            self.text.push(b',');
+        }
+        let is_plain = |byte: &u8| {
+            matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&')
+        };
+        if path.iter().all(is_plain) {
+            self.text.push(b'"');
+            self.text.extend_from_slice(path);
+            self.text.push(b'"');
+        } else {
+            self.text.extend(json::compact(&String::from_utf8_lossy(path)));
+        }
+    }
+}
+
+/// The entries of a folder below the root; none if it has just been removed or replaced.
+fn entries_of(folder: &Path) -> Result<Option<Entries>, Failure> {
+    match entries(folder) {
+        Ok(entries) => Ok(Some(entries)),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+                || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(unreadable(folder, &error)),
+    }
+}
+
+fn unreadable(folder: &Path, error: &io::Error) -> Failure {
+    Failure::system("open", folder, error).within("failed to obtain a directory listing")
+}
+
+/// The entries of a folder in byte order of their names; unfinished work is left out.
+pub(super) fn entries(folder: &Path) -> io::Result<Entries> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(folder, flags, Mode::empty())?;
+    let mut found = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&handle)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") || name.starts_with(STAGE_PREFIX.as_bytes()) {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            FileType::Unknown => {
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                match rustix::fs::statat(&handle, entry.file_name(), flags) {
+                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                    Err(rustix::io::Errno::NOENT) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            known => known,
+        };
+        found.push((name.to_vec(), kind == FileType::Directory));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry() -> (tempfile::TempDir, Roots) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("registry");
+        for name in ["p/a/v/d", "p/a/v/e/m", "p/a/..tmp-1", "p/100%", "p/a b", "p/%zz"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        for name in ["p/a/v/f.txt", "p/a/v/d/<g>", "p/a/..LOCK", "p/a/..tmp-1/x", "p/a/v/f"] {
+            fs::write(root.join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink("..", root.join("p/a/v/up")).unwrap();
+        fs::create_dir(folder.path().join("outside")).unwrap();
+        fs::create_dir(folder.path().join("outside/in")).unwrap();
+        std::os::unix::fs::symlink("../../outside", root.join("p/out")).unwrap();
+        let roots = Roots::new(root, Vec::new());
+        (folder, roots)
+    }
+
+    fn listed(roots: &Roots, path: &str, is_recursive: bool) -> String {
+        match list(roots, path.as_bytes(), is_recursive, &Job::default()) {
+            Ok(text) => String::from_utf8(text).unwrap(),
+            Err(failure) => format!("{} {}", failure.status(), failure.reason),
+        }
+    }
+
+    #[test]
+    fn listings_are_sorted_and_never_follow_links() {
+        let (_folder, roots) = registry();
+        assert_eq!(listed(&roots, "", false), r#"["p/"]"#);
+        assert_eq!(listed(&roots, "./p/../p/a/", false), r#"["..LOCK","v/"]"#);
+        assert_eq!(listed(&roots, "p/a/v", false), r#"["d/","e/","f","f.txt","up"]"#);
+        assert_eq!(
+            listed(&roots, "p/a", true),
+            r#"["..LOCK","v/d/\u003cg\u003e","v/e/m/","v/f","v/f.txt","v/up"]"#
+        );
+        assert_eq!(listed(&roots, "p/a/v/e/m", true), "[]");
+        assert_eq!(listed(&roots, "p/a/v/f.txt", true), "[]");
+        assert_eq!(listed(&roots, "p/out", true), "[]");
+        let alias = roots.registry().with_file_name("alias");
+        std::os::unix::fs::symlink(roots.registry(), &alias).unwrap();
+        let aliased = Roots::new(alias, Vec::new());
+        assert_eq!(listed(&aliased, "", false), r#"["p/"]"#);
+        assert_eq!(listed(&aliased, "p/a", false), r#"["..LOCK","v/"]"#);
+        assert!(listed(&roots, "p/out/in", true).starts_with("500 "));
+    }
+
+    #[test]
+    fn paths_may_be_encoded_twice() {
+        let (_folder, roots) = registry();
+        assert_eq!(listed(&roots, "p%2Fa", false), r#"["..LOCK","v/"]"#);
+        assert_eq!(listed(&roots, "p/a+b", false), "[]");
+        assert_eq!(listed(&roots, "p/a%20b", false), "[]");
+        assert_eq!(listed(&roots, "p/100%", false), "[]");
+        assert_eq!(listed(&roots, "p/%zz", false), "[]");
+        assert_eq!(listed(&roots, "%zz", false), "400 invalid 'path'; invalid URL escape \"%zz\"");
+        assert_eq!(listed(&roots, "%", false), "400 invalid 'path'; invalid URL escape \"%\"");
+    }
+
+    #[test]
+    fn paths_outside_are_refused() {
+        let (_folder, roots) = registry();
+        for path in ["../", "/etc", "p/../../x", "..%2F", "%2Fetc", "p\0"] {
+            assert_eq!(listed(&roots, path, false), "400 'path' is not local to the registry");
+        }
+        let missing = format!(
+            "500 failed to obtain a directory listing; lstat {}/zz: no such file or directory",
+            roots.registry().display()
+        );
+        assert_eq!(listed(&roots, "zz", false), missing);
+    }
+}

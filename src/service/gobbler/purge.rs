@@ -1,0 +1,207 @@
+//! Removal of what is no longer needed: forgotten requests and uploads, old logs, and
+//! probational versions that nobody approved.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use rand::Rng;
+
+use super::State;
+use crate::Result;
+use crate::error::IoContext;
+use crate::fs::atomic;
+use crate::job::Job;
+use crate::registry::layout::Layout;
+
+/// From the start of the service to the first purge.
+const FIRST: Duration = Duration::from_secs(1);
+/// From one purge to the next.
+const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Age at which entries of the staging directory and of the logs are removed.
+const OLD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Purges shortly after the start and then every day, until the service stops.
+pub(super) async fn run(state: Arc<State>) {
+    let mut pause = FIRST;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = state.work.stopped() => return,
+        }
+        pause = EVERY;
+        let purged = Arc::clone(&state);
+        let outcome = tokio::select! {
+            outcome = state.work.run(move |job| purge(&purged, job)) => outcome,
+            () = state.work.stopped() => return,
+        };
+        if let Err(panic) = outcome {
+            state.log.line(&format!("purge failed: {panic}"));
+        }
+    }
+}
+
+fn purge(state: &State, job: &Job) {
+    let options = &state.options;
+    let report = |what: &str, result: Result<u64>| match result {
+        Ok(0) => {}
+        Ok(count) => state.log.line(&format!("purge removed {count} {what}")),
+        Err(error) => state.log.line(&format!("purge of {what} failed: {}", error.chain())),
+    };
+    report("leftovers in the registry", state.engine.settle(job).map(|()| 0));
+    report("entries of the staging directory", old_entries(&options.staging, &state.sources, job));
+    let logs = Layout::new(&options.registry).logs();
+    report("logs", old_entries(&logs, &Sources::default(), job));
+    if let Some(age) = options.probation {
+        report("probational versions", state.engine.purge_probation(age, job));
+    }
+}
+
+/// Removes the old entries of a folder that are not in use, with everything in them; links are
+/// removed, never followed. What cannot be removed does not keep the rest.
+fn old_entries(folder: &Path, sources: &Sources, job: &Job) -> Result<u64> {
+    let now = SystemTime::now();
+    let mut count = 0;
+    let mut fault = Ok(());
+    for entry in fs::read_dir(folder).at(folder)? {
+        job.check()?;
+        let entry = entry.at(folder)?;
+        // An entry that is gone by now was removed by its owner.
+        let Ok(metadata) = entry.metadata() else { continue };
+        let age = metadata.modified().ok().and_then(|time| now.duration_since(time).ok());
+        if age.is_none_or(|age| age < OLD) {
+            continue;
+        }
+        match sources.remove(folder, &entry.file_name()) {
+            Ok(true) => count += 1,
+            Ok(false) => {}
+            Err(error) => fault = Err(error).at(entry.path()),
+        }
+    }
+    fault.map(|()| count)
+}
+
+/// The entries of the staging directory that requests are reading.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    in_use: Mutex<HashMap<OsString, usize>>,
+}
+
+/// Keeps one entry from being purged.
+#[derive(Debug)]
+pub(super) struct InUse<'a> {
+    sources: &'a Sources,
+    name: OsString,
+}
+
+impl Sources {
+    /// Keeps an entry of the staging directory from being purged until the result is dropped.
+    pub(super) fn hold(&self, name: impl Into<OsString>) -> InUse<'_> {
+        let name = name.into();
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        *in_use.entry(name.clone()).or_default() += 1;
+        InUse { sources: self, name }
+    }
+
+    /// Removes an entry unless it is held; false if it is.
+    fn remove(&self, folder: &Path, name: &OsStr) -> io::Result<bool> {
+        let doomed = folder.join(format!(
+            "{}purge-{:016x}",
+            atomic::STAGE_PREFIX,
+            rand::rng().random::<u64>()
+        ));
+        {
+            // Under another name nobody can begin to read it, so the lock is held only here.
+            let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+            if in_use.contains_key(name) {
+                return Ok(false);
+            }
+            fs::rename(folder.join(name), &doomed)?;
+        }
+        if fs::symlink_metadata(&doomed)?.is_dir() {
+            fs::remove_dir_all(&doomed)?;
+        } else {
+            fs::remove_file(&doomed)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        let mut in_use = self.sources.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = in_use.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                in_use.remove(&self.name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn age(path: &Path, age: Duration) {
+        let time = rustix::fs::Timespec {
+            tv_sec: SystemTime::now()
+                .checked_sub(age)
+                .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+                .and_then(|time| time.as_secs().try_into().ok())
+                .unwrap(),
+            tv_nsec: 0,
+        };
+        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::utimensat(rustix::fs::CWD, path, &times, flags).unwrap();
+    }
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn only_old_entries_that_nobody_reads_go_away() {
+        let root = tempfile::tempdir().unwrap();
+        let (staging, outside) = (root.path().join("s"), root.path().join("outside"));
+        for folder in ["s/old/deep", "s/held", "s/new", "outside"] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        fs::write(outside.join("precious"), "").unwrap();
+        std::os::unix::fs::symlink(&outside, staging.join("link")).unwrap();
+        std::os::unix::fs::symlink(&outside, staging.join("old/link")).unwrap();
+        fs::write(staging.join("file"), "").unwrap();
+        for name in ["old", "held", "link", "file"] {
+            age(&staging.join(name), OLD + Duration::from_secs(1));
+        }
+        age(&staging.join("new"), Duration::from_secs(60));
+
+        let sources = Sources::default();
+        let held = sources.hold("held");
+        let also_held = sources.hold("held");
+        drop(also_held);
+        assert_eq!(old_entries(&staging, &sources, &Job::default()).unwrap(), 3);
+        assert_eq!(names(&staging), ["held", "new"]);
+        assert_eq!(names(&outside), ["precious"]);
+        drop(held);
+        assert_eq!(old_entries(&staging, &sources, &Job::default()).unwrap(), 1);
+        assert_eq!(names(&staging), ["new"]);
+    }
+
+    #[test]
+    fn a_cancelled_purge_stops() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("file"), "").unwrap();
+        let job = Job::default();
+        job.cancel();
+        assert!(old_entries(root.path(), &Sources::default(), &job).is_err());
+    }
+}

@@ -1,0 +1,341 @@
+//! Which request gets which answer.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStringExt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State as Shared};
+use axum::http::header::{self, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{Method, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+
+use super::fetch::{self, escape_html, plain};
+use super::request_file::{self, HEALTH_CHECK, RequestFile};
+use super::{State, actions, list};
+use crate::job::Job;
+use crate::registry::Failure;
+use crate::registry::json::compact;
+use crate::service::lexical;
+use crate::service::log::Log;
+
+/// The service's own name.
+const NAME: &str = "gobbler API";
+/// Where the original service, whose protocol this is, lives.
+const URL: &str = "https://github.com/ArtifactDB/gobbler";
+/// Logged as the status if the client went away before the answer (nginx's number for that).
+const CLIENT_GONE: u16 = 499;
+
+/// All endpoints of the service.
+pub(super) fn router(state: Arc<State>) -> Router {
+    Router::new().fallback(answer).with_state(state)
+}
+
+/// Every request ends here: the protocol knows no unknown paths.
+async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
+    // No endpoint takes a body.
+    let (request, _) = request.into_parts();
+    let mut entry = LogEntry::new(&state.log, &request);
+    let response = route(&state, &request, &mut entry).await;
+    entry.status = response.status().as_u16();
+    entry.bytes =
+        response.body().size_hint().exact().or_else(|| {
+            response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+        });
+    response
+}
+
+/// One line of the log, written when the answer begins or the client is gone.
+struct LogEntry<'a> {
+    log: &'a Log,
+    start: Instant,
+    method: Method,
+    path: String,
+    status: u16,
+    bytes: Option<u64>,
+    /// Action and user of a request.
+    request: Option<(&'static str, String)>,
+    /// Why it failed.
+    reason: Option<String>,
+}
+
+impl<'a> LogEntry<'a> {
+    fn new(log: &'a Log, request: &Parts) -> Self {
+        let path = request.uri.path_and_query().map_or("*", |path| path.as_str()).to_owned();
+        Self {
+            log,
+            start: Instant::now(),
+            method: request.method.clone(),
+            path,
+            status: CLIENT_GONE,
+            bytes: None,
+            request: None,
+            reason: None,
+        }
+    }
+}
+
+impl Drop for LogEntry<'_> {
+    fn drop(&mut self) {
+        let bytes = self.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+        let milliseconds = self.start.elapsed().as_secs_f64() * 1e3;
+        let mut line =
+            format!("{} {} {} {bytes} {milliseconds:.1}ms", self.method, self.path, self.status);
+        if let Some((action, user)) = &self.request {
+            let _ = write!(line, " action={action} user={user:?}");
+        }
+        if let Some(reason) = &self.reason {
+            let _ = write!(line, " reason={reason:?}");
+        }
+        self.log.line(&line);
+    }
+}
+
+async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) -> Response<Body> {
+    let method = &request.method;
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    let uri = &request.uri;
+    let path = uri.path();
+    if list::bad_escape(path.as_bytes()).is_some() {
+        return plain(StatusCode::BAD_REQUEST, "400 Bad Request");
+    }
+    let cleaned = lexical::clean_url(path);
+    if cleaned != path && path != "*" {
+        return moved(&cleaned, uri.query());
+    }
+    if *method == Method::OPTIONS {
+        return with_cors(preflight());
+    }
+    let Some(inner) = path.strip_prefix(&state.options.prefix) else {
+        return not_allowed("OPTIONS");
+    };
+    let segments: Vec<&str> = inner.split('/').skip(1).take(3).collect();
+    match segments.as_slice() {
+        [] if is_read => moved(&format!("{path}/"), uri.query()),
+        [] => not_allowed("OPTIONS"),
+        _ if !inner.starts_with('/') => not_allowed("OPTIONS"),
+        ["new", name] if *method == Method::POST && !name.is_empty() => {
+            with_cors(new_request(state, name, entry).await)
+        }
+        ["new", name] if !is_read && !name.is_empty() => not_allowed("GET, HEAD, OPTIONS, POST"),
+        _ if !is_read => not_allowed("GET, HEAD, OPTIONS"),
+        ["info"] => {
+            let options = &state.options;
+            with_cors(json_answer(
+                StatusCode::OK,
+                &json!({
+                    "registry": options.registry.to_string_lossy(),
+                    "staging": options.staging.to_string_lossy(),
+                }),
+            ))
+        }
+        ["list"] => with_cors(listing(state, uri.query().unwrap_or_default(), entry).await),
+        ["fetch"] => moved(&format!("{path}/"), uri.query()),
+        ["fetch", ..] => {
+            let inner: Vec<u8> = percent_decode_str(&inner["/fetch/".len()..]).collect();
+            with_cors(fetch::fetch(&state.roots, &inner, uri.query(), &request.headers).await)
+        }
+        _ => with_cors(json_answer(StatusCode::OK, &json!({"name": NAME, "url": URL}))),
+    }
+}
+
+/// Runs one request file.
+async fn new_request(state: &Arc<State>, name: &str, entry: &mut LogEntry<'_>) -> Response<Body> {
+    match process(state, name, entry).await {
+        Ok(mut answer) => {
+            answer.insert("status".to_owned(), "SUCCESS".into());
+            let mut answer = Value::Object(answer);
+            answer.sort_all_objects();
+            json_answer(StatusCode::OK, &answer)
+        }
+        Err(failure) => error_answer(failure, entry),
+    }
+}
+
+async fn process(
+    state: &Arc<State>,
+    name: &str,
+    entry: &mut LogEntry<'_>,
+) -> Result<Map<String, Value>, Failure> {
+    let name = OsString::from_vec(percent_decode_str(name).collect());
+    let checker = Arc::clone(state);
+    let file = state
+        .work
+        .run(move |_| {
+            let staging = &checker.options.staging;
+            request_file::open(staging, &name, actions::ACTIONS, &checker.recent)
+        })
+        .await
+        .map_err(|panic| crashed(&panic))??;
+    entry.request = Some((file.action, file.user.clone()));
+    if file.action == HEALTH_CHECK {
+        return Ok(Map::new());
+    }
+    let _turn = state.turns.acquire().await.map_err(|_| crate::Error::Cancelled)?;
+    let runner = Arc::clone(state);
+    state
+        .work
+        .run(move |job| run_action(&runner, &file, job))
+        .await
+        .map_err(|panic| crashed(&panic))?
+}
+
+fn run_action(state: &State, file: &RequestFile, job: &Job) -> Result<Map<String, Value>, Failure> {
+    let text = file.read()?;
+    let _held = source_of(&text).map(|name| state.sources.hold(name));
+    let context = actions::Context {
+        engine: &state.engine,
+        staging: &state.options.staging,
+        spoofing: &state.options.spoofing,
+    };
+    let request =
+        actions::Request { action: file.action, path: &file.path, user: &file.user, text: &text };
+    actions::run(&context, &request, job)
+}
+
+/// The entry of the staging directory that a request reads, if it reads one.
+fn source_of(text: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Reading {
+        source: String,
+    }
+    serde_json::from_slice::<Reading>(text).ok().map(|reading| reading.source)
+}
+
+fn crashed(panic: &tokio::task::JoinError) -> Failure {
+    Failure::internal(format!("the service failed while processing the request; {panic}"))
+}
+
+async fn listing(state: &Arc<State>, query: &str, entry: &mut LogEntry<'_>) -> Response<Body> {
+    let path = query_value(query, "path");
+    let is_recursive = query_value(query, "recursive") == b"true";
+    let roots = Arc::clone(&state.roots);
+    let listing = state
+        .work
+        .run(move |job| list::list(&roots, &path, is_recursive, job))
+        .await
+        .unwrap_or_else(|panic| Err(crashed(&panic)));
+    match listing {
+        Ok(text) => json_text(StatusCode::OK, text),
+        Err(failure) => error_answer(failure, entry),
+    }
+}
+
+/// The first value of a key in a query, decoded; empty if there is none. A pair with a bad escape
+/// or a semicolon does not count.
+fn query_value(query: &str, key: &str) -> Vec<u8> {
+    let decode = |text: &str| -> Vec<u8> {
+        let text: Vec<u8> =
+            text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
+        percent_encoding::percent_decode(&text).collect()
+    };
+    query
+        .split('&')
+        .filter(|pair| !pair.contains(';') && list::bad_escape(pair.as_bytes()).is_none())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .find(|(name, _)| decode(name) == key.as_bytes())
+        .map_or_else(Vec::new, |(_, value)| decode(value))
+}
+
+fn error_answer(failure: Failure, entry: &mut LogEntry<'_>) -> Response<Body> {
+    let status =
+        StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = json!({"reason": &failure.reason, "status": "ERROR"});
+    if !failure.details.is_empty() {
+        answer["details"] = failure.details.into();
+        answer.sort_all_objects();
+    }
+    entry.reason = Some(failure.reason);
+    json_answer(status, &answer)
+}
+
+fn json_answer(status: StatusCode, answer: &Value) -> Response<Body> {
+    json_text(status, compact(answer))
+}
+
+fn json_text(status: StatusCode, text: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn with_cors(mut response: Response<Body>) -> Response<Body> {
+    response
+        .headers_mut()
+        .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+fn preflight() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, OPTIONS"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+    response
+}
+
+fn not_allowed(methods: &'static str) -> Response<Body> {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+/// Sends the client to the right spelling of a path. `path` is still escaped and begins with one
+/// slash, so that it cannot lead to another host.
+fn moved(path: &str, query: Option<&str>) -> Response<Body> {
+    let location = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let page = format!("<a href=\"{}\">Moved Permanently</a>.\n\n", escape_html(&location));
+    let mut response = Response::new(Body::from(page));
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    if let Ok(location) = HeaderValue::try_from(location) {
+        headers.insert(header::LOCATION, location);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_good_pair_of_a_query_counts() {
+        for (query, path) in [
+            ("", ""),
+            ("path", ""),
+            ("path=a%2Fb+c", "a/b c"),
+            ("recursive=true&path=a&path=b", "a"),
+            ("path=%zz&path=b", "b"),
+            ("path=a;b&path=c", "c"),
+            ("p%61th=x", "x"),
+            ("path=a=b", "a=b"),
+            ("path=ht%252Fa", "ht%2Fa"),
+        ] {
+            assert_eq!(query_value(query, "path"), path.as_bytes(), "{query}");
+        }
+    }
+
+    #[test]
+    fn sources_are_found_in_requests() {
+        assert_eq!(source_of(br#"{"project": 1, "source": "x"}"#).as_deref(), Some("x"));
+        for text in [&b"{}"[..], b"[]", b"", br#"{"source": null}"#, b"{\"source\": \"x\""] {
+            assert_eq!(source_of(text), None);
+        }
+    }
+
+    #[test]
+    fn redirects_stay_on_this_host() {
+        let response = moved(&lexical::clean_url("//evil.example/x"), Some("a=<b>"));
+        assert_eq!(response.headers()[header::LOCATION], "/evil.example/x?a=<b>");
+    }
+}

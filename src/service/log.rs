@@ -1,0 +1,98 @@
+//! The log of a service: one line per event on stderr, never in the way of the work.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Local, SecondsFormat};
+
+/// Lines that may wait to be written; more are counted and dropped.
+const BACKLOG: usize = 8192;
+/// Longest wait for the last lines at the end of the service.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Takes lines and writes them on a thread of its own: a reader of stderr that stops reading does
+/// not stop the service.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    lines: SyncSender<(SystemTime, String)>,
+    lost: Arc<AtomicU64>,
+}
+
+/// Writes what is left when dropped.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Log {
+    /// Starts the writing thread. All clones of the log must be gone when the writer is dropped.
+    pub(crate) fn start() -> std::io::Result<(Self, Writer)> {
+        let (lines, receiver) = sync_channel(BACKLOG);
+        let lost = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&lost);
+        let thread = std::thread::Builder::new()
+            .name("selenite-log".to_owned())
+            .spawn(move || write_all(&receiver, &count))?;
+        Ok((Self { lines, lost }, Writer { thread: Some(thread) }))
+    }
+
+    /// Logs one event. Control characters are escaped, so that no name can forge a line.
+    pub(crate) fn line(&self, text: &str) {
+        if self.lines.try_send((SystemTime::now(), printable(text))).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        let end = std::time::Instant::now() + FLUSH;
+        while !thread.is_finished() && std::time::Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn write_all(lines: &Receiver<(SystemTime, String)>, lost: &AtomicU64) {
+    let mut block = Vec::new();
+    while let Ok(first) = lines.recv() {
+        block.clear();
+        for (time, text) in std::iter::once(first).chain(lines.try_iter().take(BACKLOG)) {
+            let time = DateTime::<Local>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true);
+            block.extend_from_slice(format!("{time} {text}\n").as_bytes());
+        }
+        match lost.swap(0, Ordering::Relaxed) {
+            0 => {}
+            count => block.extend_from_slice(format!("{count} lines were lost\n").as_bytes()),
+        }
+        // There is nowhere to report that the log itself cannot be written.
+        let _ = std::io::stderr().write_all(&block);
+    }
+}
+
+fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') {
+            line.extend(letter.escape_default());
+        } else {
+            line.push(letter);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_forge_a_line() {
+        assert_eq!(printable("é\r\nGET /\u{1b}[2J"), "é\\r\\nGET /\\u{1b}[2J");
+    }
+}

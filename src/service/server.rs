@@ -1,0 +1,218 @@
+//! Bind, serve, stop, drain: what all services share.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Result;
+use crate::error::IoContext;
+use crate::job::Job;
+use crate::service::log::Log;
+
+/// How long running requests may go on after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long the last answers may take to reach their clients.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// Longest wait for a request's headers, and longest idle time of a connection.
+const HEADERS: Duration = Duration::from_secs(75);
+/// Pause after a failed accept, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens on `host`, or fails with the address in the error. Port 0 means any free port.
+pub(crate) fn bind(host: &str, port: u16) -> Result<TcpListener> {
+    TcpListener::bind((host, port)).at(format!("{host}:{port}"))
+}
+
+/// The URL at which a listener is reached from this machine.
+pub(crate) fn url_of(listener: &TcpListener) -> Result<String> {
+    let mut address = listener.local_addr().at("listening socket")?;
+    if address.ip().is_unspecified() {
+        address = match address {
+            SocketAddr::V4(_) => SocketAddr::from(([127, 0, 0, 1], address.port())),
+            SocketAddr::V6(_) => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], address.port())),
+        };
+    }
+    Ok(format!("http://{address}"))
+}
+
+/// Blocking work of a service, and the two steps of its end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Work {
+    stop: CancellationToken,
+    abandon: CancellationToken,
+    running: TaskTracker,
+}
+
+impl Work {
+    /// Runs `work` on a blocking thread.
+    ///
+    /// Its job is cancelled when the returned future is dropped (the client went away) and when
+    /// the service has to end; either way the work itself runs until it has undone what it did.
+    /// Fails if the work panics.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Job) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let guard = CancelOnDrop(Arc::default());
+        let job = Arc::clone(&guard.0);
+        let mut task = self.running.spawn_blocking(move || work(&job));
+        tokio::select! {
+            biased;
+            result = &mut task => return result,
+            () = self.abandon.cancelled() => guard.0.cancel(),
+        }
+        task.await
+    }
+
+    /// Resolves when the service stops taking requests.
+    pub(crate) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+}
+
+struct CancelOnDrop(Arc<Job>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Resolves at SIGTERM or SIGINT, or when the other end of `lifeline` is closed.
+///
+/// The signal handlers are in place when this returns.
+pub(crate) fn end_of_service(
+    lifeline: Option<&std::os::unix::net::UnixStream>,
+) -> Result<impl Future<Output = ()> + use<>> {
+    let lifeline = lifeline.map(watched).transpose().at("lifeline")?;
+    let mut terminate = signal(SignalKind::terminate()).at("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).at("SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = closed(lifeline) => {}
+        }
+    })
+}
+
+fn watched(lifeline: &std::os::unix::net::UnixStream) -> std::io::Result<UnixStream> {
+    let lifeline = lifeline.try_clone()?;
+    lifeline.set_nonblocking(true)?;
+    UnixStream::from_std(lifeline)
+}
+
+async fn closed(lifeline: Option<UnixStream>) {
+    let Some(mut lifeline) = lifeline else { return std::future::pending().await };
+    let mut ignored = [0; 64];
+    while let Ok(1..) = lifeline.read(&mut ignored).await {}
+}
+
+/// Serves until `end` resolves, then lets running requests finish for 3 s, cancels those left and
+/// returns when all of them have undone their work.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    work: &Work,
+    log: &Log,
+    end: impl Future<Output = ()>,
+) -> Result<()> {
+    listener.set_nonblocking(true).at("listening socket")?;
+    let listener = tokio::net::TcpListener::from_std(listener).at("listening socket")?;
+    let connections = GracefulShutdown::new();
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    tokio::pin!(end);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut end => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                log.line(&format!("cannot accept a connection: {error}"));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Only a hint: a socket that refuses it still works.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        // Fails when the client goes away or does not speak HTTP: both end the connection.
+        tokio::spawn(connections.watch(connection));
+    }
+    drop(listener);
+    work.stop.cancel();
+    work.running.close();
+    let drained = connections.shutdown();
+    tokio::pin!(drained);
+    if tokio::time::timeout(GRACE, &mut drained).await.is_err() {
+        work.abandon.cancel();
+        work.running.wait().await;
+        // Downloads by slow clients are cut off; there is nothing to undo.
+        let _ = tokio::time::timeout(FAREWELL, drained).await;
+    }
+    work.abandon.cancel();
+    work.running.wait().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn work_is_cancelled_when_its_client_goes_away() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let work = Work::default();
+            let undone = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&undone);
+            let running = work.run(move |job| {
+                while !job.is_cancelled() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                seen.store(true, Ordering::SeqCst);
+            });
+            assert!(tokio::time::timeout(Duration::from_millis(20), running).await.is_err());
+            work.running.close();
+            work.running.wait().await;
+            assert!(undone.load(Ordering::SeqCst));
+        });
+    }
+
+    #[test]
+    fn a_panic_is_an_error_of_its_own_request() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let work = Work::default();
+        let result = runtime.block_on(work.run(|_| panic!("on purpose")));
+        assert!(result.unwrap_err().is_panic());
+    }
+
+    #[test]
+    fn a_busy_port_is_an_error_with_the_address() {
+        let listener = bind("127.0.0.1", 0).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(url_of(&listener).unwrap(), format!("http://127.0.0.1:{port}"));
+        let error = bind("127.0.0.1", port).unwrap_err();
+        assert_eq!(error.io_kind(), Some(std::io::ErrorKind::AddrInUse));
+        assert!(error.to_string().contains(&port.to_string()));
+    }
+}

@@ -1,0 +1,41 @@
+//! Names of users.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a name is believed: lookups may go over the network, renames are rare.
+const VALID: Duration = Duration::from_secs(5 * 60);
+
+static NAMES: LazyLock<Mutex<HashMap<u32, (Instant, String)>>> = LazyLock::new(Mutex::default);
+
+/// The name of a user, or the number as text if the user database has none.
+pub fn name_of(uid: u32) -> String {
+    let cached = NAMES.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).cloned();
+    if let Some((since, name)) = cached
+        && since.elapsed() < VALID
+    {
+        return name;
+    }
+    // Asked without the lock, so that a slow answer for one user holds up nobody else.
+    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
+        Ok(Some(user)) => {
+            let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+            names.insert(uid, (Instant::now(), user.name.clone()));
+            user.name
+        }
+        Ok(None) | Err(_) => uid.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_have_names_or_numbers() {
+        assert_eq!(name_of(0), "root");
+        assert_eq!(name_of(0), "root");
+        assert_eq!(name_of(4_000_000_123), "4000000123");
+    }
+}

@@ -1,0 +1,371 @@
+//! Many files at once: bounded in number and memory, resumed where that is safe, verified, and
+//! given their final name only when whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use md5::{Digest as _, Md5};
+use reqwest::header::{
+    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use tempfile::NamedTempFile;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::plan::Item;
+use crate::digest::{Hasher, Seen, WINDOW_BYTES, hex};
+use crate::error::IoContext;
+use crate::fs::atomic;
+use crate::http::{Http, Response};
+use crate::job::Job;
+use crate::{Error, Result, runtime};
+
+/// Downloads at once unless the caller asks for a number.
+const CONCURRENCY: usize = 16;
+/// Files up to this size are collected in memory and written at once.
+const SMALL_BYTES: u64 = 64 * 1024;
+/// From this size on, what was received stays on disk when a call is interrupted.
+const RESUMABLE_BYTES: u64 = 8 * 1024 * 1024;
+/// Pieces of one file that may wait for their digest.
+const PIECES_AHEAD: usize = 8;
+/// Mode of new files, less the umask.
+const FILE_MODE: u32 = 0o666;
+const PART_SUFFIX: &str = ".part";
+const PART_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How to download.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Files at once; 1 leaves the number to this module.
+    pub concurrency: usize,
+    /// Folder for what is unfinished, on the file system of the targets.
+    pub scratch: PathBuf,
+}
+
+/// Number of downloads at once for a caller who asked for `asked`.
+pub fn concurrency(asked: usize) -> usize {
+    match asked {
+        0 | 1 => runtime::jobs_limit().map_or(CONCURRENCY, |limit| limit.min(CONCURRENCY)),
+        more => more,
+    }
+}
+
+/// Downloads all items; what is finished when one fails stays.
+pub async fn download(http: &Http, items: Vec<Item>, options: &Options, job: &Job) -> Result<()> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    let expected = |item: &Item| item.expected.as_ref().map_or(0, |expected| expected.size);
+    job.expect(items.len() as u64, items.iter().map(expected).sum());
+    fs::create_dir_all(&options.scratch).at(&options.scratch)?;
+    discard_old_parts(&options.scratch)?;
+    let all = stream::iter(items)
+        .map(|item| async move { Transfer { http, item: &item, options, job }.run().await })
+        .buffer_unordered(concurrency(options.concurrency))
+        .try_collect::<()>();
+    job.race(all).await
+}
+
+fn discard_old_parts(scratch: &Path) -> Result<()> {
+    for entry in fs::read_dir(scratch).at(scratch)? {
+        let entry = entry.at(scratch)?;
+        let is_old = || {
+            let age = entry.metadata().ok()?.modified().ok()?.elapsed().ok()?;
+            Some(age > PART_LIFE)
+        };
+        if entry.file_name().to_string_lossy().ends_with(PART_SUFFIX) && is_old() == Some(true) {
+            atomic::remove_file(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+struct Transfer<'a> {
+    http: &'a Http,
+    item: &'a Item,
+    options: &'a Options,
+    job: &'a Job,
+}
+
+impl Transfer<'_> {
+    async fn run(&self) -> Result<()> {
+        let mut part = self.open_part()?;
+        self.job.advance(part.received());
+        let mut tried = 0;
+        while !self.is_complete(&part) {
+            let error = match self.attempt(&mut part).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            tried += 1;
+            // Content that differs from its manifest may have been damaged on the way.
+            let delay = if matches!(error, Error::Digest { .. }) {
+                part.restart()?;
+                (tried <= self.http.retry.retries.min(2)).then_some(Duration::ZERO)
+            } else {
+                self.http.retry.delay(&error, tried)
+            };
+            let Some(delay) = delay else {
+                part.abandon(&error)?;
+                return Err(error);
+            };
+            crate::http::pause(delay, self.job).await?;
+        }
+        part.persist(&self.item.target)?;
+        self.job.file_done();
+        Ok(())
+    }
+
+    /// True for content that an earlier call received whole but did not place.
+    fn is_complete(&self, part: &Part) -> bool {
+        self.item.expected.as_ref().is_some_and(|expected| {
+            part.received() == expected.size
+                && expected.size > 0
+                && expected.check(&part.hasher.clone().finish(), &self.item.name).is_ok()
+        })
+    }
+
+    async fn attempt(&self, part: &mut Part) -> Result<()> {
+        let Item { url, name, expected, is_json, .. } = self.item;
+        let mut response =
+            match self.http.get_once(url, &part.range_headers(expected.is_some())).await {
+                Err(Error::Status { status: 416, .. }) if part.received() > 0 => {
+                    part.restart()?;
+                    self.http.get_once(url, &HeaderMap::new()).await?
+                }
+                other => other?,
+            };
+        if response.path().ends_with('/') && !url.path().ends_with('/') {
+            return Err(Error::invalid("path", name, "it is a directory; use `fetch_directory`"));
+        }
+        if !part.continues(&response) {
+            part.restart()?;
+        }
+        part.remember_validator(&response);
+        let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
+        let seen = if *is_json || (small && part.received() == 0) {
+            self.receive_small(&mut response, part).await?
+        } else {
+            self.receive_large(&mut response, part).await?
+        };
+        expected.as_ref().map_or(Ok(()), |expected| expected.check(&seen, name))
+    }
+
+    async fn receive_small(&self, response: &mut Response, part: &mut Part) -> Result<Seen> {
+        part.restart()?;
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await? {
+            self.job.advance(piece.len() as u64);
+            body.extend_from_slice(&piece);
+        }
+        if self.item.is_json {
+            check_json(&body, self.item)?;
+        }
+        part.hasher.update(&body);
+        part.write(&body)?;
+        Ok(part.hasher.clone().finish())
+    }
+
+    /// Writes here and digests on another thread; the file itself stays with this future, so that
+    /// dropping it leaves nothing behind.
+    async fn receive_large(&self, response: &mut Response, part: &mut Part) -> Result<Seen> {
+        let mut digesting = Digesting::start(std::mem::take(&mut part.hasher));
+        let received = async {
+            while let Some(piece) = response.chunk().await? {
+                self.job.advance(piece.len() as u64);
+                part.write(&piece)?;
+                digesting.add(piece).await;
+            }
+            Ok(())
+        }
+        .await;
+        part.hasher = digesting.finish().await;
+        received.map(|()| part.hasher.clone().finish())
+    }
+
+    /// A large file with a known digest goes to a file that a later call can find again.
+    fn open_part(&self) -> Result<Part> {
+        let scratch = &self.options.scratch;
+        if let Some(expected) = &self.item.expected
+            && expected.size >= RESUMABLE_BYTES
+        {
+            let key = format!("{}\n{}\n{}", self.item.url.path(), expected.size, expected.md5);
+            let name = hex(&Md5::digest(key.as_bytes())) + PART_SUFFIX;
+            if let Some(part) = Part::resume(scratch.join(name), self.job)? {
+                return Ok(part);
+            }
+        }
+        Ok(Part::new(Place::Anonymous(atomic::stage(scratch, FILE_MODE)?)))
+    }
+}
+
+fn check_json(body: &[u8], item: &Item) -> Result<()> {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).map(drop).map_err(|source| Error::Json {
+        origin: crate::http::url::redacted(&item.url),
+        text: String::from_utf8_lossy(body).into_owned(),
+        source,
+    })
+}
+
+/// A digest that is computed on a thread of its own while the content arrives.
+struct Digesting {
+    pieces: mpsc::Sender<Bytes>,
+    worker: JoinHandle<Hasher>,
+}
+
+impl Digesting {
+    fn start(mut hasher: Hasher) -> Self {
+        let (pieces, mut waiting) = mpsc::channel::<Bytes>(PIECES_AHEAD);
+        let worker = tokio::task::spawn_blocking(move || {
+            while let Some(piece) = waiting.blocking_recv() {
+                hasher.update(&piece);
+            }
+            hasher
+        });
+        Self { pieces, worker }
+    }
+
+    async fn add(&mut self, piece: Bytes) {
+        self.pieces.send(piece).await.expect("the worker receives until this sender is dropped");
+    }
+
+    async fn finish(self) -> Hasher {
+        drop(self.pieces);
+        match self.worker.await {
+            Ok(hasher) => hasher,
+            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        }
+    }
+}
+
+enum Place {
+    /// Goes away when dropped.
+    Anonymous(NamedTempFile),
+    /// Stays for a later call when dropped; locked against other processes.
+    Named(PathBuf, File),
+}
+
+/// What was received of one file.
+struct Part {
+    place: Place,
+    hasher: Hasher,
+    validator: Option<HeaderValue>,
+}
+
+impl Part {
+    fn new(place: Place) -> Self {
+        Self { place, hasher: Hasher::default(), validator: None }
+    }
+
+    /// Opens what an earlier call left at `path`, or starts it; `None` if another process has it.
+    fn resume(path: PathBuf, job: &Job) -> Result<Option<Self>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
+            .open(&path)
+            .at(&path)?;
+        let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+        // Where locks do not work, two processes might share the file: use one that nobody knows.
+        if rustix::fs::flock(&file, operation).is_err() {
+            return Ok(None);
+        }
+        // Another process may have finished and moved it between opening and locking.
+        let is_same = fs::symlink_metadata(&path)
+            .is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
+        if !is_same {
+            return Ok(None);
+        }
+        let mut part = Self::new(Place::Named(path, file));
+        part.digest_received(job)?;
+        Ok(Some(part))
+    }
+
+    fn digest_received(&mut self, job: &Job) -> Result<()> {
+        let Place::Named(path, file) = &mut self.place else { return Ok(()) };
+        let mut window = vec![0; WINDOW_BYTES];
+        loop {
+            job.check()?;
+            match file.read(&mut window).at(&*path)? {
+                0 => return Ok(()),
+                count => self.hasher.update(&window[..count]),
+            }
+        }
+    }
+
+    fn received(&self) -> u64 {
+        self.hasher.size()
+    }
+
+    /// Asks for the rest, if what is here can be trusted: either the digest will tell, or the
+    /// server can say whether the file is still the same.
+    fn range_headers(&self, has_digest: bool) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if self.received() > 0 && (has_digest || self.validator.is_some()) {
+            let range = HeaderValue::try_from(format!("bytes={}-", self.received()));
+            headers.insert(RANGE, range.expect("digits are valid in a header"));
+            if let Some(validator) = &self.validator {
+                headers.insert(IF_RANGE, validator.clone());
+            }
+        }
+        headers
+    }
+
+    fn continues(&self, response: &Response) -> bool {
+        let start = format!("bytes {}-", self.received());
+        response.status() == 206
+            && response.header(CONTENT_RANGE).is_some_and(|range| range.starts_with(&start))
+    }
+
+    fn remember_validator(&mut self, response: &Response) {
+        let strong =
+            |name: HeaderName| response.header(name).filter(|value| !value.starts_with("W/"));
+        self.validator = strong(ETAG)
+            .or_else(|| strong(LAST_MODIFIED))
+            .and_then(|value| HeaderValue::from_str(value).ok());
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<()> {
+        match &mut self.place {
+            Place::Anonymous(staged) => staged.write_all(piece).at(staged.path()),
+            Place::Named(path, file) => file.write_all(piece).at(path),
+        }
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.hasher = Hasher::default();
+        self.validator = None;
+        let empty = |file: &mut File| {
+            file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map(drop)
+        };
+        match &mut self.place {
+            Place::Anonymous(staged) => empty(staged.as_file_mut()).at(staged.path()),
+            Place::Named(path, file) => empty(file).at(path),
+        }
+    }
+
+    /// Content that cannot become right is not worth keeping.
+    fn abandon(self, error: &Error) -> Result<()> {
+        match (&self.place, error) {
+            (Place::Named(path, _), Error::Digest { .. } | Error::Status { .. }) => {
+                atomic::remove_file(path)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn persist(self, target: &Path) -> Result<()> {
+        match self.place {
+            Place::Anonymous(staged) => atomic::persist(staged, target),
+            Place::Named(path, _lock) => fs::rename(&path, target).at(target),
+        }
+    }
+}

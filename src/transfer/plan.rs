@@ -1,0 +1,66 @@
+//! What must move, and what it must be when it arrives.
+
+use std::path::PathBuf;
+
+use crate::digest::Seen;
+use crate::{Error, Result};
+
+/// What a manifest says about the content of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Size in bytes.
+    pub size: u64,
+    /// MD5 digest in hexadecimal digits.
+    pub md5: String,
+}
+
+impl Expected {
+    /// Fails with [`Error::Digest`] unless `seen` is the content expected of `path`.
+    pub fn check(&self, seen: &Seen, path: &str) -> Result<()> {
+        let digest = seen.md5.to_string();
+        let (what, expected, actual) = if seen.size != self.size {
+            ("size", self.size.to_string(), seen.size.to_string())
+        } else if !digest.eq_ignore_ascii_case(&self.md5) {
+            ("MD5 checksum", self.md5.clone(), digest)
+        } else {
+            return Ok(());
+        };
+        Err(Error::Digest { path: path.to_owned(), what, expected, actual })
+    }
+}
+
+/// One file to download.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Where from.
+    pub url: reqwest::Url,
+    /// Its name in messages.
+    pub name: String,
+    /// Where to. What is there is replaced once the new content is whole.
+    pub target: PathBuf,
+    /// What it must be, if that is known.
+    pub expected: Option<Expected>,
+    /// True for a document that must be JSON to be kept.
+    pub is_json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Hasher;
+
+    #[test]
+    fn size_and_digest_must_both_match() {
+        let mut hasher = Hasher::default();
+        hasher.update(b"abc");
+        let seen = hasher.finish();
+        let expected = |size, md5: &str| Expected { size, md5: md5.into() }.check(&seen, "f");
+        assert!(expected(3, "900150983CD24FB0D6963F7D28E17F72").is_ok());
+        for (size, md5, wrong) in
+            [(4, "900150983cd24fb0d6963f7d28e17f72", "size"), (3, "00", "MD5 checksum")]
+        {
+            let error = expected(size, md5).unwrap_err();
+            assert!(matches!(error, Error::Digest { what, .. } if what == wrong), "{error}");
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! A verified copy of a directory for a service to take over.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::digest::{Hasher, Seen, WINDOW_BYTES, open_regular};
+use crate::error::{IoContext, system_message};
+use crate::fs::walk::{Kind, walk};
+use crate::job::Job;
+use crate::{Error, Result, runtime};
+
+/// Mode of copies, less the umask: the service must be able to read files that were private.
+const FILE_MODE: u32 = 0o666;
+/// Files of one directory that one thread copies in a row.
+const BATCH: usize = 64;
+/// From this size on, the system copies and both sides are digested afterwards, in parallel.
+const LARGE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The content of a directory, checked and ready to be copied.
+#[derive(Debug)]
+pub struct Survey {
+    root: PathBuf,
+    folders: Vec<String>,
+    files: Vec<String>,
+    /// Path of each link, and the text that it must have in a copy.
+    links: Vec<(String, PathBuf)>,
+}
+
+impl Survey {
+    /// Lists `root`, a path without symbolic links, and refuses what cannot be copied:
+    ///
+    /// 1. links that lead nowhere, to directories, or to what is not a regular file;
+    /// 2. FIFOs, sockets and devices;
+    /// 3. names that are not UTF-8.
+    ///
+    /// A link that ends inside `root` is kept relative; any other becomes absolute, so that it
+    /// leads to the same place from the copy.
+    pub fn new(root: &Path, job: &Job) -> Result<Self> {
+        let mut survey = Self {
+            root: root.to_owned(),
+            folders: Vec::new(),
+            files: Vec::new(),
+            links: Vec::new(),
+        };
+        for entry in walk(root, &|_| true, job)? {
+            match entry.kind {
+                Kind::Folder => survey.folders.push(entry.path),
+                Kind::File => survey.files.push(entry.path),
+                Kind::Link => {
+                    let text = portable_link(root, &entry.path)?;
+                    survey.links.push((entry.path, text));
+                }
+                Kind::Special => {
+                    let path = root.join(&entry.path);
+                    let why = "it is a FIFO, socket or device; remove it from the directory";
+                    return Err(Error::invalid("directory entry", path.to_string_lossy(), why));
+                }
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Copies everything into the empty directory `destination`, reads every copy again and
+    /// compares it with its source.
+    pub fn copy_to(&self, destination: &Path, job: &Job) -> Result<()> {
+        job.expect(self.files.len() as u64, 0);
+        for folder in &self.folders {
+            let folder = destination.join(folder);
+            fs::create_dir(&folder).at(&folder)?;
+        }
+        for (path, text) in &self.links {
+            let link = destination.join(path);
+            std::os::unix::fs::symlink(text, &link).at(&link)?;
+        }
+        // By directory: threads that create files in the same one wait for each other.
+        let mut by_folder: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for file in &self.files {
+            by_folder
+                .entry(file.rsplit_once('/').map_or("", |(folder, _)| folder))
+                .or_default()
+                .push(file);
+        }
+        let batches: Vec<&[&str]> =
+            by_folder.values().flat_map(|files| files.chunks(BATCH)).collect();
+        runtime::current()?.install(|| {
+            batches.par_iter().try_for_each(|batch| {
+                let mut window = vec![0; WINDOW_BYTES];
+                batch.iter().try_for_each(|file| {
+                    copy_file(&self.root.join(file), &destination.join(file), &mut window, job)?;
+                    job.file_done();
+                    Ok(())
+                })
+            })
+        })
+    }
+}
+
+/// The text that the link at `path` below `root` needs in a copy of `root`.
+fn portable_link(root: &Path, path: &str) -> Result<PathBuf> {
+    let link = root.join(path);
+    let refuse = |why: String| Err(Error::invalid("symbolic link", link.to_string_lossy(), why));
+    let text = fs::read_link(&link).at(&link)?;
+    let shown = text.display();
+    let end = match fs::metadata(&link) {
+        Ok(end) => end,
+        Err(error) => {
+            return refuse(format!(
+                "its target `{shown}` cannot be reached: {}; remove or repair the link",
+                system_message(&error)
+            ));
+        }
+    };
+    if end.is_dir() {
+        return refuse(format!(
+            "its target `{shown}` is a directory, which a registry cannot link to; put the files \
+             themselves in its place"
+        ));
+    }
+    if !end.is_file() {
+        return refuse(format!("its target `{shown}` is not a regular file"));
+    }
+    let folder = link.parent().unwrap_or(root);
+    let target = folder.join(&text);
+    // The last component stays as it is: it may be a link that the registry knows about.
+    let real = match (target.parent(), target.file_name()) {
+        (Some(parent), Some(name)) => fs::canonicalize(parent).at(&link)?.join(name),
+        _ => fs::canonicalize(&target).at(&link)?,
+    };
+    if let Ok(inner) = real.strip_prefix(root) {
+        let from = Path::new(path).parent().unwrap_or(Path::new(""));
+        return Ok(relative(from, inner));
+    }
+    if text.is_absolute() {
+        return Ok(text);
+    }
+    // Services compare paths as text, so the path as the user wrote it is preferred.
+    let written = cleaned(&target);
+    let is_same = fs::metadata(&written)
+        .is_ok_and(|other| other.dev() == end.dev() && other.ino() == end.ino());
+    Ok(if is_same { written } else { real })
+}
+
+/// The path of `to` as seen from the directory `from`; both are relative to the same root.
+fn relative(from: &Path, to: &Path) -> PathBuf {
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| Component::ParentDir);
+    up.chain(to.components().skip(shared)).collect()
+}
+
+/// The absolute path without `.` and `..`, links not looked at.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::CurDir => {}
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+fn copy_file(source: &Path, copy: &Path, window: &mut [u8], job: &Job) -> Result<()> {
+    let mut input = open_regular(source, false)?;
+    let size = input.metadata().at(source)?.len();
+    job.expect(0, size);
+    let mut output = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(copy)
+        .at(copy)?;
+    let (original, copied) = if size >= LARGE_BYTES {
+        let cloned = clone(&input, &output, size, job)?;
+        write_rest(&mut input, &mut output, (source, copy), window, job)?;
+        job.advance(cloned);
+        let (original, copied) = rayon::join(
+            || digest_again(&mut input, source, &mut vec![0; WINDOW_BYTES], job),
+            || digest_again(&mut output, copy, window, job),
+        );
+        (original?, copied?)
+    } else {
+        let original = write_rest(&mut input, &mut output, (source, copy), window, job)?;
+        (original, digest_again(&mut output, copy, window, job)?)
+    };
+    compare(&original, &copied, copy)
+}
+
+fn compare(original: &Seen, copied: &Seen, copy: &Path) -> Result<()> {
+    let (what, expected, actual) = if original.size != copied.size {
+        ("sizes after copy", original.size.to_string(), copied.size.to_string())
+    } else if original.md5 != copied.md5 {
+        ("MD5 checksums after copy", original.md5.to_string(), copied.md5.to_string())
+    } else {
+        return Ok(());
+    };
+    Err(Error::Digest { path: copy.to_string_lossy().into_owned(), what, expected, actual })
+}
+
+/// Lets the system copy: shared blocks where the file system has them, else inside the kernel.
+/// Returns how many bytes that moved; the positions of both files are behind them.
+#[cfg(target_os = "linux")]
+fn clone(input: &File, output: &File, size: u64, job: &Job) -> Result<u64> {
+    use rustix::fs::{copy_file_range, ioctl_ficlone};
+    const STEP_BYTES: usize = 64 * 1024 * 1024;
+
+    if ioctl_ficlone(output, input).is_ok() {
+        let end = |mut file: &File| file.seek(SeekFrom::Start(size)).at("clone");
+        return Ok(end(input)?.min(end(output)?));
+    }
+    let mut done = 0;
+    while done < size {
+        job.check()?;
+        // Between file systems, and on some of them, this does not work: the rest is then read
+        // and written.
+        match copy_file_range(input, None, output, None, STEP_BYTES) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => done += count as u64,
+        }
+    }
+    Ok(done)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn clone(_input: &File, _output: &File, _size: u64, _job: &Job) -> Result<u64> {
+    Ok(0)
+}
+
+/// Copies from the current positions to the end, digesting on the way.
+fn write_rest(
+    input: &mut File,
+    output: &mut File,
+    (source, copy): (&Path, &Path),
+    window: &mut [u8],
+    job: &Job,
+) -> Result<Seen> {
+    let mut hasher = Hasher::default();
+    read_all(input, source, window, job, |piece| {
+        hasher.update(piece);
+        output.write_all(piece).at(copy)?;
+        job.advance(piece.len() as u64);
+        Ok(())
+    })?;
+    Ok(hasher.finish())
+}
+
+fn digest_again(file: &mut File, path: &Path, window: &mut [u8], job: &Job) -> Result<Seen> {
+    file.seek(SeekFrom::Start(0)).at(path)?;
+    let mut hasher = Hasher::default();
+    read_all(file, path, window, job, |piece| {
+        hasher.update(piece);
+        Ok(())
+    })?;
+    Ok(hasher.finish())
+}
+
+fn read_all(
+    file: &mut File,
+    path: &Path,
+    window: &mut [u8],
+    job: &Job,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    loop {
+        job.check()?;
+        match file.read(window) {
+            Ok(0) => return Ok(()),
+            Ok(count) => take(&window[..count])?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).at(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::digest;
+
+    fn stage(root: &Path, destination: &Path) -> Result<()> {
+        let job = Job::default();
+        Survey::new(&fs::canonicalize(root).unwrap(), &job)?.copy_to(destination, &job)
+    }
+
+    #[test]
+    fn a_copy_is_equal_to_its_source() {
+        let from = tempfile::tempdir().unwrap();
+        let to = tempfile::tempdir().unwrap();
+        fs::create_dir_all(from.path().join("a/empty")).unwrap();
+        let mut large = vec![7; usize::try_from(LARGE_BYTES).unwrap() + 3];
+        large[5] = 1;
+        for (name, content) in [("a/.dot", &b"x"[..]), ("é b", b""), ("large", &large)] {
+            fs::write(from.path().join(name), content).unwrap();
+        }
+        stage(from.path(), to.path()).unwrap();
+        let list = |root: &Path| walk(root, &|_| true, &Job::default()).unwrap();
+        assert_eq!(list(from.path()), list(to.path()));
+        for name in ["a/.dot", "é b", "large"] {
+            let of = |root: &Path| digest::of_file(&root.join(name), &Job::default()).unwrap();
+            assert_eq!(of(from.path()), of(to.path()), "{name}");
+        }
+    }
+
+    #[test]
+    fn links_lead_to_the_same_place_from_the_copy() {
+        let base = tempfile::tempdir().unwrap();
+        let from = base.path().join("from");
+        let to = base.path().join("to");
+        fs::create_dir_all(from.join("d")).unwrap();
+        fs::create_dir(&to).unwrap();
+        fs::write(base.path().join("out"), "").unwrap();
+        fs::write(from.join("f"), "").unwrap();
+        symlink("f", from.join("same")).unwrap();
+        symlink("../f", from.join("d/up")).unwrap();
+        symlink(from.join("f"), from.join("d/absolute")).unwrap();
+        symlink("../../from/f", from.join("d/around")).unwrap();
+        symlink("../../out", from.join("d/outside")).unwrap();
+        symlink(base.path().join("out"), from.join("d/far")).unwrap();
+        stage(&from, &to).unwrap();
+        let text = |name: &str| fs::read_link(to.join(name)).unwrap();
+        let out = base.path().join("out");
+        for (name, target) in [
+            ("same", Path::new("f")),
+            ("d/up", Path::new("../f")),
+            ("d/absolute", Path::new("../f")),
+            ("d/around", Path::new("../f")),
+            ("d/outside", &out),
+            ("d/far", &out),
+        ] {
+            assert_eq!(text(name), target, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_copied_is_refused_before_anything_is() {
+        for make in [
+            (|root: &Path| symlink("missing", root.join("l")).unwrap()) as fn(&Path),
+            |root| symlink("l", root.join("l")).unwrap(),
+            |root| {
+                fs::create_dir(root.join("d")).unwrap();
+                symlink("d", root.join("l")).unwrap();
+            },
+            |root| {
+                let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                let kind = rustix::fs::FileType::Fifo;
+                rustix::fs::mknodat(rustix::fs::CWD, root.join("l"), kind, mode, 0).unwrap();
+            },
+        ] {
+            let from = tempfile::tempdir().unwrap();
+            let to = tempfile::tempdir().unwrap();
+            fs::write(from.path().join("a"), "x").unwrap();
+            make(from.path());
+            let error = stage(from.path(), to.path()).unwrap_err();
+            assert!(
+                matches!(&error, Error::Invalid { value, .. } if value.ends_with("/l")),
+                "{error}"
+            );
+            assert!(fs::read_dir(to.path()).unwrap().next().is_none());
+        }
+    }
+
+    #[test]
+    fn a_cancelled_copy_stops() {
+        let from = tempfile::tempdir().unwrap();
+        let to = tempfile::tempdir().unwrap();
+        fs::write(from.path().join("a"), "x").unwrap();
+        let job = Job::default();
+        let survey = Survey::new(from.path(), &job).unwrap();
+        job.cancel();
+        assert!(matches!(survey.copy_to(to.path(), &job), Err(Error::Cancelled)));
+    }
+}
