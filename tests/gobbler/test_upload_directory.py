@@ -151,7 +151,12 @@ def test_a_stranger_may_not_upload(tmp_path: Path, source: Build) -> None:
 @pytest.mark.parametrize("part", ["project", "asset", "version"])
 @pytest.mark.parametrize("name", ["..", "..x", ".", "a/b", "a\\b", "../../x"])
 def test_bad_names_are_refused(project: Gobbler, source: Build, part: str, name: str) -> None:
-    names = {"project": "test", "asset": "simple", "version": "v1", part: name}
+    names: dict[str, Any] = {
+        "project": "test",
+        "asset": "simple",
+        "version": "v1",
+        part: name,
+    }
     before = registry_state(project.registry)
     with refused(400, f"invalid {part} name "):
         pyg.upload_directory(**names, directory=source({"a": "1"}), **project.writer)

@@ -51,8 +51,8 @@ def summary(document: dict[str, Any]) -> dict[str, Any]:
 def state(staging: str, registry: str, url: str, cache: str) -> None:
     """Note all that a reader can see, from the files and over HTTP."""
     for force in (False, True):
-        reader = {"registry": registry, "url": url, "force_remote": force}
-        fetcher = {**reader, "cache": cache, "overwrite": True}
+        reader: dict[str, Any] = {"registry": registry, "url": url, "force_remote": force}
+        fetcher: dict[str, Any] = {**reader, "cache": cache, "overwrite": True}
         for project in sorted(pyg.list_projects(**reader)):
             fact("usage", [project, pyg.fetch_usage(project, **reader)])
             fact("permissions", pyg.fetch_permissions(project, **reader))
@@ -62,11 +62,18 @@ def state(staging: str, registry: str, url: str, cache: str) -> None:
                 for version in sorted(pyg.list_versions(project, asset, **reader)):
                     names = (project, asset, version)
                     fact("version", "/".join(names))
-                    fact("files", list(pyg.list_files(*names, **reader)))
+                    files = sorted(pyg.list_files(*names, **reader))
+                    # From the files, the original also lists directories that hold directories.
+                    empty = [
+                        one
+                        for one in files
+                        if one[-1] != "/" or sum(other.startswith(one) for other in files) == 1
+                    ]
+                    fact("files", empty)
                     fact("manifest", pyg.fetch_manifest(*names, **fetcher))
                     fact("summary", summary(pyg.fetch_summary(*names, **fetcher)))
                     path = Path(pyg.version_path(*names, **fetcher))
-                    for file in pyg.list_files(*names, **reader):
+                    for file in files:
                         if not os.path.basename(file).startswith("..") and file[-1] != "/":
                             one = Path(pyg.fetch_file("/".join((*names, file)), **fetcher))
                             assert one.read_bytes() == (path / file).read_bytes()
@@ -75,7 +82,7 @@ def state(staging: str, registry: str, url: str, cache: str) -> None:
 
 def main(staging: str, registry: str, url: str, work: str) -> None:
     """Live."""
-    writer = {"staging": staging, "url": url}
+    writer: dict[str, Any] = {"staging": staging, "url": url}
     cache = os.path.join(work, "cache")
     see = (staging, registry, url, cache)
     os.umask(0o022)
@@ -141,7 +148,7 @@ def main(staging: str, registry: str, url: str, work: str) -> None:
     pyg.upload_directory("life", "cloned", "1", clone, **writer)
     state(*see)
 
-    permit = {"registry": registry, **writer}
+    permit: dict[str, Any] = {"registry": registry, **writer}
     pyg.set_permissions("life", owners=["eve"], uploaders=[{"id": "bob"}], **permit)
     pyg.set_permissions("life", global_write=True, **permit)
     pyg.set_permissions("more", owners=["eve"], append=False, **permit)
