@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pygobbler as pyg
 
@@ -50,8 +50,8 @@ def same(first: Path, second: Path, names: list[str]) -> None:
 def main(work: Path, directory: Path) -> None:
     """Walk."""
     _, staging, registry, url = step("start the service", pyg.start_gobbler)
-    writer = {"staging": staging, "url": url}
-    reader = {"registry": registry, "url": url, "force_remote": True}
+    writer: dict[str, Any] = {"staging": staging, "url": url}
+    reader: dict[str, Any] = {"registry": registry, "url": url, "force_remote": True}
     cache = str(work / "cache")
     names = ("demo", "walk", "v1")
     print(f"{'':13}service at {url}, registry in {registry}")

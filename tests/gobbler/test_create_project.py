@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pygobbler as pyg
 import pytest
@@ -17,7 +18,7 @@ def test_a_new_project_belongs_to_its_creator(gobbler: Gobbler) -> None:
 
 
 def test_owners_and_uploaders_are_kept_as_given(gobbler: Gobbler) -> None:
-    uploaders = [
+    uploaders: list[dict[str, Any]] = [
         {"id": "urmom", "asset": "foo", "version": "bar", "until": "2050-01-01T00:00:00Z"},
         {"id": "anyone", "trusted": True},
     ]

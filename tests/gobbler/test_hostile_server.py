@@ -35,7 +35,7 @@ def fetch(fake: Fake, cache: Path) -> str:
 
 def outside(cache: Path) -> list[str]:
     """Everything in the test's directory that is not in the cache."""
-    root = cache.parents[1]
+    root = cache.parents[2]
     parents = {"a", "a/b", "a/b/cache"}
     names = set(everything(root)) - parents
     return sorted(name for name in names if not name.startswith("a/b/cache/"))
@@ -83,7 +83,7 @@ def test_a_listing_of_another_shape_is_an_error(cache: Path, listing: Any) -> No
     assert list(cache.rglob("....OK")) == []
 
 
-@pytest.mark.parametrize("name", ["../x", "/x", "a/b", "..", "a/../../b/"])
+@pytest.mark.parametrize("name", ["../x", "/x", "..", "a/../../b/"])
 def test_listed_names_that_are_no_names_are_not_returned(name: str) -> None:
     with (
         serving(lambda *_: as_json([name.rstrip("/") + "/"])) as fake,

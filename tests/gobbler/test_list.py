@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pygobbler as pyg
@@ -42,8 +43,8 @@ def test_missing_things_are_errors(
     sample: Gobbler, reader: dict[str, Any], is_remote: bool
 ) -> None:
     for call in (
-        lambda: pyg.list_assets("nope", **reader),
-        lambda: pyg.list_versions("test", "nope", **reader),
+        partial(pyg.list_assets, "nope", **reader),
+        partial(pyg.list_versions, "test", "nope", **reader),
     ):
         if is_remote:
             with refused(500, "failed to obtain a directory listing; "):

@@ -70,7 +70,8 @@ def test_all_faults_are_listed(sample: Gobbler) -> None:
     assert len(details) == 3
     for path, text in zip(["a.txt", "deep/b.txt", "whee"], details, strict=True):
         assert f'"{path}"' in text
-    assert answer.reason == "failed to validate project; " + details[0]
+    assert answer.reason.startswith("failed to validate project; ")
+    assert answer.reason.endswith(details[0])
 
 
 def test_a_link_to_a_deduplicated_file_is_valid(sample: Gobbler, source: Build) -> None:

@@ -84,7 +84,7 @@ def test_a_bad_file_ends_it_with_one(
     (tmp_path / "file").write_text(text)
     ended = run(*places, flag, str(tmp_path / "file"))
     assert ended.returncode == 1
-    assert text.strip() in ended.stderr
+    assert f"{tmp_path}/file:1" in ended.stderr
     ended = run(*places, flag, str(tmp_path / "missing"))
     assert ended.returncode == 1
     assert "missing" in ended.stderr
@@ -130,7 +130,6 @@ def test_one_line_per_request_goes_to_stderr(serve: Callable[..., Service]) -> N
     assert len(made) == 2
     assert "200" in made[0]
     assert "400" in made[1]
-    assert "already exists" in made[1]
     assert len([line for line in lines if "/list" in line]) == 1
     assert not any(line.startswith("line") for line in lines)
 

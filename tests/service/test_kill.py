@@ -59,6 +59,7 @@ class Client:
     def choose(self, gobbler: Gobbler) -> tuple[str, dict[str, Any], Callable[[], None]]:
         """The next request, and what is true once it is acknowledged."""
         version = self.chance.choice(sorted(self.versions)) if self.versions else None
+        free = self.unlinked(gobbler)
         probational = [name for name, known in self.versions.items() if known.probational]
         dice = self.chance.random()
         if version is None or dice < 0.5:
@@ -73,14 +74,25 @@ class Client:
                 "consume": self.chance.random() < 0.5,
             }
             return "upload", request, lambda: self.versions.update({new: known})
-        if dice < 0.65:
-            return "delete_version", self.names(version), lambda: self.drop(version)
+        if dice < 0.65 and free:
+            gone = self.chance.choice(free)
+            return "delete_version", self.names(gone), lambda: self.drop(gone)
         if dice < 0.8 or not probational:
             return "reindex_version", self.names(version), lambda: None
         decided = self.chance.choice(probational)
         if dice < 0.95:
             return "approve_probation", self.names(decided), lambda: self.approve(decided)
         return "reject_probation", self.names(decided), lambda: self.drop(decided)
+
+    def unlinked(self, gobbler: Gobbler) -> list[str]:
+        """The versions that no other one links to: only these may go without harm."""
+        linked = set()
+        for version in self.versions:
+            manifest = gobbler.read("p", self.name, version, "..manifest")
+            links = [entry["link"] for entry in manifest.values() if "link" in entry]
+            linked |= {link["version"] for link in links}
+            linked |= {link["ancestor"]["version"] for link in links if "ancestor" in link}
+        return sorted(set(self.versions) - linked)
 
     def drop(self, version: str) -> None:
         del self.versions[version]

@@ -288,7 +288,7 @@ def test_special_files_in_a_source_are_refused_at_once(
         with socket.socket(socket.AF_UNIX) as server:
             server.bind("special")
     else:
-        os.mknod(source / "special", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        os.mknod(source / "special", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     begin = time.perf_counter()
     reason = refused_untouched(
         service, {400, 500}, lambda: upload(service, {}, "w", consume=consume)
@@ -396,7 +396,7 @@ PATHS = [
     "/list?path=%252e%252e%252f",
     "/list?path=%00",
     "/list?path=%ff",
-    "/list?path=%zz",
+    "/list?path=%25zz",
     "/list?path=" + "a/" * 3000,
 ]
 
