@@ -70,7 +70,7 @@ impl Engine {
                 }
             }
         }
-        self.replace_links(&folder, &index.recorded, &index.manifest)?;
+        Self::replace_links(&folder, &index.recorded, &index.manifest)?;
         if store::manifest(&folder).ok().as_ref() != Some(&index.manifest) {
             Self::write(&folder.join(layout::MANIFEST), &index.manifest)?;
         }
@@ -84,7 +84,6 @@ impl Engine {
 
     /// Makes the `..links` files of a version what its manifest says.
     pub(super) fn replace_links(
-        &self,
         folder: &Path,
         recorded: &BTreeMap<String, Links>,
         manifest: &Manifest,

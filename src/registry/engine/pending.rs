@@ -168,7 +168,7 @@ impl Engine {
                     Some(log) if is_visible => {
                         let name = version.rsplit('/').next().unwrap_or(version);
                         if !is_probational {
-                            self.set_latest(&asset, Some(name))?;
+                            Self::set_latest(&asset, Some(name))?;
                             self.write_log(log)?;
                         }
                         self.recount(&asset, job)
@@ -193,7 +193,7 @@ impl Engine {
                 let parent = path.parent().unwrap_or(root);
                 if *latest && let Ok(version) = find_latest(parent, None) {
                     // Versions that cannot be read were so before: leave it to an administrator.
-                    self.set_latest(parent, version.as_deref())?;
+                    Self::set_latest(parent, version.as_deref())?;
                 }
                 if target.contains('/') {
                     self.recount(&path, job)?;
@@ -207,7 +207,7 @@ impl Engine {
                 let folder = root.join(asset).join(version);
                 if store::summary(&folder).is_ok_and(|summary| !summary.is_probational()) {
                     if *is_latest {
-                        self.set_latest(&root.join(asset), Some(version))?;
+                        Self::set_latest(&root.join(asset), Some(version))?;
                     }
                     self.write_log(log)?;
                 }

@@ -85,7 +85,7 @@ impl Engine {
             let approved = Summary { on_probation: None, ..held.summary.clone() };
             Self::write(&summary_path, &approved)?;
             if is_latest {
-                self.set_latest(&held.asset.folder, Some(version.as_str()))?;
+                Self::set_latest(&held.asset.folder, Some(version.as_str()))?;
             }
             self.write_log(&log)?;
             self.make_durable()
@@ -94,7 +94,7 @@ impl Engine {
         if published.is_err() {
             Self::write(&summary_path, &held.summary)?;
             let old = latest.as_ref().map(|latest| latest.version.as_str());
-            self.set_latest(&held.asset.folder, old)?;
+            Self::set_latest(&held.asset.folder, old)?;
         }
         note.done()?;
         published

@@ -43,12 +43,12 @@ impl Engine {
     /// Finds and writes the latest version of the asset at `folder`.
     pub(super) fn recompute_latest(&self, folder: &Path) -> Result<Option<String>, Failure> {
         let latest = find_latest(folder, None)?;
-        self.set_latest(folder, latest.as_deref())?;
+        Self::set_latest(folder, latest.as_deref())?;
         Ok(latest)
     }
 
     /// Writes the latest version of the asset at `folder`, or that it has none.
-    pub(super) fn set_latest(&self, folder: &Path, version: Option<&str>) -> Result<(), Failure> {
+    pub(super) fn set_latest(folder: &Path, version: Option<&str>) -> Result<(), Failure> {
         let path = folder.join(layout::LATEST);
         match version {
             Some(version) => Self::write(&path, &Latest { version: version.to_owned() })

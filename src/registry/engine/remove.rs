@@ -149,7 +149,7 @@ impl Engine {
             self.write_log(log)?;
         }
         if let Some(NewLatest(latest)) = &consequences.latest {
-            self.set_latest(parent, latest.as_deref())?;
+            Self::set_latest(parent, latest.as_deref())?;
         }
         self.make_durable()?;
         atomic::remove_tree(&stage)?;

@@ -298,7 +298,7 @@ impl Engine {
             }
         }
         Self::write(&folder.join(layout::MANIFEST), &plan.manifest)?;
-        self.replace_links(&folder, &recorded, &plan.manifest)
+        Self::replace_links(&folder, &recorded, &plan.manifest)
     }
 }
 

@@ -183,7 +183,7 @@ impl Engine {
     }
 
     /// Writes the `..links` files of a manifest below `folder`, and removes those not needed.
-    pub(super) fn write_links(&self, folder: &Path, manifest: &Manifest) -> Result<(), Failure> {
+    pub(super) fn write_links(folder: &Path, manifest: &Manifest) -> Result<(), Failure> {
         for (inside, links) in links::by_folder(manifest) {
             Self::write(&folder.join(inside).join(layout::LINKS), &links)?;
         }

@@ -220,7 +220,7 @@ impl Engine {
         };
         let done: Transferred = within_transfer(self.transfer(&transfer, job), upload.source)?;
         Self::write(&stage.join(layout::MANIFEST), &done.manifest)?;
-        self.write_links(stage, &done.manifest)?;
+        Self::write_links(stage, &done.manifest)?;
         let summary = Summary {
             upload_user_id: upload.user.to_owned(),
             upload_start: started.to_owned(),
@@ -246,7 +246,7 @@ impl Engine {
             let used = usage_of(&done.manifest);
             self.change_usage(&project.folder, |total| total.saturating_add(used), job)?;
             if !is_probational {
-                self.set_latest(asset, Some(upload.version.as_str()))?;
+                Self::set_latest(asset, Some(upload.version.as_str()))?;
                 self.write_log(&log)?;
             }
             self.make_durable()
@@ -254,7 +254,7 @@ impl Engine {
         publish().inspect_err(|_| {
             // As far as it goes: what is reported is why the version could not be published.
             let _ = rename_new(version, stage);
-            let _ = self.set_latest(asset, old_latest.as_ref().map(|old| old.version.as_str()));
+            let _ = Self::set_latest(asset, old_latest.as_ref().map(|old| old.version.as_str()));
             let _ = self.recount(&project.folder, job);
         })?;
         done.remove_copied();
