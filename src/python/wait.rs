@@ -33,7 +33,7 @@ pub(super) fn wait<T: Send>(
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(1);
             let job = &job;
-            let worker = scope.spawn(move || sender.send(work(job)));
+            let worker = scope.spawn(move || sender.send(work(job)).is_ok());
             loop {
                 match receiver.recv_timeout(TICK) {
                     Ok(result) => {

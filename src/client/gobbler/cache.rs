@@ -123,20 +123,16 @@ impl Cache {
         let scratch = self.scratch();
         let spare = tempfile::tempdir_in(&scratch).at(&scratch)?;
         let link = spare.path().join("link");
-        match fs::hard_link(original, &link) {
-            Ok(()) => {
-                // Renaming one name of a file over another does nothing, so remove that one first.
-                atomic::remove_file(target)?;
-                fs::rename(&link, target).at(target)
-            }
-            // Not every file system has hard links, and their number is limited.
-            Err(_) => {
-                let mut staged = atomic::stage(&scratch, FILE_MODE)?;
-                let mut from = fs::File::open(original).at(original)?;
-                std::io::copy(&mut from, &mut staged).at(target)?;
-                atomic::persist(staged, target)
-            }
+        if fs::hard_link(original, &link).is_ok() {
+            // Renaming one name of a file over another does nothing, so remove that one first.
+            atomic::remove_file(target)?;
+            return fs::rename(&link, target).at(target);
         }
+        // Not every file system has hard links, and their number is limited.
+        let mut staged = atomic::stage(&scratch, FILE_MODE)?;
+        let mut from = fs::File::open(original).at(original)?;
+        std::io::copy(&mut from, &mut staged).at(target)?;
+        atomic::persist(staged, target)
     }
 }
 

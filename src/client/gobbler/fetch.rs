@@ -194,14 +194,12 @@ impl Fetcher<'_> {
         let mut files = Vec::new();
         let mut folders = BTreeSet::new();
         for name in &listing {
-            let parent = match name.strip_suffix('/') {
-                Some(folder) => Some(folder),
-                None => {
-                    files.push(inside(path, name)?);
-                    name.rsplit_once('/').map(|(folder, _)| folder)
-                }
-            };
-            folders.extend(parent);
+            if let Some(folder) = name.strip_suffix('/') {
+                folders.insert(folder);
+                continue;
+            }
+            files.push(inside(path, name)?);
+            folders.extend(name.rsplit_once('/').map(|(folder, _)| folder));
         }
         if self.options.overwrite {
             self.prune(&target, &listing)?;
@@ -410,13 +408,11 @@ impl Fetcher<'_> {
         if origin.exists() && is_intact().is_some() {
             return Some(origin);
         }
-        match leaders.get(&origin) {
-            Some(leader) => Some(leader.clone()),
-            None => {
-                leaders.insert(origin, target.to_owned());
-                None
-            }
+        let leader = leaders.get(&origin).cloned();
+        if leader.is_none() {
+            leaders.insert(origin, target.to_owned());
         }
+        leader
     }
 
     /// Manifests of the versions that `paths` lie in, where there are any.

@@ -1,12 +1,14 @@
 //! Requests for changes: a file in the staging directory, whose name is posted to the service.
 
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rand::Rng;
 use rand::distr::Alphanumeric;
+use serde::Serialize as _;
 use serde_json::Value;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
@@ -104,8 +106,6 @@ fn claim(
 
 /// Four blanks, everything outside of ASCII escaped.
 fn pretty_ascii(value: &Value) -> String {
-    use serde::Serialize;
-
     let mut text = Vec::new();
     value
         .serialize(&mut Serializer::with_formatter(
@@ -121,7 +121,7 @@ fn pretty_ascii(value: &Value) -> String {
         } else {
             // Only strings hold such characters.
             for unit in letter.encode_utf16(&mut [0; 2]) {
-                ascii.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(ascii, "\\u{unit:04x}"); // writing to a String cannot fail
             }
         }
     }
