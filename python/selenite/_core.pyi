@@ -4,6 +4,7 @@ from typing import Any
 
 __all__ = [
     "__version__",
+    "gobbler_acquire",
     "gobbler_allocate",
     "gobbler_cache_folder",
     "gobbler_clone",
@@ -24,6 +25,7 @@ __version__: str
 _Path = str | PathLike[str]
 _Progress = Callable[[int, int, int, int], None]
 
+def gobbler_acquire(cache_folder: _Path, path: str, url: str, overwrite: bool) -> str: ...
 def gobbler_allocate(staging: _Path, create: bool) -> str: ...
 def gobbler_cache_folder(cache: _Path | None, url: str) -> str: ...
 def gobbler_clone(
