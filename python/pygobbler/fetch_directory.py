@@ -63,9 +63,9 @@ def _local_registry(cache: str | None, url: str) -> str:
 
 
 def _acquire_file_raw(cache: str, path: str, url: str, overwrite: bool) -> str:
-    """Fetch one file from the service."""
+    """Fetch one file from the service to ``cache``, as ``_local_registry`` gives it."""
     with translated():
-        return _core.gobbler_fetch(path, None, url, cache, True, overwrite, 1, False, None)
+        return _core.gobbler_acquire(cache, path, url, overwrite)
 
 
 def _acquire_file(cache: str, path: str, name: str, url: str, overwrite: bool) -> str:

@@ -21,8 +21,8 @@ def reroute_links(
     copies. Nothing is removed. Only administrators may.
 
     Args:
-        to_delete: What is about to be removed, each a dictionary with ``project``, and ``asset`` and
-            ``version`` to be more specific.
+        to_delete: What is about to be removed, each a dictionary with ``project``, and ``asset``
+            and ``version`` to be more specific.
         staging: The service's staging directory.
         url: URL of the service, such as ``"http://localhost:8080"``.
         dry_run: Only say what would change.
@@ -40,7 +40,8 @@ def reroute_links(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.reroute_links([{"project": "test"}], staging, url, dry_run=True)  # doctest: +SKIP
+        >>> gone = [{"project": "test"}]
+        >>> pygobbler.reroute_links(gone, staging, url, dry_run=True)  # doctest: +SKIP
         []
     """
     payload = {"to_delete": to_delete, "dry_run": dry_run}

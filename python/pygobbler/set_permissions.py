@@ -55,7 +55,8 @@ def set_permissions(
         requests.HTTPError: If the service refuses the request; the arguments are the status and
             the reason.
         requests.ConnectionError: If the service cannot be reached.
-        FileNotFoundError: If the staging directory does not exist, or, with ``append``, the project.
+        FileNotFoundError: If the staging directory does not exist, or, with ``append`` and a
+            registry that is read here, the project.
 
     Example:
         >>> import pygobbler

@@ -41,10 +41,13 @@ def __getattr__(name: str) -> object:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
     if name in {"ProgressEvent", "progress", "set_progress"}:
-        from selenite import _progress as module
+        from selenite import _progress
+
+        value: object = getattr(_progress, name)
     else:
-        from selenite import _exceptions as module
-    value: object = getattr(module, name)
+        from selenite import _exceptions
+
+        value = getattr(_exceptions, name)
     globals()[name] = value
     return value
 

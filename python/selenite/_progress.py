@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 from selenite._settings import progress_mode
 
@@ -161,7 +161,7 @@ class _Display:
     def __init__(self, task: str, *, forced: bool) -> None:
         self._task = task
         self._has_bar = forced or sys.stderr.isatty()
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[NoReturn] | None = None
         self._began = self._logged = 0.0
 
     def begin(self) -> None:

@@ -337,9 +337,14 @@ fn with_certificates(builder: ClientBuilder) -> Result<ClientBuilder> {
         .into_iter()
         .find_map(|name| Some((name, std::env::var(name).ok().filter(|value| !value.is_empty())?)));
     let Some((name, value)) = set else { return Ok(builder) };
+    // Only the last variable holds a list.
+    let paths: Vec<PathBuf> = match name {
+        "SSL_CERT_DIR" => std::env::split_paths(&value).collect(),
+        _ => vec![PathBuf::from(&value)],
+    };
     let mut certificates = Vec::new();
-    for folder_or_file in std::env::split_paths(&value) {
-        for file in certificate_files(&folder_or_file)? {
+    for path in paths {
+        for file in certificate_files(&path)? {
             let text = std::fs::read(&file).at(&file)?;
             let found = Certificate::from_pem_bundle(&text)
                 .map_err(|error| Error::invalid(name, file.to_string_lossy(), error.to_string()))?;
@@ -389,30 +394,11 @@ fn is_set(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
+    use crate::http::testing::{answer, serve};
     use crate::runtime;
-
-    /// Answers one connection after the other with the given bytes, and returns what was asked.
-    fn serve(answers: Vec<&'static str>) -> (Url, std::thread::JoinHandle<Vec<String>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = url::parse(&format!("http://{}/x", listener.local_addr().unwrap())).unwrap();
-        let server = std::thread::spawn(move || {
-            let mut asked = Vec::new();
-            for answer in answers {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut request = vec![0; 4096];
-                let count = stream.read(&mut request).unwrap();
-                let line = String::from_utf8_lossy(&request[..count]).into_owned();
-                asked.push(line.lines().next().unwrap_or_default().to_owned());
-                stream.write_all(answer.as_bytes()).unwrap();
-            }
-            asked
-        });
-        (url, server)
-    }
 
     fn http() -> (std::sync::Arc<Runtime>, Http) {
         let runtime = runtime::current().unwrap();
@@ -422,10 +408,9 @@ mod tests {
 
     #[test]
     fn a_transient_failure_is_tried_again() {
-        let busy = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        let short = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nab";
-        let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]";
-        let (url, server) = serve(vec![busy, short, good]);
+        let busy = answer("503 Busy", "Retry-After: 0\r\n", 0, b"");
+        let short = answer("200 OK", "", 9, b"ab");
+        let (url, server) = serve(vec![busy, short, answer("200 OK", "", 2, b"[]")]);
         let (runtime, http) = http();
         let answer = runtime.block_on(http.get(&url, &Job::default())).unwrap();
         assert_eq!(answer.body, b"[]");
@@ -434,12 +419,24 @@ mod tests {
 
     #[test]
     fn a_post_is_sent_once_and_not_redirected() {
-        let moved = "HTTP/1.1 301 Moved\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n";
-        let (url, server) = serve(vec![moved]);
+        let (url, server) = serve(vec![answer("301 Moved", "Location: /y\r\n", 0, b"")]);
         let (runtime, http) = http();
         let error = runtime.block_on(http.post(&url, &Job::default())).unwrap_err();
         assert!(matches!(error, Error::Status { status: 301, .. }), "{error:?}");
-        assert_eq!(server.join().unwrap(), ["POST /x HTTP/1.1"]);
+        assert!(server.join().unwrap()[0].starts_with("POST /x HTTP/1.1"));
+    }
+
+    #[test]
+    fn a_get_follows_redirects_but_not_for_ever() {
+        let moved = || answer("302 Found", "Location: /y\r\n", 0, b"");
+        let (url, server) = serve(vec![moved(), answer("200 OK", "", 2, b"{}")]);
+        let (runtime, http) = http();
+        assert_eq!(runtime.block_on(http.get(&url, &Job::default())).unwrap().body, b"{}");
+        assert!(server.join().unwrap()[1].starts_with("GET /y HTTP/1.1"));
+        let (url, server) = serve((0..=MOST_REDIRECTS).map(|_| moved()).collect());
+        let error = runtime.block_on(http.get(&url, &Job::default())).unwrap_err();
+        assert!(error.chain().contains("redirects"), "{}", error.chain());
+        server.join().unwrap();
     }
 
     #[test]

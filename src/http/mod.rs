@@ -2,6 +2,8 @@
 
 mod client;
 mod retry;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod url;
 
 pub use client::{Document, Http, Response, was_sent};

@@ -63,7 +63,9 @@ pub(crate) async fn pause(delay: Duration, job: &Job) -> Result<()> {
 
 fn is_transient(error: &Error) -> bool {
     match error {
-        Error::Transport { .. } | Error::Timeout { .. } => true,
+        // Failures that are not the transport's own, such as being offline, would only come again.
+        Error::Transport { source, .. } => source.is::<reqwest::Error>(),
+        Error::Timeout { .. } => true,
         Error::Status { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
         Error::Io { .. }
         | Error::Digest { .. }

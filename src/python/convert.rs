@@ -27,18 +27,12 @@ pub(super) fn document(py: Python<'_>, document: &Document) -> PyResult<Py<PyAny
         return Ok(value.unbind());
     }
     let loads = py.import("json")?.getattr("loads")?;
-    match loads.call1((document.body.as_slice(),)) {
-        Ok(value) => Ok(value.unbind()),
-        Err(_) => {
-            let text = String::from_utf8_lossy(&document.body);
-            let error = py.import("selenite._exceptions")?.getattr("json_error")?.call1((
-                "not valid JSON",
-                &document.url,
-                text,
-            ))?;
-            Err(PyErr::from_value(error))
-        }
+    if let Ok(value) = loads.call1((document.body.as_slice(),)) {
+        return Ok(value.unbind());
     }
+    let text = String::from_utf8_lossy(&document.body);
+    let json_error = py.import("selenite._exceptions")?.getattr("json_error")?;
+    Err(PyErr::from_value(json_error.call1(("not valid JSON", &document.url, text))?))
 }
 
 /// Switches Python's cyclic collector off until dropped, if it was on.

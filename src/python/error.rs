@@ -20,7 +20,7 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
                 || PyOSError::new_err(message.clone()),
                 |code| {
                     let text = crate::error::system_message(source);
-                    PyOSError::new_err((code, capitalised(&text), path.clone()))
+                    PyOSError::new_err((code, capitalised(&text), path.clone().into_os_string()))
                 },
             ));
         }

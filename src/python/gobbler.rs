@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use super::convert;
 use super::wait::wait;
 use crate::client::gobbler::{
-    self, Fetch, FetchOptions, ListOptions, Service, Source, Upload, asset_path, project_path,
-    version_path,
+    self, CacheFolder, Fetch, FetchOptions, ListOptions, Service, Source, Upload, asset_path,
+    project_path, version_path,
 };
 use crate::digest;
 use crate::error::IoContext;
@@ -189,7 +189,7 @@ pub(super) fn gobbler_fetch(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<OsString> {
     let options = FetchOptions {
-        cache,
+        cache: shared_cache(cache),
         overwrite: overwrite.0,
         concurrency: usize::try_from(concurrent).unwrap_or(1),
     };
@@ -204,7 +204,27 @@ pub(super) fn gobbler_fetch(
 /// The folder that holds everything fetched from a service.
 #[pyfunction]
 pub(super) fn gobbler_cache_folder(cache: Option<PathBuf>, url: &str) -> PyResult<OsString> {
-    Ok(gobbler::cache_folder(cache.as_deref(), url)?.into())
+    Ok(gobbler::cache_folder(&shared_cache(cache), url)?.into())
+}
+
+fn shared_cache(folder: Option<PathBuf>) -> CacheFolder {
+    folder.map_or(CacheFolder::Default, CacheFolder::Shared)
+}
+
+/// Fetches a file into the folder of one service; returns where it is.
+#[pyfunction]
+pub(super) fn gobbler_acquire(
+    py: Python<'_>,
+    cache_folder: PathBuf,
+    path: &str,
+    url: &str,
+    overwrite: Truth,
+) -> PyResult<OsString> {
+    let cache = CacheFolder::Own(cache_folder);
+    let options = FetchOptions { cache, overwrite: overwrite.0, concurrency: 1 };
+    let source = Source::Remote(url.to_owned());
+    let found = wait(py, None, |job| Fetch::File.run(path, &source, &options, job))?;
+    Ok(found.into())
 }
 
 /// Makes a directory of links to the files of a version.

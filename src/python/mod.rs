@@ -15,9 +15,9 @@ mod _core {
 
     #[pymodule_export]
     use super::gobbler::{
-        gobbler_allocate, gobbler_cache_folder, gobbler_clone, gobbler_fetch, gobbler_info,
-        gobbler_list_directories, gobbler_list_files, gobbler_path, gobbler_read, gobbler_request,
-        gobbler_upload, md5_file, read_json,
+        gobbler_acquire, gobbler_allocate, gobbler_cache_folder, gobbler_clone, gobbler_fetch,
+        gobbler_info, gobbler_list_directories, gobbler_list_files, gobbler_path, gobbler_read,
+        gobbler_request, gobbler_upload, md5_file, read_json,
     };
     #[pymodule_export]
     use super::service::{parse_gobbler_flags, serve_gobbler};

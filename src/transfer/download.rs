@@ -352,13 +352,15 @@ impl Part {
         }
     }
 
-    /// Content that cannot become right is not worth keeping.
+    /// Nothing received, or content that cannot become right, is not worth keeping.
     fn abandon(self, error: &Error) -> Result<()> {
-        match (&self.place, error) {
-            (Place::Named(path, _), Error::Digest { .. } | Error::Status { .. }) => {
+        match &self.place {
+            Place::Named(path, _)
+                if self.received() == 0 || matches!(error, Error::Digest { .. }) =>
+            {
                 atomic::remove_file(path)
             }
-            _ => Ok(()),
+            Place::Named(..) | Place::Anonymous(_) => Ok(()),
         }
     }
 
@@ -367,5 +369,108 @@ impl Part {
             Place::Anonymous(staged) => atomic::persist(staged, target),
             Place::Named(path, _lock) => fs::rename(&path, target).at(target),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::testing::{answer, serve};
+    use crate::transfer::plan::Expected;
+
+    const LARGE: usize = 9 * 1024 * 1024;
+
+    fn content(size: usize) -> Vec<u8> {
+        (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect()
+    }
+
+    /// Downloads to `folder/target` what the scripted answers give; returns the requests' heads.
+    fn fetch(
+        folder: &Path,
+        answers: Vec<Vec<u8>>,
+        expected: Option<&[u8]>,
+    ) -> (Result<()>, Vec<String>) {
+        let (url, server) = serve(answers);
+        let expected = expected.map(|content| Expected {
+            size: content.len() as u64,
+            md5: hex(&Md5::digest(content)),
+        });
+        let target = folder.join("target");
+        let item = Item { url, name: "target".into(), target, expected, is_json: false };
+        let options = Options { concurrency: 1, scratch: folder.join("scratch") };
+        let runtime = runtime::current().unwrap();
+        let mut http = Http::new(&runtime).unwrap();
+        http.retry.retries = 1;
+        let job = Job::default();
+        let result = runtime.block_on(download(&http, vec![item], &options, &job));
+        (result, server.join().unwrap())
+    }
+
+    fn unfinished(folder: &Path) -> usize {
+        fs::read_dir(folder.join("scratch")).unwrap().count()
+    }
+
+    #[test]
+    fn wrong_content_is_fetched_again_and_never_placed() {
+        let folder = tempfile::tempdir().unwrap();
+        let wrong = || answer("200 OK", "", 3, b"abd");
+        let good = answer("200 OK", "", 3, b"abc");
+        let (result, _) = fetch(folder.path(), vec![wrong(), good], Some(b"abc"));
+        result.unwrap();
+        assert_eq!(fs::read(folder.path().join("target")).unwrap(), b"abc");
+
+        let folder = tempfile::tempdir().unwrap();
+        let (result, _) = fetch(folder.path(), vec![wrong(), wrong()], Some(b"abc"));
+        assert!(matches!(result, Err(Error::Digest { what: "MD5 checksum", .. })), "{result:?}");
+        assert!(!folder.path().join("target").exists());
+        assert_eq!(unfinished(folder.path()), 0);
+    }
+
+    #[test]
+    fn a_broken_download_goes_on_where_it_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = content(200_000);
+        let validator = "Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\n";
+        let broken = answer("200 OK", validator, whole.len(), &whole[..150_000]);
+        let rest = answer(
+            "206 Partial",
+            "Content-Range: bytes 150000-199999/200000\r\n",
+            50_000,
+            &whole[150_000..],
+        );
+        let (result, heads) = fetch(folder.path(), vec![broken, rest], None);
+        result.unwrap();
+        assert_eq!(fs::read(folder.path().join("target")).unwrap(), whole);
+        let head = heads[1].to_lowercase();
+        assert!(head.contains("range: bytes=150000-") && head.contains("if-range: wed,"), "{head}");
+    }
+
+    #[test]
+    fn a_file_that_changed_meanwhile_is_fetched_from_its_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (vec![1; 200_000], vec![2; 100_000]);
+        let broken = answer("200 OK", "ETag: \"1\"\r\n", old.len(), &old[..150_000]);
+        let changed = answer("200 OK", "ETag: \"2\"\r\n", new.len(), &new);
+        let (result, _) = fetch(folder.path(), vec![broken, changed], None);
+        result.unwrap();
+        assert_eq!(fs::read(folder.path().join("target")).unwrap(), new);
+    }
+
+    #[test]
+    fn a_later_call_goes_on_with_a_large_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = content(LARGE);
+        let broken = || answer("200 OK", "", LARGE, &whole[..LARGE - 7]);
+        let nothing = answer("503 Busy", "Retry-After: 999\r\n", 0, b"");
+        let (result, _) = fetch(folder.path(), vec![broken(), nothing], Some(&whole));
+        assert!(matches!(result, Err(Error::Status { status: 503, .. })), "{result:?}");
+        assert_eq!(unfinished(folder.path()), 1);
+        let range = format!("Content-Range: bytes {}-{}/{LARGE}\r\n", LARGE - 7, LARGE - 1);
+        let rest = answer("206 Partial", &range, 7, &whole[LARGE - 7..]);
+        let (result, heads) = fetch(folder.path(), vec![rest], Some(&whole));
+        result.unwrap();
+        assert!(heads[0].to_lowercase().contains(&format!("range: bytes={}-", LARGE - 7)));
+        assert_eq!(fs::read(folder.path().join("target")).unwrap(), whole);
+        assert_eq!(unfinished(folder.path()), 0);
     }
 }

@@ -36,6 +36,18 @@ pub fn default_cache() -> Result<PathBuf> {
     })
 }
 
+/// Which folder to keep files in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CacheFolder {
+    /// The user's own cache.
+    #[default]
+    Default,
+    /// A cache for any number of services, each with a folder of its own in it.
+    Shared(PathBuf),
+    /// The folder of this one service.
+    Own(PathBuf),
+}
+
 /// The files that were fetched from one service.
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
@@ -43,9 +55,13 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(folder: Option<&Path>, url: &str) -> Result<Self> {
-        let folder = folder.map_or_else(default_cache, |folder| Ok(folder.to_owned()))?;
-        Ok(Self { root: folder.join(quote_plus(url)) })
+    pub(super) fn new(folder: &CacheFolder, url: &str) -> Result<Self> {
+        let root = match folder {
+            CacheFolder::Default => default_cache()?.join(quote_plus(url)),
+            CacheFolder::Shared(folder) => folder.join(quote_plus(url)),
+            CacheFolder::Own(folder) => folder.clone(),
+        };
+        Ok(Self { root })
     }
 
     pub(super) fn into_root(self) -> PathBuf {
@@ -123,20 +139,16 @@ impl Cache {
         let scratch = self.scratch();
         let spare = tempfile::tempdir_in(&scratch).at(&scratch)?;
         let link = spare.path().join("link");
-        match fs::hard_link(original, &link) {
-            Ok(()) => {
-                // Renaming one name of a file over another does nothing, so remove that one first.
-                atomic::remove_file(target)?;
-                fs::rename(&link, target).at(target)
-            }
-            // Not every file system has hard links, and their number is limited.
-            Err(_) => {
-                let mut staged = atomic::stage(&scratch, FILE_MODE)?;
-                let mut from = fs::File::open(original).at(original)?;
-                std::io::copy(&mut from, &mut staged).at(target)?;
-                atomic::persist(staged, target)
-            }
+        if fs::hard_link(original, &link).is_ok() {
+            // Renaming one name of a file over another does nothing, so remove that one first.
+            atomic::remove_file(target)?;
+            return fs::rename(&link, target).at(target);
         }
+        // Not every file system has hard links, and their number is limited.
+        let mut staged = atomic::stage(&scratch, FILE_MODE)?;
+        let mut from = fs::File::open(original).at(original)?;
+        std::io::copy(&mut from, &mut staged).at(target)?;
+        atomic::persist(staged, target)
     }
 }
 
@@ -147,7 +159,8 @@ mod tests {
     #[test]
     fn the_layout_is_that_of_other_clients() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(Some(folder.path()), "http://host:8080").unwrap();
+        let cache =
+            Cache::new(&CacheFolder::Shared(folder.path().to_owned()), "http://host:8080").unwrap();
         let path = RelPath::parse("p/a/v").unwrap();
         let root = folder.path().join("http%3A%2F%2Fhost%3A8080");
         assert_eq!(cache.file(&path), root.join("REGISTRY/p/a/v"));
@@ -160,7 +173,7 @@ mod tests {
     #[test]
     fn a_changed_directory_makes_everything_around_it_incomplete() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(Some(folder.path()), "u").unwrap();
+        let cache = Cache::new(&CacheFolder::Shared(folder.path().to_owned()), "u").unwrap();
         let paths = ["p", "p/a", "p/a/v", "p/a/v/sub", "p/b"].map(|p| RelPath::parse(p).unwrap());
         for path in &paths {
             fs::create_dir_all(cache.file(path)).unwrap();
@@ -174,7 +187,7 @@ mod tests {
     #[test]
     fn linking_twice_is_fine() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(Some(folder.path()), "u").unwrap();
+        let cache = Cache::new(&CacheFolder::Shared(folder.path().to_owned()), "u").unwrap();
         cache.write(&RelPath::parse("a").unwrap(), b"x").unwrap();
         let (a, b) = (cache.file_at("a").unwrap(), cache.file_at("b").unwrap());
         cache.link(&a, &b).unwrap();

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::cache::Cache;
+use super::cache::{Cache, CacheFolder};
 use super::service::{Service, Source, is_missing};
 use crate::digest;
 use crate::error::IoContext;
@@ -33,8 +33,8 @@ use crate::{Error, Result, runtime};
 /// How to fetch.
 #[derive(Debug, Clone, Default)]
 pub struct FetchOptions {
-    /// Folder of the cache; `None` for the user's own.
-    pub cache: Option<PathBuf>,
+    /// Where fetched files are kept.
+    pub cache: CacheFolder,
     /// Fetch again what is cached.
     pub overwrite: bool,
     /// Downloads at once; 0 or 1 leave the number to the client.
@@ -42,7 +42,7 @@ pub struct FetchOptions {
 }
 
 /// The folder that holds everything fetched from `url`.
-pub fn cache_folder(cache: Option<&Path>, url: &str) -> Result<PathBuf> {
+pub fn cache_folder(cache: &CacheFolder, url: &str) -> Result<PathBuf> {
     Cache::new(cache, url).map(Cache::into_root)
 }
 
@@ -73,7 +73,7 @@ impl Fetch {
         let runtime = runtime::current()?;
         let fetcher = Fetcher {
             service: Service::new(url, &runtime)?,
-            cache: Cache::new(options.cache.as_deref(), url)?,
+            cache: Cache::new(&options.cache, url)?,
             verify: Verify::from_environment()?,
             options,
             job,
@@ -194,14 +194,12 @@ impl Fetcher<'_> {
         let mut files = Vec::new();
         let mut folders = BTreeSet::new();
         for name in &listing {
-            let parent = match name.strip_suffix('/') {
-                Some(folder) => Some(folder),
-                None => {
-                    files.push(inside(path, name)?);
-                    name.rsplit_once('/').map(|(folder, _)| folder)
-                }
-            };
-            folders.extend(parent);
+            if let Some(folder) = name.strip_suffix('/') {
+                folders.insert(folder);
+                continue;
+            }
+            files.push(inside(path, name)?);
+            folders.extend(name.rsplit_once('/').map(|(folder, _)| folder));
         }
         if self.options.overwrite {
             self.prune(&target, &listing)?;
@@ -410,13 +408,11 @@ impl Fetcher<'_> {
         if origin.exists() && is_intact().is_some() {
             return Some(origin);
         }
-        match leaders.get(&origin) {
-            Some(leader) => Some(leader.clone()),
-            None => {
-                leaders.insert(origin, target.to_owned());
-                None
-            }
+        let leader = leaders.get(&origin).cloned();
+        if leader.is_none() {
+            leaders.insert(origin, target.to_owned());
         }
+        leader
     }
 
     /// Manifests of the versions that `paths` lie in, where there are any.

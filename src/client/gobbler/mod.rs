@@ -12,7 +12,7 @@ mod request;
 mod service;
 mod upload;
 
-pub use cache::default_cache;
+pub use cache::{CacheFolder, default_cache};
 pub use clone::clone_version;
 pub use fetch::{Fetch, FetchOptions, cache_folder};
 pub use list::{ListOptions, list_directories, list_files};

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rand::Rng;
 use rand::distr::Alphanumeric;
+use serde::Serialize as _;
 use serde_json::Value;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
@@ -105,8 +106,6 @@ fn claim(
 
 /// Four blanks, everything outside of ASCII escaped.
 fn pretty_ascii(value: &Value) -> String {
-    use serde::Serialize;
-
     let mut text = Vec::new();
     value
         .serialize(&mut Serializer::with_formatter(
@@ -122,7 +121,11 @@ fn pretty_ascii(value: &Value) -> String {
         } else {
             // Only strings hold such characters.
             for unit in letter.encode_utf16(&mut [0; 2]) {
+<<<<<<< HEAD
                 let _ = write!(ascii, "\\u{unit:04x}");
+=======
+                let _ = write!(ascii, "\\u{unit:04x}"); // writing to a String cannot fail
+>>>>>>> client
             }
         }
     }

@@ -35,13 +35,13 @@ impl Engine {
     ) -> Result<Option<String>, Failure> {
         let held = self.enter_project(project, Mode::Shared, job)?;
         let asset = self.enter_asset(project, &held, asset, job)?;
-        let latest = self.recompute_latest(&asset.folder)?;
+        let latest = Self::recompute_latest(&asset.folder)?;
         self.make_durable()?;
         Ok(latest)
     }
 
     /// Finds and writes the latest version of the asset at `folder`.
-    pub(super) fn recompute_latest(&self, folder: &Path) -> Result<Option<String>, Failure> {
+    pub(super) fn recompute_latest(folder: &Path) -> Result<Option<String>, Failure> {
         let latest = find_latest(folder, None)?;
         Self::set_latest(folder, latest.as_deref())?;
         Ok(latest)
