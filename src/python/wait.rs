@@ -33,14 +33,10 @@ pub(super) fn wait<T: Send>(
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(1);
             let job = &job;
-<<<<<<< HEAD
             let worker = scope.spawn(move || {
                 // Nobody receives it if an exception has ended the wait.
                 let _ = sender.send(work(job));
             });
-=======
-            let worker = scope.spawn(move || sender.send(work(job)).is_ok());
->>>>>>> client
             loop {
                 match receiver.recv_timeout(TICK) {
                     Ok(result) => {

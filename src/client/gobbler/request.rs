@@ -121,11 +121,7 @@ fn pretty_ascii(value: &Value) -> String {
         } else {
             // Only strings hold such characters.
             for unit in letter.encode_utf16(&mut [0; 2]) {
-<<<<<<< HEAD
-                let _ = write!(ascii, "\\u{unit:04x}");
-=======
                 let _ = write!(ascii, "\\u{unit:04x}"); // writing to a String cannot fail
->>>>>>> client
             }
         }
     }
