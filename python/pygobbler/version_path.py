@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def version_path(project: str, asset: str, version: str, **kwargs: Any) -> str:  # noqa: ANN401
+def version_path(project: str, asset: str, version: str, **kwargs: Any) -> str:
     """Make sure that a version can be read, and say where.
 
     Args:

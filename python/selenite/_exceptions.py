@@ -67,7 +67,7 @@ class TransportError(SeleniteError):
         self.url = url
 
 
-class TransportTimeout(TransportError, TimeoutError):  # noqa: N818
+class TransportTimeout(TransportError, TimeoutError):
     """No answer in time.
 
     Attributes:
