@@ -214,6 +214,12 @@ impl Fetcher<'_> {
             missing.extend(self.damaged(&present).await?);
             files = missing;
         }
+        for file in files.iter().map(|file| self.cache.file(file)) {
+            if file.is_dir() {
+                // What was a directory when it was cached is a file now.
+                atomic::remove_tree(&file)?;
+            }
+        }
         self.get_all(files, false).await?;
         self.cache.mark_complete(path)?;
         Ok(target)
@@ -221,20 +227,23 @@ impl Fetcher<'_> {
 
     /// Removes what is not in the listing from the cached directory.
     fn prune(&self, target: &Path, listing: &[String]) -> Result<()> {
-        let mut kept = BTreeSet::new();
+        let mut files = BTreeSet::new();
+        let mut folders = BTreeSet::new();
         for name in listing {
-            let name = name.strip_suffix('/').unwrap_or(name);
-            kept.insert(name);
-            kept.extend(name.match_indices('/').map(|(end, _)| &name[..end]));
+            folders.extend(name.match_indices('/').map(|(end, _)| &name[..end]));
+            if !name.ends_with('/') {
+                files.insert(name.as_str());
+            }
         }
         // Backwards, so that directories come after their content.
         for entry in walk::walk(target, &|_| true, self.job)?.iter().rev() {
-            if !kept.contains(entry.path.as_str()) {
-                let gone = target.join(&entry.path);
-                match entry.kind {
-                    Kind::Folder => fs::remove_dir(&gone).at(&gone)?,
-                    Kind::File | Kind::Link | Kind::Special => fs::remove_file(&gone).at(&gone)?,
+            let (path, gone) = (entry.path.as_str(), target.join(&entry.path));
+            match entry.kind {
+                Kind::Folder if !folders.contains(path) => fs::remove_dir(&gone).at(&gone)?,
+                Kind::File | Kind::Link | Kind::Special if !files.contains(path) => {
+                    fs::remove_file(&gone).at(&gone)?;
                 }
+                Kind::Folder | Kind::File | Kind::Link | Kind::Special => {}
             }
         }
         Ok(())
