@@ -32,3 +32,41 @@ pub(crate) fn answer(status: &str, headers: &str, length: usize, body: &[u8]) ->
     );
     [head.as_bytes(), body].concat()
 }
+
+/// Answers each GET with what was put at its path and query, else 404.
+pub(crate) struct Site {
+    /// Where it is served.
+    pub(crate) url: String,
+    routes: std::sync::Arc<std::sync::Mutex<Routes>>,
+}
+
+type Routes = std::collections::HashMap<String, Vec<u8>>;
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let routes = std::sync::Arc::new(std::sync::Mutex::new(Routes::new()));
+        let shared = std::sync::Arc::clone(&routes);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut head = vec![0; 4096];
+                let count = stream.read(&mut head).unwrap_or_default();
+                let head = String::from_utf8_lossy(&head[..count]).into_owned();
+                let path = head.split(' ').nth(1).unwrap_or_default();
+                let reply = match shared.lock().unwrap().get(path) {
+                    Some(body) => answer("200 OK", "", body.len(), body),
+                    None => answer("404 Not Found", "", 0, b""),
+                };
+                let _ = stream.write_all(&reply);
+            }
+        });
+        Self { url, routes }
+    }
+
+    /// Serves `body` at `path` from now on.
+    pub(crate) fn put(&self, path: &str, body: impl Into<Vec<u8>>) {
+        self.routes.lock().unwrap().insert(path.into(), body.into());
+    }
+}

@@ -214,6 +214,12 @@ impl Fetcher<'_> {
             missing.extend(self.damaged(&present).await?);
             files = missing;
         }
+        for file in files.iter().map(|file| self.cache.file(file)) {
+            if file.is_dir() {
+                // What was a directory when it was cached is a file now.
+                atomic::remove_tree(&file)?;
+            }
+        }
         self.get_all(files, false).await?;
         self.cache.mark_complete(path)?;
         Ok(target)
@@ -221,20 +227,23 @@ impl Fetcher<'_> {
 
     /// Removes what is not in the listing from the cached directory.
     fn prune(&self, target: &Path, listing: &[String]) -> Result<()> {
-        let mut kept = BTreeSet::new();
+        let mut files = BTreeSet::new();
+        let mut folders = BTreeSet::new();
         for name in listing {
-            let name = name.strip_suffix('/').unwrap_or(name);
-            kept.insert(name);
-            kept.extend(name.match_indices('/').map(|(end, _)| &name[..end]));
+            folders.extend(name.match_indices('/').map(|(end, _)| &name[..end]));
+            if !name.ends_with('/') {
+                files.insert(name.as_str());
+            }
         }
         // Backwards, so that directories come after their content.
         for entry in walk::walk(target, &|_| true, self.job)?.iter().rev() {
-            if !kept.contains(entry.path.as_str()) {
-                let gone = target.join(&entry.path);
-                match entry.kind {
-                    Kind::Folder => fs::remove_dir(&gone).at(&gone)?,
-                    Kind::File | Kind::Link | Kind::Special => fs::remove_file(&gone).at(&gone)?,
+            let (path, gone) = (entry.path.as_str(), target.join(&entry.path));
+            match entry.kind {
+                Kind::Folder if !folders.contains(path) => fs::remove_dir(&gone).at(&gone)?,
+                Kind::File | Kind::Link | Kind::Special if !files.contains(path) => {
+                    fs::remove_file(&gone).at(&gone)?;
                 }
+                Kind::Folder | Kind::File | Kind::Link | Kind::Special => {}
             }
         }
         Ok(())
@@ -500,7 +509,111 @@ fn expected(entry: &ManifestEntry) -> Expected {
 
 #[cfg(test)]
 mod tests {
+    use md5::{Digest as _, Md5};
+
     use super::*;
+    use crate::http::testing::Site;
+
+    /// Serves version `p/a/v` with these files, on probation or not.
+    fn publish(site: &Site, files: &[(&str, &str)], on_probation: bool) {
+        let mut manifest = serde_json::Map::new();
+        let mut names = vec![MANIFEST, SUMMARY];
+        for (name, text) in files {
+            names.push(name);
+            site.put(&format!("/fetch/p/a/v/{name}"), *text);
+            let md5sum = digest::hex(&Md5::digest(text));
+            let entry = serde_json::json!({"size": text.len(), "md5sum": md5sum});
+            manifest.insert((*name).into(), entry);
+        }
+        site.put("/fetch/p/a/v/..manifest", serde_json::Value::from(manifest).to_string());
+        let summary = serde_json::json!({"on_probation": on_probation});
+        site.put("/fetch/p/a/v/..summary", summary.to_string());
+        let listing = serde_json::json!(names).to_string();
+        site.put("/list?path=p%2Fa%2Fv&recursive=true", listing);
+    }
+
+    fn fetch(fetch: Fetch, path: &str, site: &Site, cache: &Path) -> Result<PathBuf> {
+        let source = Source::Remote(site.url.clone());
+        let cache = CacheFolder::Own(cache.to_owned());
+        let options = FetchOptions { cache, ..FetchOptions::default() };
+        fetch.run(path, &source, &options, &Job::default())
+    }
+
+    fn text(folder: &Path, name: &str) -> String {
+        fs::read_to_string(folder.join(name)).unwrap()
+    }
+
+    #[test]
+    fn a_complete_directory_is_used_as_it_is_unless_it_was_on_probation() {
+        for (on_probation, expected) in [(false, ["one", "same"]), (true, ["two", "mine"])] {
+            let (site, cache) = (Site::new(), tempfile::tempdir().unwrap());
+            publish(&site, &[("changed", "one"), ("kept", "same"), ("gone", "")], on_probation);
+            let folder = fetch(Fetch::Directory, "p/a/v", &site, cache.path()).unwrap();
+            assert_eq!(text(&folder, "changed"), "one");
+            if on_probation {
+                fs::write(folder.join("kept"), "mine").unwrap();
+            }
+            publish(&site, &[("changed", "two"), ("kept", "same"), ("new", "")], false);
+            fetch(Fetch::Directory, "p/a/v", &site, cache.path()).unwrap();
+            assert_eq!([text(&folder, "changed"), text(&folder, "kept")], expected);
+            let there = ["gone", "new"].map(|name| folder.join(name).exists());
+            assert_eq!(there, [!on_probation, on_probation]);
+        }
+    }
+
+    #[test]
+    fn content_that_differs_from_the_manifest_leaves_the_directory_incomplete() {
+        let (site, cache) = (Site::new(), tempfile::tempdir().unwrap());
+        publish(&site, &[("f", "good")], false);
+        site.put("/fetch/p/a/v/f", "evil");
+        let error = fetch(Fetch::Directory, "p/a/v", &site, cache.path()).unwrap_err();
+        assert!(matches!(error, Error::Digest { .. }), "{error}");
+        assert!(!cache.path().join("REGISTRY/p/a/v/f").exists());
+        assert!(!cache.path().join("SUCCESS/p/a/v/....OK").exists());
+        site.put("/fetch/p/a/v/f", "good");
+        let folder = fetch(Fetch::Directory, "p/a/v", &site, cache.path()).unwrap();
+        assert_eq!(text(&folder, "f"), "good");
+    }
+
+    #[test]
+    fn a_listing_that_leads_outside_is_refused_as_a_whole() {
+        let (site, cache) = (Site::new(), tempfile::tempdir().unwrap());
+        for name in ["../../x", "/x", "a//b"] {
+            let listing = serde_json::json!(["f", name]).to_string();
+            site.put("/list?path=p%2Fa%2Fv&recursive=true", listing);
+            let error = fetch(Fetch::Directory, "p/a/v", &site, cache.path()).unwrap_err();
+            assert!(matches!(error, Error::UnsafePath { .. }), "{error}");
+            assert!(!cache.path().join("REGISTRY").exists());
+        }
+    }
+
+    #[test]
+    fn equal_content_is_kept_once() {
+        use std::os::unix::fs::MetadataExt;
+
+        let (site, cache) = (Site::new(), tempfile::tempdir().unwrap());
+        publish(&site, &[("f", "text")], false);
+        let original = fetch(Fetch::File, "p/a/v/f", &site, cache.path()).unwrap();
+        let md5sum = digest::hex(&Md5::digest("text"));
+        let link = serde_json::json!({"project": "p", "asset": "a", "version": "v", "path": "f"});
+        let manifest =
+            serde_json::json!({"g": {"size": 4, "md5sum": md5sum, "link": link}}).to_string();
+        site.put("/fetch/p/a/w/..manifest", manifest);
+        site.put("/fetch/p/a/w/..summary", "{}");
+        // The link itself is not even served.
+        let copy = fetch(Fetch::File, "p/a/w/g", &site, cache.path()).unwrap();
+        let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+        assert_eq!(inode(&copy), inode(&original));
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let (site, cache) = (Site::new(), tempfile::tempdir().unwrap());
+        site.put("/list?path=p%2Fa%2Fv%2Ff&recursive=true", "[]");
+        site.put("/list?path=p%2Fa%2Fv", r#"["f"]"#);
+        let error = fetch(Fetch::Directory, "p/a/v/f", &site, cache.path()).unwrap_err();
+        assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotADirectory));
+    }
 
     #[test]
     fn a_version_is_the_first_three_components() {
