@@ -48,6 +48,24 @@ def dump_request(
         return _core.gobbler_request(staging, url, action, payload)
 
 
+def expect(value: object, kind: type, what: str) -> None:
+    """Check the type of a part of a document.
+
+    Args:
+        value: The part.
+        kind: The type that it should have.
+        what: Name of the part, for the message.
+
+    Raises:
+        ValueError: If it has another type.
+
+    Example:
+        >>> expect(36, int, "total")
+    """
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"`{what}` should be of type {kind.__name__}, not {value!r:.200}")
+
+
 def format_error(res: requests.Response) -> requests.HTTPError:
     """Make the exception for an answer of the service that is not a success.
 

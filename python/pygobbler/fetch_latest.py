@@ -5,6 +5,7 @@ from __future__ import annotations
 from selenite import _core
 
 from pygobbler._errors import translated
+from pygobbler._utils import expect
 
 
 def fetch_latest(
@@ -32,7 +33,7 @@ def fetch_latest(
             the reason.
         requests.ConnectionError: If the service cannot be reached.
         ValueError: If a name cannot be that of a project, asset or version.
-        json.JSONDecodeError: If the file is damaged.
+        json.JSONDecodeError: If the file is damaged; a plain ValueError if it holds other JSON.
 
     Example:
         >>> import pygobbler
@@ -44,5 +45,7 @@ def fetch_latest(
         latest = _core.gobbler_read(path, registry, url, force_remote, True)
     if latest is None:
         return None
+    expect(latest, dict, "latest")
     version: str = latest["version"]
+    expect(version, str, "version")
     return version

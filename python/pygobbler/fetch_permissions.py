@@ -5,6 +5,7 @@ from __future__ import annotations
 from selenite import _core
 
 from pygobbler._errors import translated
+from pygobbler._utils import expect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def fetch_permissions(
             the reason.
         requests.ConnectionError: If the service cannot be reached.
         ValueError: If a name cannot be that of a project, asset or version.
-        json.JSONDecodeError: If the file is damaged.
+        json.JSONDecodeError: If the file is damaged; a plain ValueError if it holds other JSON.
 
     Example:
         >>> import pygobbler
@@ -52,7 +53,9 @@ def fetch_permissions(
         )
     if permissions is None:
         permissions = {"owners": [], "uploaders": []}
+    expect(permissions, dict, "permissions")
     for key in ("owners", "uploaders"):
         if permissions.get(key) is None:
             permissions[key] = []
+        expect(permissions[key], list, key)
     return permissions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from selenite import _core
 
 from pygobbler._errors import translated
+from pygobbler._utils import expect
 
 
 def fetch_usage(project: str, registry: str, url: str, force_remote: bool = False) -> int:
@@ -25,7 +26,7 @@ def fetch_usage(project: str, registry: str, url: str, force_remote: bool = Fals
             the reason.
         requests.ConnectionError: If the service cannot be reached.
         ValueError: If a name cannot be that of a project, asset or version.
-        json.JSONDecodeError: If the file is damaged.
+        json.JSONDecodeError: If the file is damaged; a plain ValueError if it holds other JSON.
 
     Example:
         >>> import pygobbler
@@ -34,5 +35,8 @@ def fetch_usage(project: str, registry: str, url: str, force_remote: bool = Fals
     """
     with translated():
         path = _core.gobbler_path(project) + "/..usage"
-        usage: int = _core.gobbler_read(path, registry, url, force_remote, False)["total"]
-    return usage
+        usage = _core.gobbler_read(path, registry, url, force_remote, False)
+    expect(usage, dict, "usage")
+    total: int = usage["total"]
+    expect(total, int, "total")
+    return total

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use super::convert;
 use super::wait::wait;
+use crate::Error;
 use crate::client::gobbler::{
     self, CacheFolder, Fetch, FetchOptions, ListOptions, Service, Source, Upload, asset_path,
     project_path, version_path,
@@ -162,7 +163,12 @@ pub(super) fn gobbler_read(
         let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
         gobbler::read_document(&source, &RelPath::parse(path)?, optional.0, job)
     })?;
-    document.map(|document| convert::document(py, &document)).transpose()
+    let Some(document) = document else { return Ok(None) };
+    let value = convert::document(py, &document)?;
+    if value.is_none(py) {
+        return Err(Error::invalid("document", document.url, "it holds nothing but `null`").into());
+    }
+    Ok(Some(value))
 }
 
 /// Reads a JSON file that is on this machine.
