@@ -47,10 +47,10 @@ class VerbatimCommand(click.Command):
         return ctx.args
 
 
-@click.pass_context
-def _serve_gobbler(ctx: click.Context) -> None:
+def _serve_gobbler() -> None:
     from selenite import _core
 
+    ctx = click.get_current_context()
     ctx.exit(_core.serve_gobbler(ctx.args))
 
 
