@@ -39,7 +39,7 @@ def dump_request(
         FileNotFoundError: If the staging directory does not exist.
 
     Example:
-        >>> dump_request(staging, url, "delete_project", {"project": "test"})  # doctest: +SKIP
+        >>> dump_request(staging, url, "delete_project", {"project": "test"})
         {'status': 'SUCCESS'}
     """
     if spoof is not None:
@@ -76,7 +76,10 @@ def format_error(res: requests.Response) -> requests.HTTPError:
         The exception, to be raised by the caller; its arguments are the status and the reason.
 
     Example:
-        >>> raise format_error(requests.get(url))  # doctest: +SKIP
+        >>> import requests
+        >>> error = format_error(requests.get(url + "/list?path=nowhere"))
+        >>> error.args[0]
+        500
     """
     import requests
 

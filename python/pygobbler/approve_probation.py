@@ -31,7 +31,7 @@ def approve_probation(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.approve_probation("test", "simple", "v1", staging, url)  # doctest: +SKIP
+        >>> pygobbler.approve_probation("test", "simple", "v2", staging, url)
     """
     payload = {"project": project, "asset": asset, "version": version}
     dump_request(staging, url, "approve_probation", payload, spoof)

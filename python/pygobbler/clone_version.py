@@ -38,7 +38,7 @@ def clone_version(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.clone_version("test", "simple", "v1", "work", registry)  # doctest: +SKIP
+        >>> pygobbler.clone_version("test", "simple", "v1", "work", registry)
     """
     with translated():
         _core.gobbler_clone(project, asset, version, destination, registry)

@@ -34,7 +34,7 @@ def create_project(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.create_project("test", staging, url, owners=["alice"])  # doctest: +SKIP
+        >>> pygobbler.create_project("new", staging, url, owners=["alice"])
     """
     payload: dict[str, Any] = {"project": project}
     permissions = {"owners": owners, "uploaders": uploaders}

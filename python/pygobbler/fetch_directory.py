@@ -46,8 +46,9 @@ def fetch_directory(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.fetch_directory("test/simple/v1", registry, url)  # doctest: +SKIP
-        '/registry/test/simple/v1'
+        >>> path = pygobbler.fetch_directory("test/simple/v1", registry, url)
+        >>> path == f"{registry}/test/simple/v1"
+        True
     """
     from selenite._progress import tracking
 

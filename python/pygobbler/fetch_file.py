@@ -44,8 +44,9 @@ def fetch_file(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.fetch_file("test/simple/v1/a.txt", registry, url)  # doctest: +SKIP
-        '/registry/test/simple/v1/a.txt'
+        >>> path = pygobbler.fetch_file("test/simple/v1/a.txt", registry, url)
+        >>> path == f"{registry}/test/simple/v1/a.txt"
+        True
     """
     from selenite._progress import tracking
 

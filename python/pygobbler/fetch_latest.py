@@ -37,7 +37,7 @@ def fetch_latest(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.fetch_latest("test", "simple", registry, url)  # doctest: +SKIP
+        >>> pygobbler.fetch_latest("test", "simple", registry, url)
         'v1'
     """
     with translated():

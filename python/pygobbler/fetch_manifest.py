@@ -49,10 +49,8 @@ def fetch_manifest(
 
     Example:
         >>> import pygobbler
-        >>> manifest = pygobbler.fetch_manifest(
-        ...     "test", "simple", "v1", registry, url
-        ... )  # doctest: +SKIP
-        >>> manifest["a.txt"]["size"]  # doctest: +SKIP
+        >>> manifest = pygobbler.fetch_manifest("test", "simple", "v1", registry, url)
+        >>> manifest["a.txt"]["size"]
         12
     """
     with translated():

@@ -43,7 +43,7 @@ def fetch_permissions(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.fetch_permissions("test", registry, url)  # doctest: +SKIP
+        >>> pygobbler.fetch_permissions("test", registry, url)
         {'owners': ['alice'], 'uploaders': []}
     """
     with translated():

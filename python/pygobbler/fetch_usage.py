@@ -30,7 +30,7 @@ def fetch_usage(project: str, registry: str, url: str, force_remote: bool = Fals
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.fetch_usage("test", registry, url)  # doctest: +SKIP
+        >>> pygobbler.fetch_usage("test", registry, url)
         36
     """
     with translated():

@@ -36,7 +36,7 @@ def list_assets(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.list_assets("test", registry, url)  # doctest: +SKIP
+        >>> pygobbler.list_assets("test", registry, url)
         ['simple']
     """
     with translated():

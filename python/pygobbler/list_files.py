@@ -44,9 +44,7 @@ def list_files(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.list_files(
-        ...     "test", "simple", "v1", registry, url, include_dotdot=False
-        ... )  # doctest: +SKIP
+        >>> pygobbler.list_files("test", "simple", "v1", registry, url, include_dotdot=False)
         ['a.txt', 'b/c.txt']
     """
     with translated():

@@ -25,7 +25,7 @@ def list_projects(registry: str, url: str, force_remote: bool = False) -> list[s
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.list_projects(registry, url)  # doctest: +SKIP
+        >>> pygobbler.list_projects(registry, url)
         ['test']
     """
     names = list_registry_directories(".", registry, url, force_remote)
@@ -52,7 +52,7 @@ def list_registry_directories(path: str, registry: str, url: str, force_remote: 
         ValueError: If the path would leave the registry.
 
     Example:
-        >>> list_registry_directories(".", registry, url, False)  # doctest: +SKIP
+        >>> list_registry_directories(".", registry, url, False)
         ['..logs', 'test']
     """
     with translated():

@@ -38,7 +38,7 @@ def list_versions(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.list_versions("test", "simple", registry, url)  # doctest: +SKIP
+        >>> pygobbler.list_versions("test", "simple", registry, url)
         ['v1', 'v2']
     """
     with translated():

@@ -32,7 +32,7 @@ def refresh_latest(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.refresh_latest("test", "simple", staging, url)  # doctest: +SKIP
+        >>> pygobbler.refresh_latest("test", "simple", staging, url)
         'v1'
     """
     payload = {"project": project, "asset": asset}

@@ -30,7 +30,7 @@ def refresh_usage(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.refresh_usage("test", staging, url)  # doctest: +SKIP
+        >>> pygobbler.refresh_usage("test", staging, url)
         36
     """
     payload = {"project": project}

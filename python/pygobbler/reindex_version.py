@@ -31,7 +31,7 @@ def reindex_version(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.reindex_version("test", "simple", "v1", staging, url)  # doctest: +SKIP
+        >>> pygobbler.reindex_version("test", "simple", "v1", staging, url)
     """
     payload = {"project": project, "asset": asset, "version": version}
     dump_request(staging, url, "reindex_version", payload)

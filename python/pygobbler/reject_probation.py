@@ -33,7 +33,7 @@ def reject_probation(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.reject_probation("test", "simple", "v2", staging, url)  # doctest: +SKIP
+        >>> pygobbler.reject_probation("test", "simple", "v2", staging, url)
     """
     payload = {"project": project, "asset": asset, "version": version, "force": force}
     dump_request(staging, url, "reject_probation", payload, spoof)

@@ -31,7 +31,7 @@ def remove_asset(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.remove_asset("test", "simple", staging, url)  # doctest: +SKIP
+        >>> pygobbler.remove_asset("test", "simple", staging, url)
     """
     payload = {"project": project, "asset": asset, "force": force}
     dump_request(staging, url, "delete_asset", payload)

@@ -27,7 +27,7 @@ def remove_project(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.remove_project("test", staging, url)  # doctest: +SKIP
+        >>> pygobbler.remove_project("test", staging, url)
     """
     payload = {"project": project}
     dump_request(staging, url, "delete_project", payload)

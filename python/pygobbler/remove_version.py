@@ -33,7 +33,7 @@ def remove_version(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.remove_version("test", "simple", "v1", staging, url)  # doctest: +SKIP
+        >>> pygobbler.remove_version("test", "simple", "v1", staging, url)
     """
     payload = {"project": project, "asset": asset, "version": version, "force": force}
     dump_request(staging, url, "delete_version", payload)

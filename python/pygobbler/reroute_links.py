@@ -41,7 +41,7 @@ def reroute_links(
     Example:
         >>> import pygobbler
         >>> gone = [{"project": "test"}]
-        >>> pygobbler.reroute_links(gone, staging, url, dry_run=True)  # doctest: +SKIP
+        >>> pygobbler.reroute_links(gone, staging, url, dry_run=True)
         []
     """
     payload = {"to_delete": to_delete, "dry_run": dry_run}

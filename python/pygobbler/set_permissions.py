@@ -62,7 +62,7 @@ def set_permissions(
         >>> import pygobbler
         >>> pygobbler.set_permissions(
         ...     "test", registry, staging, url, owners=["bob"], dry_run=True
-        ... )  # doctest: +SKIP
+        ... )
         {'owners': ['alice', 'bob']}
     """
     if asset is not None and global_write is not None:

@@ -61,9 +61,7 @@ def upload_directory(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.upload_directory(
-        ...     "test", "simple", "v1", "results", staging, url
-        ... )  # doctest: +SKIP
+        >>> pygobbler.upload_directory("test", "simple", "v3", "results", staging, url)
     """
     from selenite._progress import tracking
 
@@ -96,7 +94,7 @@ def compute_md5sum(path: str) -> str:
         FileNotFoundError: If there is no such file.
 
     Example:
-        >>> compute_md5sum("a.txt")  # doctest: +SKIP
+        >>> compute_md5sum("empty.txt")
         'd41d8cd98f00b204e9800998ecf8427e'
     """
     with translated():

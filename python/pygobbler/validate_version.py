@@ -31,7 +31,7 @@ def validate_version(
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.validate_version("test", "simple", "v1", staging, url)  # doctest: +SKIP
+        >>> pygobbler.validate_version("test", "simple", "v1", staging, url)
     """
     payload = {"project": project, "asset": asset, "version": version}
     dump_request(staging, url, "validate_version", payload)

@@ -30,10 +30,9 @@ def version_path(project: str, asset: str, version: str, **kwargs: Any) -> str:
 
     Example:
         >>> import pygobbler
-        >>> pygobbler.version_path(
-        ...     "test", "simple", "v1", registry=registry, url=url
-        ... )  # doctest: +SKIP
-        '/registry/test/simple/v1'
+        >>> path = pygobbler.version_path("test", "simple", "v1", registry=registry, url=url)
+        >>> path == f"{registry}/test/simple/v1"
+        True
     """
     with translated():
         path = _core.gobbler_path(project, asset, version)
