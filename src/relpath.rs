@@ -1,6 +1,8 @@
 //! Relative paths that are proved to stay inside their root.
 
+use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
@@ -65,26 +67,33 @@ impl fmt::Display for RelPath {
     }
 }
 
-/// Cleans a path by its text alone: no empty or `.` component, and `..` only at the start of a
-/// relative path. The empty path becomes `.`.
-pub fn clean(path: &str) -> String {
-    let is_absolute = path.starts_with('/');
-    let mut kept: Vec<&str> = Vec::new();
-    for component in path.split('/') {
+/// The shortest path that means the same by its text alone, links not looked at: no empty or `.` components, each `..` resolved.
+///
+/// A path of nothing becomes `.`; a `..` that leads above `/` is dropped.
+pub fn clean(path: &[u8]) -> Vec<u8> {
+    let is_rooted = path.starts_with(b"/");
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for component in path.split(|byte| *byte == b'/') {
         match component {
-            "" | "." => {}
-            ".." if kept.last().is_some_and(|last| *last != "..") => {
+            b"" | b"." => {}
+            b".." if kept.last().is_some_and(|last| *last != b"..") => {
                 kept.pop();
             }
-            ".." if is_absolute => {}
+            b".." if is_rooted => {}
             other => kept.push(other),
         }
     }
-    match (is_absolute, kept.is_empty()) {
-        (true, _) => format!("/{}", kept.join("/")),
-        (false, true) => ".".to_owned(),
-        (false, false) => kept.join("/"),
+    let text = kept.join(&b'/');
+    match (is_rooted, text.is_empty()) {
+        (true, _) => [b"/", text.as_slice()].concat(),
+        (false, true) => b".".to_vec(),
+        (false, false) => text,
     }
+}
+
+/// [`clean`] for a path of the file system.
+pub fn clean_path(path: &Path) -> PathBuf {
+    OsString::from_vec(clean(path.as_os_str().as_bytes())).into()
 }
 
 #[cfg(test)]
@@ -92,17 +101,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cleaning_is_lexical() {
+    fn paths_are_cleaned() {
         for (path, cleaned) in [
             ("", "."),
+            (".", "."),
             ("/", "/"),
-            ("/..", "/"),
-            ("a/../..", ".."),
-            ("../../a", "../../a"),
-            ("/a/./b//c/../d/", "/a/b/d"),
+            ("//a///b/", "/a/b"),
+            ("a/./b/../c", "a/c"),
             ("a/..", "."),
+            ("../../x", "../../x"),
+            ("a/../../x", "../x"),
+            ("/../a", "/a"),
+            ("/a/../../..", "/"),
+            ("..a/...", "..a/..."),
         ] {
-            assert_eq!(clean(path), cleaned, "{path:?}");
+            assert_eq!(String::from_utf8(clean(path.as_bytes())).unwrap(), cleaned, "{path:?}");
         }
     }
 

@@ -19,7 +19,7 @@ use super::failure::{Failure, FailureContext};
 use super::layout::{self, Layout};
 use super::model::{Link, Links, Manifest, ManifestEntry};
 use super::store;
-use crate::relpath::clean;
+use crate::relpath::clean_path;
 
 /// Manifests kept while one request resolves its links.
 const CACHED_MANIFESTS: usize = 64;
@@ -93,7 +93,7 @@ impl<'a> Resolver<'a> {
         } else {
             let folder = self.base.join(path);
             let folder = folder.parent().unwrap_or(self.base);
-            PathBuf::from(clean(&folder.join(text).to_string_lossy()))
+            clean_path(&folder.join(text))
         }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Resolver<'a> {
         if found.is_dir() {
             return Err(Failure::internal(format!("target of link {full:?} is a directory")));
         }
-        let cleaned = PathBuf::from(clean(&target.to_string_lossy()));
+        let cleaned = clean_path(&target);
         if let Ok(inside) = cleaned.strip_prefix(self.base) {
             return Ok(Target::Local(inside.to_string_lossy().into_owned()));
         }

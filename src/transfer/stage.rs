@@ -12,6 +12,7 @@ use crate::digest::{Hasher, Seen, WINDOW_BYTES, open_regular};
 use crate::error::{IoContext, system_message};
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
+use crate::relpath::clean_path;
 use crate::{Error, Result, runtime};
 
 /// Mode of copies, less the umask: the service must be able to read files that were private.
@@ -139,7 +140,7 @@ fn portable_link(root: &Path, path: &str) -> Result<PathBuf> {
         return Ok(text);
     }
     // Services compare paths as text, so the path as the user wrote it is preferred.
-    let written = cleaned(&target);
+    let written = clean_path(&target);
     let is_same = fs::metadata(&written)
         .is_ok_and(|other| other.dev() == end.dev() && other.ino() == end.ino());
     Ok(if is_same { written } else { real })
@@ -150,21 +151,6 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     let up = from.components().skip(shared).map(|_| Component::ParentDir);
     up.chain(to.components().skip(shared)).collect()
-}
-
-/// The absolute path without `.` and `..`, links not looked at.
-fn cleaned(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::CurDir => {}
-            other => clean.push(other),
-        }
-    }
-    clean
 }
 
 fn copy_file(source: &Path, copy: &Path, window: &mut [u8], job: &Job) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::links::{self, Owner, Resolver, Target};
 use crate::registry::model::{Link, Links, Manifest, ManifestEntry};
 use crate::registry::{layout, store, time};
-use crate::relpath::clean;
+use crate::relpath::clean_path;
 
 /// A version as its files show it.
 struct Index {
@@ -221,7 +221,7 @@ impl Engine {
             .map_err(|_| {
                 Failure::internal(format!("target of link {full:?} is not valid UTF-8"))
             })?;
-        let target = clean(&resolver.target_path(path, &text).to_string_lossy());
+        let target = clean_path(&resolver.target_path(path, &text));
         if strictness == Strictness::Validate
             && text.starts_with('/')
             && !resolver.is_whitelisted(Path::new(&target))

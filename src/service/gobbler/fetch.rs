@@ -22,7 +22,8 @@ use rustix::fs::{Mode, OFlags};
 use super::list;
 use crate::digest::WINDOW_BYTES;
 use crate::fs::atomic::STAGE_PREFIX;
-use crate::service::{lexical, media_type};
+use crate::relpath::clean;
+use crate::service::media_type;
 
 /// Up to this size content is read at once, on the thread that answers: handing it to another
 /// thread would take longer than reading it.
@@ -118,7 +119,7 @@ pub(super) async fn fetch(
     headers: &HeaderMap,
 ) -> Response<Body> {
     // Rooted before it is cleaned, so that no `..` can lead out.
-    let cleaned = lexical::clean(&[b"/", path].concat());
+    let cleaned = clean(&[b"/", path].concat());
     let inner = &cleaned[1..];
     let mut components = inner.split(|byte| *byte == b'/');
     if components.any(|component| component.starts_with(STAGE_PREFIX.as_bytes())) {

@@ -12,6 +12,7 @@ use super::fetch::Roots;
 use crate::fs::atomic::STAGE_PREFIX;
 use crate::job::Job;
 use crate::registry::{Failure, json};
+use crate::relpath::clean;
 use crate::service::lexical;
 
 /// Answers `/list` as a JSON array.
@@ -46,7 +47,7 @@ fn locate(roots: &Roots, path: &[u8]) -> Result<Located, Failure> {
     if !lexical::is_local(path) {
         return Err(Failure::invalid("'path' is not local to the registry"));
     }
-    let full = match lexical::clean(path).as_slice() {
+    let full = match clean(path).as_slice() {
         // The registry itself may be a link.
         b"." => roots.registry().join("."),
         inner => roots.registry().join(OsStr::from_bytes(inner)),

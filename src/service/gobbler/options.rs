@@ -1,7 +1,7 @@
 //! The command line of the Gobbler service.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Spoofing;
 use crate::error::IoContext;
+use crate::relpath::clean_path;
 use crate::service::lexical;
 use crate::{Error, Result};
 
@@ -158,9 +159,11 @@ impl Options {
         }
 
         let required = |name, path: Option<PathBuf>| {
-            path.filter(|path| !path.as_os_str().is_empty()).map(|path| clean(&path)).ok_or_else(
-                || BadOptions::Missing(Error::invalid(name, "", "it is required").into()),
-            )
+            path.filter(|path| !path.as_os_str().is_empty())
+                .map(|path| clean_path(&path))
+                .ok_or_else(|| {
+                    BadOptions::Missing(Error::invalid(name, "", "it is required").into())
+                })
         };
         let unusable = |flag, value: i64, why: &str| {
             BadOptions::Unusable(Error::invalid(flag, value.to_string(), why).into())
@@ -197,10 +200,6 @@ impl Options {
     }
 }
 
-fn clean(path: &Path) -> PathBuf {
-    OsString::from_vec(lexical::clean(path.as_os_str().as_bytes())).into()
-}
-
 fn read_whitelist(file: &Path) -> Result<Vec<PathBuf>> {
     let text = std::fs::read(file).at(file)?;
     parse_whitelist(&text).map_err(|line| {
@@ -218,7 +217,7 @@ fn parse_whitelist(text: &[u8]) -> Result<Vec<PathBuf>, usize> {
         if line.trim_ascii().is_empty() || line.starts_with(b"#") {
             continue;
         }
-        let directory = clean(Path::new(OsStr::from_bytes(line)));
+        let directory = clean_path(Path::new(OsStr::from_bytes(line)));
         if !directory.is_absolute() {
             return Err(index + 1);
         }
