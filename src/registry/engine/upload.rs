@@ -94,7 +94,13 @@ impl Engine {
             let lock = match self.lock(&folder, layout::LOCK, Mode::Exclusive, job) {
                 // The upload that made the asset failed and took it away again.
                 Err(_) if !is_new && !store::is_folder(&folder) => continue,
-                other => other?,
+                Err(failure) => {
+                    if is_new {
+                        pending::remove_new_asset(&folder, false)?;
+                    }
+                    return Err(failure);
+                }
+                Ok(lock) => lock,
             };
             let asset = AssetHold { folder: folder.clone(), _lock: lock };
             // Permissions may have come while we waited.
