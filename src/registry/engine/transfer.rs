@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, unlinkat};
@@ -17,13 +18,14 @@ use crate::fs::beneath::Root;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::layout;
-use crate::registry::links::{self, DedupIndex, Owner, Resolver, Target};
+use crate::registry::layout::{self, Layout};
+use crate::registry::links::{self, DedupIndex, Manifests, Owner, Resolver, Target};
 use crate::registry::model::{Link, Manifest, ManifestEntry};
 use crate::runtime;
 
 /// What is transferred, and how.
 pub(super) struct Transfer<'a> {
+    pub(super) layout: &'a Layout,
     /// The version that is made.
     pub(super) owner: Owner<'a>,
     /// The user's directory.
@@ -32,6 +34,8 @@ pub(super) struct Transfer<'a> {
     pub(super) stage: &'a Path,
     /// Files of the latest version.
     pub(super) known: DedupIndex,
+    /// Manifests of the versions that those files are linked to.
+    pub(super) origins: Mutex<Manifests>,
     /// Whether files may be moved instead of copied.
     pub(super) consume: bool,
     /// Whether names that begin with `.` are left out.
@@ -315,7 +319,9 @@ fn transfer_file(
         && metadata.nlink() == 1;
     if may_move || transfer.known.has_size(metadata.size()) {
         let seen = hash(&mut file, &full, window, job)?;
-        if let Some(link) = transfer.known.find(path, seen.size, &seen.md5.to_string()) {
+        if let Some(link) = transfer.known.find(path, seen.size, &seen.md5.to_string())
+            && is_there(transfer, link, &seen)
+        {
             return Ok(Outcome::Linked(seen, link.clone()));
         }
         if may_move {
@@ -324,6 +330,24 @@ fn transfer_file(
     }
     copy_file(transfer, root, path, window, job)
         .map(|(seen, identity)| Outcome::Copied(seen, identity))
+}
+
+/// True if a link leads to this content: the version that held it may have been deleted since, and
+/// another uploaded in its place.
+fn is_there(transfer: &Transfer<'_>, link: &Link, content: &Seen) -> bool {
+    let origin = link.origin();
+    let is_listed = || {
+        let version = format!("{}/{}/{}", origin.project, origin.asset, origin.version);
+        let mut origins = transfer.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        origins.any(transfer.layout, &version).is_ok_and(|manifest| {
+            manifest.get(&origin.path).is_some_and(|entry| {
+                entry.size == content.size && entry.md5sum == content.md5.to_string()
+            })
+        })
+    };
+    fs::metadata(transfer.layout.root().join(origin.registry_path()))
+        .is_ok_and(|file| file.is_file() && file.len() == content.size)
+        && (link.ancestor.is_none() || is_listed())
 }
 
 fn open_source(root: &Root, path: &str, source: &Path) -> Result<File, Failure> {

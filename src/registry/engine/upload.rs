@@ -1,6 +1,7 @@
 //! Uploading a version.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::log::Log;
@@ -217,10 +218,12 @@ impl Engine {
         let Work { upload, project, entered, known, stage, version } = work;
         make_folder(stage)?;
         let transfer = Transfer {
+            layout: &self.layout,
             owner: owner(upload.project, upload.asset, upload.version),
             source: upload.source,
             stage,
             known,
+            origins: Mutex::default(),
             consume: upload.consume,
             ignore_dot: upload.ignore_dot,
         };
