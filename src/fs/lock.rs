@@ -90,13 +90,16 @@ impl LockTable {
         let slot = Arc::clone(guard(&self.slots).entry(path.to_owned()).or_default());
         // Made first, so that every way out takes the slot from the table when it was the last.
         let waiting = Waiting::join(self, slot, path);
-        waiting.until_first(mode, deadline, job)?;
-        let handle = if guard(&waiting.slot.state).file.is_some() {
-            None
-        } else {
-            Some(lock_file(path, mode, deadline, job)?)
-        };
-        Ok(waiting.hold(mode, handle))
+        if waiting.until_first_or_joined(mode, deadline, job)? {
+            return Ok(waiting.into_guard());
+        }
+        let file = lock_file(path, mode, deadline, job)?;
+        let mut state = guard(&waiting.slot.state);
+        state.holders = 1;
+        state.is_exclusive = mode == Mode::Exclusive;
+        state.file = Some(file);
+        drop(state);
+        Ok(waiting.into_guard())
     }
 
     fn forget_if_unused(&self, path: &Path, slot: &Arc<Slot>) {
@@ -128,12 +131,19 @@ impl<'table> Waiting<'table> {
     }
 
     /// Waits until this is the first in the queue and no holder is in the way.
-    fn until_first(&self, mode: Mode, deadline: Instant, job: &Job) -> Result<()> {
+    ///
+    /// True if it has joined the holders then: in the same step as they were seen, because the last
+    /// one to leave closes the file. False if the file is still to be locked.
+    fn until_first_or_joined(&self, mode: Mode, deadline: Instant, job: &Job) -> Result<bool> {
         let mut state = guard(&self.slot.state);
         loop {
-            let is_free = state.holders == 0 || (mode == Mode::Shared && !state.is_exclusive);
-            if is_free && state.queue.front() == Some(&self.ticket) {
-                return Ok(());
+            let is_first = state.queue.front() == Some(&self.ticket);
+            if is_first && state.holders == 0 {
+                return Ok(false);
+            }
+            if is_first && mode == Mode::Shared && !state.is_exclusive {
+                state.holders += 1;
+                return Ok(true);
             }
             job.check()?;
             if Instant::now() >= deadline {
@@ -144,14 +154,7 @@ impl<'table> Waiting<'table> {
         }
     }
 
-    fn hold(self, mode: Mode, handle: Option<File>) -> LockGuard<'table> {
-        let mut state = guard(&self.slot.state);
-        state.holders += 1;
-        state.is_exclusive = mode == Mode::Exclusive;
-        if handle.is_some() {
-            state.file = handle;
-        }
-        drop(state);
+    fn into_guard(self) -> LockGuard<'table> {
         LockGuard { table: self.table, slot: Arc::clone(&self.slot), path: self.path.clone() }
     }
 }
@@ -254,6 +257,25 @@ mod tests {
         assert!(theirs.lock(&path, Mode::Shared, &job).is_err());
         drop(held);
         assert!(theirs.lock(&path, Mode::Shared, &job).is_ok());
+    }
+
+    #[test]
+    fn whoever_holds_a_lock_keeps_other_processes_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("..LOCK");
+        let table = table(5_000);
+        let hold_often = || {
+            for _ in 0..3_000 {
+                let _held = table.lock(&path, Mode::Shared, &Job::default()).unwrap();
+                let other = File::open(&path).unwrap();
+                assert!(flock(&other, FlockOperation::NonBlockingLockExclusive).is_err());
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(hold_often);
+            }
+        });
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Barrier;
 
 use proptest::prelude::*;
 use selenite::job::Job;
-use selenite::registry::{FailureKind, engine::PermissionsChange};
+use selenite::registry::FailureKind;
+use selenite::registry::engine::{PermissionsChange, Upload};
 
 use crate::registry::{Registry, listing, names};
 
@@ -227,5 +229,31 @@ proptest! {
             assert_eq!(registry.listing(), before, "reindexing a good version changes nothing");
         }
         assert_eq!(registry.usage("p"), expected_usage);
+    }
+}
+
+#[test]
+fn files_whose_content_was_deleted_are_not_linked_to() {
+    let registry = Registry::new();
+    registry.create("p");
+    let (project, asset, first) = names("p", "a", "v1");
+    let source = registry.source("s", &[("f", "content")]);
+    let other = registry.source("other", &[("f", "another")]);
+    let upload = |version: &str, on_probation: bool, source: &Path| {
+        let change = |upload: &mut Upload<'_>| upload.on_probation = on_probation;
+        registry.upload(("p", "a", version), source, change).unwrap();
+        registry.validate("p", "a", version);
+        std::fs::read_to_string(registry.root().join("p/a").join(version).join("f")).unwrap()
+    };
+    // The same version again, and another in its place that is of equal size.
+    for again in [&source, &other] {
+        upload("v1", false, &source);
+        upload("v2", false, &source);
+        assert!(registry.manifest("p/a/v2")["f"].link.is_some());
+        registry.engine.delete_version(&project, &asset, &first, false, &Job::default()).unwrap();
+        let expected = std::fs::read_to_string(again.join("f")).unwrap();
+        assert_eq!(upload("v1", true, again), expected);
+        assert_eq!(upload("v3", false, &source), "content");
+        registry.engine.delete_asset(&project, &asset, false, &Job::default()).unwrap();
     }
 }

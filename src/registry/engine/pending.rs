@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::log::NamedLog;
-use super::refresh::find_latest;
+use super::refresh::{find_latest, finish_of};
 use super::{Engine, FILE_MODE, transfer};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
@@ -65,8 +65,8 @@ pub(super) struct Note<'engine> {
 
 impl Note<'_> {
     /// Replaces what is noted.
-    pub(super) fn update(&self, pending: &Pending) -> Result<(), Failure> {
-        Ok(atomic::write(&self.path, &json::compact(pending), FILE_MODE, self.engine.durable)?)
+    pub(super) fn update(&self, pending: &Pending) -> crate::Result<()> {
+        atomic::write(&self.path, &json::compact(pending), FILE_MODE, self.engine.durable)
     }
 
     /// The change is finished, or undone.
@@ -77,7 +77,7 @@ impl Note<'_> {
 
 impl Engine {
     /// Notes a change before its first trace.
-    pub(super) fn note(&self, pending: &Pending) -> Result<Note<'_>, Failure> {
+    pub(super) fn note(&self, pending: &Pending) -> crate::Result<Note<'_>> {
         let name = format!("{PREFIX}{:016x}", rand::random::<u64>());
         let note = Note { engine: self, path: self.layout.root().join(name) };
         note.update(pending)?;
@@ -168,7 +168,7 @@ impl Engine {
                     Some(log) if is_visible => {
                         let name = version.rsplit('/').next().unwrap_or(version);
                         if !is_probational {
-                            Self::set_latest(&asset, Some(name))?;
+                            Self::settle_latest(&asset, name)?;
                             self.write_log(log)?;
                         }
                         self.recount(&asset, job)
@@ -207,7 +207,7 @@ impl Engine {
                 let folder = root.join(asset).join(version);
                 if store::summary(&folder).is_ok_and(|summary| !summary.is_probational()) {
                     if *is_latest {
-                        Self::set_latest(&root.join(asset), Some(version))?;
+                        Self::settle_latest(&root.join(asset), version)?;
                     }
                     self.write_log(log)?;
                 }
@@ -220,6 +220,18 @@ impl Engine {
                 projects.iter().try_for_each(|project| self.recount(&root.join(project), job))
             }
         }
+    }
+
+    /// Makes `version` the latest, unless another process has uploaded a later one since.
+    fn settle_latest(asset: &Path, version: &str) -> Result<(), Failure> {
+        let finish = |version: &str| {
+            let folder = asset.join(version);
+            finish_of(&folder, &store::summary(&folder)?)
+        };
+        let is_outdated = store::latest(asset).ok().flatten().is_some_and(|latest| {
+            matches!((finish(&latest.version), finish(version)), (Ok(known), Ok(ours)) if known > ours)
+        });
+        if is_outdated { Ok(()) } else { Self::set_latest(asset, Some(version)) }
     }
 
     /// Recomputes the usage of the project that `path` lies in.
@@ -366,6 +378,20 @@ mod tests {
         fixture.open();
         assert_eq!(fixture.latest().as_deref(), Some("v"));
         assert_eq!((fixture.usage(), fixture.logs()), (1, 1));
+    }
+
+    #[test]
+    fn a_later_version_stays_the_latest() {
+        let fixture = Fixture::new(&upload(Path::new("/none"), Some(log())));
+        fixture.version("v");
+        fixture.version("w");
+        let summary = fixture.path("registry/p/a/w/..summary");
+        let text = fs::read_to_string(&summary).unwrap().replace("2020-", "2021-");
+        fs::write(summary, text).unwrap();
+        fixture.write("registry/p/a/..latest", "{\"version\": \"w\"}");
+        fixture.open();
+        assert_eq!(fixture.latest().as_deref(), Some("w"));
+        assert_eq!((fixture.usage(), fixture.logs()), (2, 1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Creating projects, and setting permissions.
 
+use super::pending::remove_new_asset;
 use super::{Engine, FILE_MODE, make_folder, make_stage, rename_new};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
@@ -157,8 +158,11 @@ impl Engine {
         if is_new {
             make_folder(&folder)?;
         }
-        Self::write(&folder.join(layout::PERMISSIONS), &permissions)
-            .within(|| format!("failed to write permissions for {folder:?}"))?;
+        let written = Self::write(&folder.join(layout::PERMISSIONS), &permissions);
+        if written.is_err() && is_new {
+            remove_new_asset(&folder, true)?;
+        }
+        written.within(|| format!("failed to write permissions for {folder:?}"))?;
         self.make_durable()
     }
 }

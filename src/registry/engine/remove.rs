@@ -1,9 +1,10 @@
 //! Removing projects, assets and versions.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::log::{Log, NamedLog};
-use super::pending::Pending;
+use super::pending::{Note, Pending};
 use super::refresh::find_latest;
 use super::{Engine, rename_new, stage_name};
 use crate::fs::atomic;
@@ -130,16 +131,23 @@ impl Engine {
         let stage = parent.join(stage_name());
         let relative =
             |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
-        let note = self.note(&Pending::Remove {
+        let note = match self.note(&Pending::Remove {
             target: relative(folder),
             stage: relative(&stage),
             latest: consequences.latest.is_some(),
             log: consequences.log.clone(),
-        })?;
+        }) {
+            // Removing is how room is made, so it must not need any.
+            Err(error) if is_out_of_room(&error) => None,
+            other => Some(other?),
+        };
         let removed = rename_new(folder, &stage);
         if removed.is_err() {
-            note.done()?;
+            note.map_or(Ok(()), Note::done)?;
             return removed;
+        }
+        if note.is_none() {
+            atomic::remove_tree(&stage)?;
         }
         // Gone for every reader. What follows is tried to the end, and else left to the next start.
         if let Some((project, used)) = consequences.usage {
@@ -153,8 +161,12 @@ impl Engine {
         }
         self.make_durable()?;
         atomic::remove_tree(&stage)?;
-        note.done()
+        note.map_or(Ok(()), Note::done)
     }
+}
+
+fn is_out_of_room(error: &crate::Error) -> bool {
+    matches!(error.io_kind(), Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
 }
 
 /// Turns "not found" into `None`: removing what is not there is a success.

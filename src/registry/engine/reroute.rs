@@ -244,18 +244,26 @@ impl Engine {
             note.done()?;
             return copied;
         }
-        for copy in &copies {
-            fs::rename(&copy.stage, &copy.target)
-                .map_err(|error| Failure::system("rename", &copy.target, &error))?;
-        }
-        for plan in plans {
-            self.apply(plan)?;
-        }
-        for (project, added) in usage {
-            let add = |total: u64| total.saturating_add(added);
-            self.change_usage(&root.join(project), add, &Job::default())?;
-        }
-        self.make_durable()?;
+        let job = &Job::default();
+        let publish = || {
+            for copy in &copies {
+                fs::rename(&copy.stage, &copy.target)
+                    .map_err(|error| Failure::system("rename", &copy.target, &error))?;
+            }
+            plans.iter().try_for_each(|plan| self.apply(plan))?;
+            for (project, added) in &usage {
+                let add = |total: u64| total.saturating_add(*added);
+                self.change_usage(&root.join(project), add, job)?;
+            }
+            self.make_durable()
+        };
+        publish().inspect_err(|_| {
+            // The same request finishes what is left. Until then the usage is that of the manifests
+            // as they are; where even that cannot be written, the next start counts again.
+            for project in usage.keys() {
+                let _ = self.recount(&root.join(project), job);
+            }
+        })?;
         note.done()
     }
 

@@ -6,9 +6,11 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, unlinkat};
+use rustix::io::Errno;
 
 use super::{Engine, FILE_MODE, make_folder};
 use crate::digest::{Hasher, Seen, WINDOW_BYTES};
@@ -16,13 +18,14 @@ use crate::fs::beneath::Root;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::layout;
-use crate::registry::links::{self, DedupIndex, Owner, Resolver, Target};
+use crate::registry::layout::{self, Layout};
+use crate::registry::links::{self, DedupIndex, Manifests, Owner, Resolver, Target};
 use crate::registry::model::{Link, Manifest, ManifestEntry};
 use crate::runtime;
 
 /// What is transferred, and how.
 pub(super) struct Transfer<'a> {
+    pub(super) layout: &'a Layout,
     /// The version that is made.
     pub(super) owner: Owner<'a>,
     /// The user's directory.
@@ -31,6 +34,8 @@ pub(super) struct Transfer<'a> {
     pub(super) stage: &'a Path,
     /// Files of the latest version.
     pub(super) known: DedupIndex,
+    /// Manifests of the versions that those files are linked to.
+    pub(super) origins: Mutex<Manifests>,
     /// Whether files may be moved instead of copied.
     pub(super) consume: bool,
     /// Whether names that begin with `.` are left out.
@@ -41,13 +46,13 @@ pub(super) struct Transfer<'a> {
 pub(super) struct Transferred {
     pub(super) manifest: Manifest,
     /// Files that were copied and are to be removed from the source in the end.
-    pub(super) copied: Vec<String>,
+    copied: Vec<(String, Identity)>,
     root: Root,
 }
 
 /// What became of one regular file in the first pass.
 enum Outcome {
-    Copied(Seen),
+    Copied(Seen, Identity),
     Linked(Seen, Link),
     /// Hashed; to be moved in the second pass if it is still the same.
     Movable(Seen, Identity),
@@ -147,9 +152,9 @@ impl Engine {
         let mut copied = Vec::new();
         for (path, outcome) in files.iter().zip(outcomes) {
             let entry = match outcome {
-                Outcome::Copied(seen) => {
+                Outcome::Copied(seen, identity) => {
                     if transfer.consume {
-                        copied.push((*path).to_owned());
+                        copied.push(((*path).to_owned(), identity));
                     }
                     entry_of(seen, None)
                 }
@@ -172,11 +177,11 @@ impl Engine {
         for (path, seen, identity) in movable {
             job.check()?;
             if !move_file(&root, transfer, path, identity)? {
-                let again = copy_file(transfer, &root, path, &mut window, job)?;
+                let (again, identity) = copy_file(transfer, &root, path, &mut window, job)?;
                 if again != seen {
                     return Err(changed(transfer.source, path));
                 }
-                copied.push(path.to_owned());
+                copied.push((path.to_owned(), identity));
             }
         }
         Ok(Transferred { manifest, copied, root })
@@ -194,10 +199,14 @@ impl Engine {
 impl Transferred {
     /// Removes the sources of files that were copied although they were to be consumed.
     ///
-    /// The version is complete by now, so a file that may not be removed is simply left there.
+    /// The version is complete by now, so a file that may not be removed is simply left there, and
+    /// so is one that was changed after it was copied.
     pub(super) fn remove_copied(&self) {
-        for path in &self.copied {
-            if let Ok((parent, name)) = self.root.open_parent(path) {
+        for (path, identity) in &self.copied {
+            let file = self.root.open_file(path).and_then(|file| file.metadata());
+            if file.is_ok_and(|file| Identity::of(&file) == *identity)
+                && let Ok((parent, name)) = self.root.open_parent(path)
+            {
                 let _ = unlinkat(parent, name, AtFlags::empty());
             }
         }
@@ -206,14 +215,19 @@ impl Transferred {
 
 /// Puts moved files back to where they came from: those that are not there any more.
 pub(super) fn restore(stage: &Path, source: &Path) -> Result<(), Failure> {
-    let (Ok(_), Ok(_)) = (Root::open(stage), Root::open(source)) else { return Ok(()) };
+    let (Ok(_), Ok(root)) = (Root::open(stage), Root::open(source)) else { return Ok(()) };
     let keep = |name: &str| !layout::is_internal(name);
     for entry in walk::walk(stage, &keep, &Job::default())? {
-        let (from, to) = (stage.join(&entry.path), source.join(&entry.path));
-        if entry.kind == Kind::File && to.parent().is_some_and(super::store::is_folder) {
-            match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
-                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-                Err(error) => return Err(Failure::system("rename", &to, &error.into())),
+        // A folder that its owner has removed, or replaced by a link, takes nothing back.
+        let Ok((parent, name)) = root.open_parent(&entry.path) else { continue };
+        if entry.kind != Kind::File {
+            continue;
+        }
+        match renameat_with(CWD, stage.join(&entry.path), parent, name, RenameFlags::NOREPLACE) {
+            // The last two: nothing can be moved between these folders, so this is a copy.
+            Ok(()) | Err(Errno::EXIST | Errno::XDEV | Errno::INVAL) => {}
+            Err(error) => {
+                return Err(Failure::system("rename", &source.join(&entry.path), &error.into()));
             }
         }
     }
@@ -305,14 +319,35 @@ fn transfer_file(
         && metadata.nlink() == 1;
     if may_move || transfer.known.has_size(metadata.size()) {
         let seen = hash(&mut file, &full, window, job)?;
-        if let Some(link) = transfer.known.find(path, seen.size, &seen.md5.to_string()) {
+        if let Some(link) = transfer.known.find(path, seen.size, &seen.md5.to_string())
+            && is_there(transfer, link, &seen)
+        {
             return Ok(Outcome::Linked(seen, link.clone()));
         }
         if may_move {
             return Ok(Outcome::Movable(seen, Identity::of(&metadata)));
         }
     }
-    copy_file(transfer, root, path, window, job).map(Outcome::Copied)
+    copy_file(transfer, root, path, window, job)
+        .map(|(seen, identity)| Outcome::Copied(seen, identity))
+}
+
+/// True if a link leads to this content: the version that held it may have been deleted since, and
+/// another uploaded in its place.
+fn is_there(transfer: &Transfer<'_>, link: &Link, content: &Seen) -> bool {
+    let origin = link.origin();
+    let is_listed = || {
+        let version = format!("{}/{}/{}", origin.project, origin.asset, origin.version);
+        let mut origins = transfer.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        origins.any(transfer.layout, &version).is_ok_and(|manifest| {
+            manifest.get(&origin.path).is_some_and(|entry| {
+                entry.size == content.size && entry.md5sum == content.md5.to_string()
+            })
+        })
+    };
+    fs::metadata(transfer.layout.root().join(origin.registry_path()))
+        .is_ok_and(|file| file.is_file() && file.len() == content.size)
+        && (link.ancestor.is_none() || is_listed())
 }
 
 fn open_source(root: &Root, path: &str, source: &Path) -> Result<File, Failure> {
@@ -340,9 +375,12 @@ fn copy_file(
     path: &str,
     window: &mut [u8],
     job: &Job,
-) -> Result<Seen, Failure> {
+) -> Result<(Seen, Identity), Failure> {
+    let full = transfer.source.join(path);
     let mut from = open_source(root, path, transfer.source)?;
-    write_copy(&mut from, &transfer.source.join(path), &transfer.stage.join(path), window, job)
+    let metadata = from.metadata().map_err(|error| Failure::system("stat", &full, &error))?;
+    let seen = write_copy(&mut from, &full, &transfer.stage.join(path), window, job)?;
+    Ok((seen, Identity::of(&metadata)))
 }
 
 /// Copies the rest of `from` to the new file `target`, hashing what is written.
@@ -416,9 +454,7 @@ fn move_file(
         root.open_parent(path).map_err(|error| Failure::system("open", &full, &error))?;
     let target = transfer.stage.join(path);
     match renameat_with(&parent, name, CWD, &target, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::XDEV | rustix::io::Errno::INVAL | rustix::io::Errno::ACCESS) => {
-            return Ok(false);
-        }
+        Err(Errno::XDEV | Errno::INVAL | Errno::ACCESS | Errno::PERM) => return Ok(false),
         other => {
             other.map_err(|error| Failure::system("rename", &target, &error.into()))?;
         }
@@ -427,6 +463,8 @@ fn move_file(
     let placed =
         fs::symlink_metadata(&target).map_err(|error| Failure::system("lstat", &target, &error))?;
     if Identity::of(&placed) != identity {
+        renameat_with(CWD, &target, &parent, name, RenameFlags::NOREPLACE)
+            .map_err(|error| Failure::system("rename", &full, &error.into()))?;
         return Err(changed(transfer.source, path));
     }
     file.set_permissions(Permissions::from_mode(FILE_MODE))
@@ -437,4 +475,37 @@ fn move_file(
 /// Adds the words that all failures of a transfer begin with.
 pub(super) fn within_transfer<T>(result: Result<T, Failure>, source: &Path) -> Result<T, Failure> {
     result.within(|| format!("failed to transfer files from {source:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copied_file_that_was_changed_since_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["same", "changed"] {
+            fs::write(folder.path().join(name), "old").unwrap();
+        }
+        let identity = |name: &str| Identity::of(&fs::metadata(folder.path().join(name)).unwrap());
+        let copied = ["same", "changed"].map(|name| (name.to_owned(), identity(name))).into();
+        let root = Root::open(folder.path()).unwrap();
+        fs::write(folder.path().join("changed"), "newer").unwrap();
+        Transferred { manifest: Manifest::new(), copied, root }.remove_copied();
+        assert!(!folder.path().join("same").exists());
+        assert_eq!(fs::read_to_string(folder.path().join("changed")).unwrap(), "newer");
+    }
+
+    #[test]
+    fn nothing_is_put_back_through_a_link() {
+        let base = tempfile::tempdir().unwrap();
+        let path = |path: &str| base.path().join(path);
+        for folder in ["stage/a/b", "source", "outside/b"] {
+            fs::create_dir_all(path(folder)).unwrap();
+        }
+        fs::write(path("stage/a/b/f"), "").unwrap();
+        symlink("../outside", path("source/a")).unwrap();
+        restore(&path("stage"), &path("source")).unwrap();
+        assert!(!path("outside/b/f").exists());
+    }
 }

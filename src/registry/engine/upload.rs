@@ -1,6 +1,7 @@
 //! Uploading a version.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::log::Log;
@@ -94,7 +95,13 @@ impl Engine {
             let lock = match self.lock(&folder, layout::LOCK, Mode::Exclusive, job) {
                 // The upload that made the asset failed and took it away again.
                 Err(_) if !is_new && !store::is_folder(&folder) => continue,
-                other => other?,
+                Err(failure) => {
+                    if is_new {
+                        pending::remove_new_asset(&folder, false)?;
+                    }
+                    return Err(failure);
+                }
+                Ok(lock) => lock,
             };
             let asset = AssetHold { folder: folder.clone(), _lock: lock };
             // Permissions may have come while we waited.
@@ -211,10 +218,12 @@ impl Engine {
         let Work { upload, project, entered, known, stage, version } = work;
         make_folder(stage)?;
         let transfer = Transfer {
+            layout: &self.layout,
             owner: owner(upload.project, upload.asset, upload.version),
             source: upload.source,
             stage,
             known,
+            origins: Mutex::default(),
             consume: upload.consume,
             ignore_dot: upload.ignore_dot,
         };

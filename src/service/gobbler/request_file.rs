@@ -23,8 +23,8 @@ const PREFIX: &str = "request-";
 pub(super) const HEALTH_CHECK: &str = "health_check";
 /// How old a request file may be, how far ahead of the clock, and how long its name is blocked.
 const LIFETIME: Duration = Duration::from_secs(60);
-/// Largest request file that is read.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// Largest request file that is read: parsed, it may take 25 times as much memory.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A request file that passed all checks.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl RequestFile {
             .read_to_end(&mut text)
             .map_err(|error| unreadable("read", &self.path, &error))?;
         if text.len() as u64 > MOST_BYTES {
-            return Err(Failure::invalid("request file is larger than 64 MiB"));
+            return Err(Failure::invalid("request file is larger than 16 MiB"));
         }
         Ok(text)
     }
