@@ -53,10 +53,14 @@ const SINES: [u32; 64] = [
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 ];
 
-/// A way to compute, chosen once per process.
+/// A way to compute that this machine can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernel(Kind);
+
+/// A way to compute. Outside of this module there is none but in a [`Kernel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kernel {
+enum Kind {
     /// Three streams taking turns in general registers.
     Scalar = 1,
     /// Two groups of 8 lanes.
@@ -73,7 +77,7 @@ pub enum Kernel {
     Neon,
 }
 
-impl Kernel {
+impl Kind {
     #[cfg(target_arch = "x86_64")]
     const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Intel];
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
@@ -83,29 +87,31 @@ impl Kernel {
         all(target_arch = "aarch64", target_endian = "little")
     )))]
     const ALL: [Self; 1] = [Self::Scalar];
+}
 
+impl Kernel {
     /// The kernels that this machine can run, the best one last.
     pub fn available() -> Vec<Self> {
-        let mut kernels = vec![Self::Scalar];
+        let mut kinds = vec![Kind::Scalar];
         #[cfg(target_arch = "x86_64")]
         {
             if std::arch::is_x86_feature_detected!("avx2") {
-                kernels.push(Self::Avx2);
+                kinds.push(Kind::Avx2);
             }
             if std::arch::is_x86_feature_detected!("avx512f")
                 && std::arch::is_x86_feature_detected!("avx512vl")
             {
-                kernels.push(Self::Avx512);
+                kinds.push(Kind::Avx512);
                 if x86::is_intel() {
-                    kernels.push(Self::Avx512Intel);
+                    kinds.push(Kind::Avx512Intel);
                 }
             }
         }
         #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
         if std::arch::is_aarch64_feature_detected!("neon") {
-            kernels.push(Self::Neon);
+            kinds.push(Kind::Neon);
         }
-        kernels
+        kinds.into_iter().map(Self).collect()
     }
 
     /// The kernel that `SELENITE_DIGEST` names if this machine can run it, else the best one.
@@ -113,40 +119,40 @@ impl Kernel {
         // Not a `OnceLock`: another thread could hold its lock during a fork.
         static CURRENT: AtomicU8 = AtomicU8::new(0);
         let known = CURRENT.load(Ordering::Relaxed);
-        if let Some(kernel) = Self::ALL.into_iter().find(|kernel| *kernel as u8 == known) {
-            return kernel;
+        if let Some(kind) = Kind::ALL.into_iter().find(|kind| *kind as u8 == known) {
+            return Self(kind);
         }
         let wanted = std::env::var(VARIABLE).unwrap_or_default();
         let kernels = Self::available();
         let named = kernels.iter().rfind(|kernel| kernel.name() == wanted);
-        let kernel = *named.or(kernels.last()).expect("`Scalar` is always available");
-        CURRENT.store(kernel as u8, Ordering::Relaxed);
+        let kernel = *named.or(kernels.last()).expect("a scalar kernel is always available");
+        CURRENT.store(kernel.0 as u8, Ordering::Relaxed);
         kernel
     }
 
     /// What `SELENITE_DIGEST` calls it.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Scalar => "scalar",
+        match self.0 {
+            Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2",
+            Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 | Self::Avx512Intel => "avx512",
+            Kind::Avx512 | Kind::Avx512Intel => "avx512",
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Self::Neon => "neon",
+            Kind::Neon => "neon",
         }
     }
 
     /// How many streams it takes at once.
     pub fn lanes(self) -> usize {
-        match self {
-            Self::Scalar => 3,
+        match self.0 {
+            Kind::Scalar => 3,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => 16,
+            Kind::Avx2 => 16,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 | Self::Avx512Intel => MAX_LANES,
+            Kind::Avx512 | Kind::Avx512Intel => MAX_LANES,
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Self::Neon => 8,
+            Kind::Neon => 8,
         }
     }
 
@@ -159,18 +165,18 @@ impl Kernel {
         let lanes = self.lanes();
         for (states, data) in states.chunks_mut(lanes).zip(data.chunks(lanes)) {
             // SAFETY: there are as many states as data, at least one and no more than `lanes`,
-            // every piece of data has that many blocks, and a kernel other than `Scalar` is only
-            // made where the CPU has its features.
+            // every piece of data has that many blocks, and kernels are made by `available` only,
+            // where the CPU has their features.
             unsafe {
-                match (self, states.len()) {
+                match (self.0, states.len()) {
                     #[cfg(target_arch = "x86_64")]
-                    (Self::Avx512Intel, 1) => x86::avx512_1(states, data, blocks),
+                    (Kind::Avx512Intel, 1) => x86::avx512_1(states, data, blocks),
                     (_, 1) => run::<u32, 1>(states, data, blocks),
-                    (Self::Scalar, _) => run::<[u32; 3], 3>(states, data, blocks),
+                    (Kind::Scalar, _) => run::<[u32; 3], 3>(states, data, blocks),
                     #[cfg(target_arch = "x86_64")]
-                    (Self::Avx2, ..=8) => x86::avx2_8(states, data, blocks),
+                    (Kind::Avx2, ..=8) => x86::avx2_8(states, data, blocks),
                     #[cfg(target_arch = "x86_64")]
-                    (Self::Avx2, _) => x86::avx2_16(states, data, blocks),
+                    (Kind::Avx2, _) => x86::avx2_16(states, data, blocks),
                     #[cfg(target_arch = "x86_64")]
                     (_, ..=8) => x86::avx512_8(states, data, blocks),
                     #[cfg(target_arch = "x86_64")]
@@ -178,9 +184,9 @@ impl Kernel {
                     #[cfg(target_arch = "x86_64")]
                     (_, _) => x86::avx512_32(states, data, blocks),
                     #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-                    (Self::Neon, ..=4) => neon::neon_4(states, data, blocks),
+                    (Kind::Neon, ..=4) => neon::neon_4(states, data, blocks),
                     #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-                    (Self::Neon, _) => neon::neon_8(states, data, blocks),
+                    (Kind::Neon, _) => neon::neon_8(states, data, blocks),
                 }
             }
         }

@@ -8,7 +8,9 @@ use super::{Words, run};
 
 /// Whether this is a CPU of Intel's.
 pub(super) fn is_intel() -> bool {
-    let id = __cpuid(0);
+    // SAFETY: every x86-64 CPU has this instruction (and later compilers know it).
+    #[allow(unused_unsafe)]
+    let id = unsafe { __cpuid(0) };
     [id.ebx, id.edx, id.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel"
 }
 

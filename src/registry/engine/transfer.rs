@@ -494,3 +494,87 @@ fn move_file(
 pub(super) fn within_transfer<T>(result: Result<T, Failure>, source: &Path) -> Result<T, Failure> {
     result.within(|| format!("failed to transfer files from {source:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, PermissionsChange, Upload};
+    use super::*;
+    use crate::names::{AssetName, ProjectName, VersionName};
+    use crate::registry::store;
+
+    fn write(folder: &Path, files: &[(&str, &str)]) {
+        for (path, content) in files {
+            let full = folder.join(path);
+            fs::create_dir_all(full.parent().unwrap()).unwrap();
+            fs::write(full, content).unwrap();
+        }
+    }
+
+    #[test]
+    fn files_equal_to_known_ones_become_links_and_the_others_are_copied_or_moved() {
+        for consume in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let registry = folder.path().join("registry");
+            fs::create_dir(&registry).unwrap();
+            let engine = Engine::open(Options {
+                registry: registry.clone(),
+                administrators: vec!["admin".into()],
+                ..Options::default()
+            })
+            .unwrap();
+            let job = Job::default();
+            let project = ProjectName::parse("p").unwrap();
+            let asset = AssetName::parse("a").unwrap();
+            engine.create_project("admin", &project, PermissionsChange::default(), &job).unwrap();
+            let upload = |name: &str, files: &[(&str, &str)]| {
+                let version = VersionName::parse(name).unwrap();
+                let source = folder.path().join(name);
+                write(&source, files);
+                let upload = Upload {
+                    project: &project,
+                    asset: &asset,
+                    version: &version,
+                    source: &source,
+                    user: "admin",
+                    on_probation: false,
+                    consume,
+                    ignore_dot: false,
+                };
+                engine.upload(&upload, &job).unwrap();
+                engine.validate_version(&project, &asset, &version, &job).unwrap();
+                engine.reindex_version(&project, &asset, &version, &job).unwrap();
+                engine.validate_version(&project, &asset, &version, &job).unwrap();
+                for (path, content) in files {
+                    let placed = registry.join("p/a").join(name).join(path);
+                    assert_eq!(fs::read_to_string(placed).unwrap(), *content, "{path}");
+                }
+                store::manifest(&registry.join("p/a").join(name)).unwrap()
+            };
+            upload("v1", &[("a", "equal"), ("b", "other"), ("d/c", "gone"), ("e", "")]);
+            let files = [
+                ("a", "equal"),
+                ("b", "newer"),
+                ("d/moved", "gone"),
+                ("d/long", "of another size"),
+                ("e", ""),
+            ];
+            let manifest = upload("v2", &files);
+            let links: Vec<(&str, Option<&str>)> = manifest
+                .iter()
+                .map(|(path, entry)| {
+                    (path.as_str(), entry.link.as_ref().map(|link| link.path.as_str()))
+                })
+                .collect();
+            let expected = [
+                ("a", Some("a")),
+                ("b", None),
+                ("d/long", None),
+                ("d/moved", Some("d/c")),
+                ("e", Some("e")),
+            ];
+            assert_eq!(links, expected, "consume: {consume}");
+            let is_taken = !folder.path().join("v2/b").exists();
+            assert_eq!(is_taken, consume);
+        }
+    }
+}
