@@ -25,7 +25,7 @@ impl<'a> Case<'a> {
 }
 
 fn main() {
-    let content: Vec<u8> = (0..64 * STREAM_BYTES).map(|i| (i * i % 251) as u8).collect();
+    let content: Vec<u8> = (0..64 * STREAM_BYTES).map(|i| (i * i % 251).to_le_bytes()[0]).collect();
     // Not a multiple of the page size apart, as in the lanes of files.
     let streams: Vec<&[u8]> =
         (0..32).map(|i| &content[i * (STREAM_BYTES + 5 * BLOCK_BYTES)..][..STREAM_BYTES]).collect();
@@ -52,7 +52,8 @@ fn main() {
         }
     }
     for case in &cases {
-        let rate = case.bytes as f64 / case.best.as_secs_f64() / 1e9;
-        println!("{:28}{rate:7.2} GB/s", case.name);
+        let mebibytes = u32::try_from(case.bytes / 1024).map_or(0.0, f64::from) / 1024.0;
+        let rate = mebibytes / case.best.as_secs_f64() / 1024.0;
+        println!("{:30}{rate:7.2} GiB/s", case.name);
     }
 }
