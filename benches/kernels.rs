@@ -52,8 +52,8 @@ fn main() {
         }
     }
     for case in &cases {
-        let mebibytes = u32::try_from(case.bytes / 1024).map_or(0.0, f64::from) / 1024.0;
-        let rate = mebibytes / case.best.as_secs_f64() / 1024.0;
-        println!("{:30}{rate:7.2} GiB/s", case.name);
+        let bytes = u32::try_from(case.bytes).map_or(f64::INFINITY, f64::from);
+        let rate = bytes / case.best.as_secs_f64() / 1e9;
+        println!("{:30}{rate:7.2} GB/s", case.name);
     }
 }
