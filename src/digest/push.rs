@@ -41,7 +41,7 @@ struct Message {
 #[derive(Debug)]
 enum Piece {
     Content(Bytes),
-    End(oneshot::Sender<Seen>),
+    End(oneshot::Sender<Hasher>),
 }
 
 impl Lanes {
@@ -66,8 +66,13 @@ impl Lanes {
 
     /// A new stream, empty so far.
     pub fn stream(&self) -> Stream {
+        self.stream_from(Hasher::default())
+    }
+
+    /// A new stream that goes on where `hasher` is.
+    pub fn stream_from(&self, hasher: Hasher) -> Stream {
         let next = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
-        Stream { thread: self.threads[next].clone(), hasher: Arc::default() }
+        Stream { thread: self.threads[next].clone(), hasher: Arc::new(Mutex::new(hasher)) }
     }
 }
 
@@ -84,6 +89,11 @@ impl Stream {
 
     /// The digest and size of everything added.
     pub async fn finish(self) -> Seen {
+        self.into_hasher().await.finish()
+    }
+
+    /// A hasher that has taken everything added.
+    pub async fn into_hasher(self) -> Hasher {
         let (sender, receiver) = oneshot::channel();
         there(self.thread.send(self.message(Piece::End(sender))).await);
         there(receiver.await)
@@ -94,7 +104,7 @@ impl Stream {
     pub fn finish_blocking(self) -> Seen {
         let (sender, receiver) = oneshot::channel();
         there(self.thread.blocking_send(self.message(Piece::End(sender))));
-        there(receiver.blocking_recv())
+        there(receiver.blocking_recv()).finish()
     }
 
     fn message(&self, piece: Piece) -> Message {
@@ -164,9 +174,9 @@ impl Feed {
                     let left = self.hasher.complete_block(&piece).len();
                     self.ready = piece.slice(piece.len() - left..);
                 }
-                Some(Piece::End(seen)) => {
+                Some(Piece::End(hasher)) => {
                     // Nobody minds if the caller has given up waiting.
-                    let _ = seen.send(self.hasher.clone().finish());
+                    let _ = hasher.send(self.hasher.clone());
                 }
                 None => {
                     let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,18 +7,15 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use md5::{Digest as _, Md5};
 use reqwest::header::{
     CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use tempfile::NamedTempFile;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::plan::Item;
-use crate::digest::{Hasher, Seen, WINDOW_BYTES, hex};
+use crate::digest::push::Lanes;
+use crate::digest::{Hasher, Seen, WINDOW_BYTES};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::http::{Http, Response};
@@ -31,8 +28,6 @@ const CONCURRENCY: usize = 16;
 const SMALL_BYTES: u64 = 64 * 1024;
 /// From this size on, what was received stays on disk when a call is interrupted.
 const RESUMABLE_BYTES: u64 = 8 * 1024 * 1024;
-/// Pieces of one file that may wait for their digest.
-const PIECES_AHEAD: usize = 8;
 /// Mode of new files, less the umask.
 const FILE_MODE: u32 = 0o666;
 const PART_SUFFIX: &str = ".part";
@@ -64,8 +59,10 @@ pub async fn download(http: &Http, items: Vec<Item>, options: &Options, job: &Jo
     job.expect(items.len() as u64, items.iter().map(expected).sum());
     fs::create_dir_all(&options.scratch).at(&options.scratch)?;
     discard_old_parts(&options.scratch)?;
+    // One thread: side by side, it takes the content of many downloads faster than they come.
+    let lanes = &Lanes::start(1)?;
     let all = stream::iter(items)
-        .map(|item| async move { Transfer { http, item: &item, options, job }.run().await })
+        .map(|item| async move { Transfer { http, item: &item, options, lanes, job }.run().await })
         .buffer_unordered(concurrency(options.concurrency))
         .try_collect::<()>();
     job.race(all).await
@@ -89,6 +86,7 @@ struct Transfer<'a> {
     http: &'a Http,
     item: &'a Item,
     options: &'a Options,
+    lanes: &'a Lanes,
     job: &'a Job,
 }
 
@@ -171,20 +169,20 @@ impl Transfer<'_> {
         Ok(part.hasher.clone().finish())
     }
 
-    /// Writes here and digests on another thread; the file itself stays with this future, so that
+    /// Writes here and digests on a hashing thread; the file itself stays with this future, so that
     /// dropping it leaves nothing behind.
     async fn receive_large(&self, response: &mut Response, part: &mut Part) -> Result<Seen> {
-        let mut digesting = Digesting::start(std::mem::take(&mut part.hasher));
+        let digesting = self.lanes.stream_from(std::mem::take(&mut part.hasher));
         let received = async {
             while let Some(piece) = response.chunk().await? {
                 self.job.advance(piece.len() as u64);
                 part.write(&piece)?;
-                digesting.add(piece).await;
+                digesting.push(piece).await;
             }
             Ok(())
         }
         .await;
-        part.hasher = digesting.finish().await;
+        part.hasher = digesting.into_hasher().await;
         received.map(|()| part.hasher.clone().finish())
     }
 
@@ -195,7 +193,9 @@ impl Transfer<'_> {
             && expected.size >= RESUMABLE_BYTES
         {
             let key = format!("{}\n{}\n{}", self.item.url.path(), expected.size, expected.md5);
-            let name = hex(&Md5::digest(key.as_bytes())) + PART_SUFFIX;
+            let mut name = Hasher::default();
+            name.update(key.as_bytes());
+            let name = name.finish().md5.to_string() + PART_SUFFIX;
             if let Some(part) = Part::resume(scratch.join(name), self.job)? {
                 return Ok(part);
             }
@@ -210,37 +210,6 @@ fn check_json(body: &[u8], item: &Item) -> Result<()> {
         text: String::from_utf8_lossy(body).into_owned(),
         source,
     })
-}
-
-/// A digest that is computed on a thread of its own while the content arrives.
-struct Digesting {
-    pieces: mpsc::Sender<Bytes>,
-    worker: JoinHandle<Hasher>,
-}
-
-impl Digesting {
-    fn start(mut hasher: Hasher) -> Self {
-        let (pieces, mut waiting) = mpsc::channel::<Bytes>(PIECES_AHEAD);
-        let worker = tokio::task::spawn_blocking(move || {
-            while let Some(piece) = waiting.blocking_recv() {
-                hasher.update(&piece);
-            }
-            hasher
-        });
-        Self { pieces, worker }
-    }
-
-    async fn add(&mut self, piece: Bytes) {
-        self.pieces.send(piece).await.expect("the worker receives until this sender is dropped");
-    }
-
-    async fn finish(self) -> Hasher {
-        drop(self.pieces);
-        match self.worker.await {
-            Ok(hasher) => hasher,
-            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-        }
-    }
 }
 
 enum Place {
@@ -393,7 +362,11 @@ mod tests {
         let (url, server) = serve(answers);
         let expected = expected.map(|content| Expected {
             size: content.len() as u64,
-            md5: hex(&Md5::digest(content)),
+            md5: {
+                let mut hasher = Hasher::default();
+                hasher.update(content);
+                hasher.finish().md5.to_string()
+            },
         });
         let target = folder.join("target");
         let item = Item { url, name: "target".into(), target, expected, is_json: false };

@@ -1,14 +1,16 @@
 //! A verified copy of a directory for a service to take over.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use rayon::prelude::*;
+use rustix::fs::{Mode, OFlags, openat};
 
-use crate::digest::{Hasher, Seen, WINDOW_BYTES, open_regular};
+use crate::digest::{self, Seen, WINDOW_BYTES};
 use crate::error::{IoContext, system_message};
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
@@ -18,9 +20,7 @@ use crate::{Error, Result, runtime};
 /// Mode of copies, less the umask: the service must be able to read files that were private.
 const FILE_MODE: u32 = 0o666;
 /// Files of one directory that one thread copies in a row.
-const BATCH: usize = 64;
-/// From this size on, the system copies and both sides are digested afterwards, in parallel.
-const LARGE_BYTES: u64 = 4 * 1024 * 1024;
+const BATCH: usize = 16;
 
 /// The content of a directory, checked and ready to be copied.
 #[derive(Debug)]
@@ -81,18 +81,19 @@ impl Survey {
         // By directory: threads that create files in the same one wait for each other.
         let mut by_folder: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for file in &self.files {
-            by_folder
-                .entry(file.rsplit_once('/').map_or("", |(folder, _)| folder))
-                .or_default()
-                .push(file);
+            let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+            by_folder.entry(folder).or_default().push(name);
         }
-        let batches: Vec<&[&str]> =
-            by_folder.values().flat_map(|files| files.chunks(BATCH)).collect();
+        let batches: Vec<(&str, &[&str])> = by_folder
+            .iter()
+            .flat_map(|(folder, files)| files.chunks(BATCH).map(|batch| (*folder, batch)))
+            .collect();
+        let windows = || (vec![0; WINDOW_BYTES], vec![0; WINDOW_BYTES]);
         runtime::current()?.install(|| {
-            batches.par_iter().try_for_each(|batch| {
-                let mut window = vec![0; WINDOW_BYTES];
-                batch.iter().try_for_each(|file| {
-                    copy_file(&self.root.join(file), &destination.join(file), &mut window, job)?;
+            batches.par_iter().try_for_each_init(windows, |windows, (folder, batch)| {
+                let folders = Folders::open(self.root.join(folder), destination.join(folder))?;
+                batch.iter().try_for_each(|name| {
+                    folders.copy(name, windows, job)?;
                     job.file_done();
                     Ok(())
                 })
@@ -153,31 +154,122 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
     up.chain(to.components().skip(shared)).collect()
 }
 
-fn copy_file(source: &Path, copy: &Path, window: &mut [u8], job: &Job) -> Result<()> {
-    let mut input = open_regular(source, false)?;
-    let size = input.metadata().at(source)?.len();
-    job.expect(0, size);
-    let mut output = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(copy)
-        .at(copy)?;
-    let (original, copied) = if size >= LARGE_BYTES {
-        let cloned = clone(&input, &output, size, job)?;
-        write_rest(&mut input, &mut output, (source, copy), window, job)?;
-        job.advance(cloned);
-        let (original, copied) = rayon::join(
-            || digest_again(&mut input, source, &mut vec![0; WINDOW_BYTES], job),
-            || digest_again(&mut output, copy, window, job),
-        );
-        (original?, copied?)
-    } else {
-        let original = write_rest(&mut input, &mut output, (source, copy), window, job)?;
-        (original, digest_again(&mut output, copy, window, job)?)
-    };
-    compare(&original, &copied, copy)
+/// Two directories whose files are copied from one to the other.
+struct Folders {
+    source: (OwnedFd, PathBuf),
+    copy: (OwnedFd, PathBuf),
+}
+
+/// A file and its copy, both open.
+struct Pair {
+    input: (File, PathBuf),
+    output: (File, PathBuf),
+}
+
+impl Folders {
+    fn open(source: PathBuf, copy: PathBuf) -> Result<Self> {
+        let open = |path: PathBuf| {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let handle = rustix::fs::open(&path, flags, Mode::empty()).at(&path)?;
+            Ok::<_, Error>((handle, path))
+        };
+        Ok(Self { source: open(source)?, copy: open(copy)? })
+    }
+
+    fn copy(&self, name: &str, windows: &mut (Vec<u8>, Vec<u8>), job: &Job) -> Result<()> {
+        let open = |(folder, path): &(OwnedFd, PathBuf), flags, mode| {
+            let path = path.join(name);
+            let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = openat(folder, name, flags, Mode::from_raw_mode(mode)).at(&path)?;
+            Ok::<_, Error>((File::from(file), path))
+        };
+        let input = open(&self.source, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
+        let metadata = input.0.metadata().at(&input.1)?;
+        if !metadata.is_file() {
+            let path = input.1.display().to_string();
+            return Err(Error::UnsafePath { path, why: "it is not a regular file" });
+        }
+        let size = metadata.len();
+        job.expect(0, size);
+        let output = open(&self.copy, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, FILE_MODE)?;
+        let mut pair = Pair { input, output };
+        if size <= WINDOW_BYTES as u64 {
+            pair.copy_small(windows, job)
+        } else {
+            pair.copy_large(size, windows, job)
+        }
+    }
+}
+
+impl Pair {
+    /// Copies what fits into a window, and compares the copy with what was read.
+    fn copy_small(&mut self, (window, again): &mut (Vec<u8>, Vec<u8>), job: &Job) -> Result<()> {
+        let count = fill(&mut self.input, window)?;
+        if count == window.len() {
+            // It may have grown since it was looked at.
+            (&self.input.0).rewind().at(&self.input.1)?;
+            return self.copy_large(count as u64, &mut (vec![0; count], vec![0; count]), job);
+        }
+        job.check()?;
+        self.output.0.write_all(&window[..count]).at(&self.output.1)?;
+        job.advance(count as u64);
+        let read = self.output.0.read_at(&mut again[..=count], 0).at(&self.output.1)?;
+        if window[..count] == again[..read] { Ok(()) } else { self.differ(job) }
+    }
+
+    /// Copies any file, and compares both sides from their beginnings.
+    fn copy_large(
+        &mut self,
+        size: u64,
+        (window, again): &mut (Vec<u8>, Vec<u8>),
+        job: &Job,
+    ) -> Result<()> {
+        job.advance(clone(&self.input.0, &self.output.0, size, job)?);
+        loop {
+            job.check()?;
+            let count = fill(&mut self.input, window)?;
+            if count == 0 {
+                break;
+            }
+            self.output.0.write_all(&window[..count]).at(&self.output.1)?;
+            job.advance(count as u64);
+        }
+        (&self.input.0).rewind().at(&self.input.1)?;
+        (&self.output.0).rewind().at(&self.output.1)?;
+        loop {
+            job.check()?;
+            let (count, read) = (fill(&mut self.input, window)?, fill(&mut self.output, again)?);
+            if window[..count] != again[..read] {
+                return self.differ(job);
+            }
+            if count == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells how the copy differs; that it does not is possible if the source is being changed.
+    fn differ(&mut self, job: &Job) -> Result<()> {
+        (&self.input.0).rewind().at(&self.input.1)?;
+        (&self.output.0).rewind().at(&self.output.1)?;
+        let original = digest::of_reader(&self.input.0, &self.input.1, job)?;
+        let copied = digest::of_reader(&self.output.0, &self.output.1, job)?;
+        compare(&original, &copied, &self.output.1)
+    }
+}
+
+/// Reads until the window is full or the file ends; returns the bytes read.
+fn fill((file, path): &mut (File, PathBuf), window: &mut [u8]) -> Result<usize> {
+    let mut count = 0;
+    while count < window.len() {
+        match file.read(&mut window[count..]) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).at(&*path),
+        }
+    }
+    Ok(count)
 }
 
 fn compare(original: &Seen, copied: &Seen, copy: &Path) -> Result<()> {
@@ -220,58 +312,11 @@ fn clone(_input: &File, _output: &File, _size: u64, _job: &Job) -> Result<u64> {
     Ok(0)
 }
 
-/// Copies from the current positions to the end, digesting on the way.
-fn write_rest(
-    input: &mut File,
-    output: &mut File,
-    (source, copy): (&Path, &Path),
-    window: &mut [u8],
-    job: &Job,
-) -> Result<Seen> {
-    let mut hasher = Hasher::default();
-    read_all(input, source, window, job, |piece| {
-        hasher.update(piece);
-        output.write_all(piece).at(copy)?;
-        job.advance(piece.len() as u64);
-        Ok(())
-    })?;
-    Ok(hasher.finish())
-}
-
-fn digest_again(file: &mut File, path: &Path, window: &mut [u8], job: &Job) -> Result<Seen> {
-    file.seek(SeekFrom::Start(0)).at(path)?;
-    let mut hasher = Hasher::default();
-    read_all(file, path, window, job, |piece| {
-        hasher.update(piece);
-        Ok(())
-    })?;
-    Ok(hasher.finish())
-}
-
-fn read_all(
-    file: &mut File,
-    path: &Path,
-    window: &mut [u8],
-    job: &Job,
-    mut take: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    loop {
-        job.check()?;
-        match file.read(window) {
-            Ok(0) => return Ok(()),
-            Ok(count) => take(&window[..count])?,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).at(path),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::digest;
 
     fn stage(root: &Path, destination: &Path) -> Result<()> {
         let job = Job::default();
@@ -283,7 +328,7 @@ mod tests {
         let from = tempfile::tempdir().unwrap();
         let to = tempfile::tempdir().unwrap();
         fs::create_dir_all(from.path().join("a/empty")).unwrap();
-        let mut large = vec![7; usize::try_from(LARGE_BYTES).unwrap() + 3];
+        let mut large = vec![7; 3 * WINDOW_BYTES + 3];
         large[5] = 1;
         for (name, content) in [("a/.dot", &b"x"[..]), ("é b", b""), ("large", &large)] {
             fs::write(from.path().join(name), content).unwrap();

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.service import Answer, Gobbler, Service
 from support.tree import Manifest, Tree, make, read, total
 
@@ -188,8 +189,14 @@ def check(gobbler: Gobbler, clients: list[Client]) -> None:
     assert gobbler.request("refresh_usage", {"project": "p"}).json()["total"] == usage
 
 
+# What is in a registry is checked after every kill, so a new one is begun now and then.
+KILLS_EACH = 25
+ROUNDS = [min(KILLS_EACH, KILLS - begin) for begin in range(0, KILLS, KILLS_EACH)]
+
+
+@pytest.mark.parametrize(("number", "kills"), list(enumerate(ROUNDS)))
 def test_nothing_acknowledged_is_lost_when_the_service_is_killed(
-    serve: Callable[..., Service],
+    serve: Callable[..., Service], number: int, kills: int
 ) -> None:
     seed = random.randrange(1 << 32)
     print("seed", seed)
@@ -200,7 +207,7 @@ def test_nothing_acknowledged_is_lost_when_the_service_is_killed(
     assert gobbler.request("create_project", {"project": "p"}).status == 200
     clients = [Client(f"a{number}", random.Random(seed + number)) for number in range(CLIENTS)]
     caught = 0
-    for _ in range(KILLS):
+    for _ in range(kills):
         end = threading.Event()
         with ThreadPoolExecutor(CLIENTS) as pool:
             working = [pool.submit(client.work, gobbler, end) for client in clients]
@@ -221,7 +228,7 @@ def test_nothing_acknowledged_is_lost_when_the_service_is_killed(
         action: sum(client.done.get(action, 0) for client in clients)
         for action in ("upload", "delete_version", "reindex_version", "approve_probation")
     }
-    print(f"{KILLS} kills, {caught} requests cut off, answered before: {done}")
-    assert caught > KILLS / 4
+    print(f"round {number}: {kills} kills, {caught} requests cut off, answered before: {done}")
+    assert caught > kills / 4
     leftovers = [path for path in service.registry.rglob("..tmp-*") if path.is_dir()]
     assert leftovers == []
