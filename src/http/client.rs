@@ -17,6 +17,9 @@ use crate::{Error, Result};
 
 const USER_AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (pygobbler/0.1.11)");
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long unused connections are kept: servers close theirs after 60 s or more, and what is sent
+/// in that very moment is lost.
+const IDLE_CONNECTIONS: Duration = Duration::from_secs(45);
 /// Bytes of an answer that errors keep.
 const ERROR_BODY_BYTES: usize = 1 << 20;
 /// Characters of a page that was not meant as a reason.
@@ -300,6 +303,7 @@ fn build(connect_limit: Duration) -> Result<Client> {
         .connect_timeout(connect_limit)
         .tcp_nodelay(true)
         .tcp_keepalive(KEEP_ALIVE)
+        .pool_idle_timeout(IDLE_CONNECTIONS)
         .redirect(reqwest::redirect::Policy::none());
     let builder = with_certificates(with_proxies(builder)?)?;
     builder.build().map_err(|error| Error::Transport {

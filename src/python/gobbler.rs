@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::convert;
@@ -38,9 +39,17 @@ pub(super) fn gobbler_request(
     action: &str,
     payload: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
-    let payload = pythonize::depythonize(payload)?;
+    let payload = pythonize::depythonize(payload).map_err(|error| {
+        let error = PyErr::from(error);
+        // A number that JSON cannot hold is a bare `Exception`.
+        if error.is_instance_of::<PyTypeError>(py) { error } else { bad_payload(py, &error) }
+    })?;
     let answer = wait(py, None, |job| gobbler::send_request(&staging, url, action, &payload, job))?;
     convert::document(py, &answer)
+}
+
+fn bad_payload(py: Python<'_>, error: &PyErr) -> PyErr {
+    PyValueError::new_err(format!("invalid payload: {}", error.value(py)))
 }
 
 /// Makes a new directory in the staging directory, or only finds a name for one.

@@ -105,6 +105,14 @@ def test_a_request_file_that_vanished_does_not_hide_the_answer(tmp_path: Path) -
         dump_request(str(tmp_path), fake.url, "act", {})
 
 
+def test_a_payload_that_is_not_json_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"invalid payload: .* out of range"):
+        dump_request(str(tmp_path), "http://127.0.0.1:9", "act", {"number": 10**30})
+    with pytest.raises(TypeError):
+        dump_request(str(tmp_path), "http://127.0.0.1:9", "act", {"object": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nobody_there_is_a_connection_error_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(requests.ConnectionError):
         dump_request(str(tmp_path), "http://127.0.0.1:9", "act", {})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -258,3 +260,17 @@ def test_acknowledged_is_durable_unless_told_otherwise(
         state = registry_state(gobbler.registry)
         states.append({path: node for path, node in state.items() if "..summary" not in path})
     assert states[0] == states[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the limits of another process")
+def test_the_service_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
+    try:
+        service = Service(tmp_path)
+        with service:
+            assert service.process is not None
+            limits = resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert limits == (hard, hard)

@@ -86,6 +86,9 @@ impl Engine {
 
     /// Finishes or undoes the changes of processes that died. What live processes work on is left
     /// alone.
+    ///
+    /// What cannot be settled, say for want of permissions, stays for the next time; the first such
+    /// failure is returned after everything else was tried.
     pub fn settle(&self, job: &Job) -> crate::Result<()> {
         let root = self.layout.root();
         let mut found = walk::entries(root)?;
@@ -97,11 +100,11 @@ impl Engine {
         let alone = crate::fs::lock::LockTable::new(std::time::Duration::ZERO);
         let path = root.join(layout::LOCK);
         let Ok(_lock) = alone.lock(&path, Mode::Exclusive, job) else { return Ok(()) };
-        self.settle_noted(|_| true, job)?;
+        let mut result = self.settle_noted(|_| true, job);
         for (name, _) in found.iter().filter(|(name, _)| !name.starts_with(PREFIX)) {
-            remove_any(&root.join(name))?;
+            result = result.and(remove_any(&root.join(name)));
         }
-        Ok(())
+        Ok(result?)
     }
 
     /// The same for one asset that is held alone.
@@ -118,13 +121,15 @@ impl Engine {
             Pending::Approve { .. } | Pending::Reroute { .. } => false,
         };
         self.settle_noted(is_here, job)?;
-        for (name, _) in walk::entries(asset)?.iter().filter(|entry| is_left(entry)) {
-            remove_any(&asset.join(name))?;
-        }
-        Ok(())
+        walk::entries(asset)?
+            .iter()
+            .filter(|entry| is_left(entry))
+            .map(|(name, _)| remove_any(&asset.join(name)))
+            .fold(Ok(()), Result::and)
     }
 
     fn settle_noted(&self, is_wanted: impl Fn(&Pending) -> bool, job: &Job) -> Result<(), Failure> {
+        let mut result = Ok(());
         for (name, _) in walk::entries(self.layout.root())? {
             if !name.starts_with(PREFIX) {
                 continue;
@@ -139,14 +144,17 @@ impl Engine {
             match serde_json::from_slice::<Pending>(&text) {
                 Ok(pending) if !is_wanted(&pending) => continue,
                 Ok(pending) => {
-                    self.settle_one(&pending, job)?;
-                    self.make_durable()?;
+                    let settled = self.settle_one(&pending, job).and_then(|()| self.make_durable());
+                    if settled.is_err() {
+                        result = result.and(settled);
+                        continue;
+                    }
                 }
                 Err(_) => {}
             }
             atomic::remove_file(&path)?;
         }
-        Ok(())
+        result
     }
 
     fn settle_one(&self, pending: &Pending, job: &Job) -> Result<(), Failure> {
@@ -430,6 +438,20 @@ mod tests {
         fixture.open();
         assert_eq!(fixture.latest().as_deref(), Some("v"));
         assert_eq!(fixture.logs(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_settled_does_not_keep_the_rest() {
+        let fixture =
+            Fixture::new(&Pending::Reroute { projects: vec![], copies: vec!["p".into()] });
+        let note = json::compact(&upload(Path::new("/none"), Some(log())));
+        fixture.write("registry/..tmp-pending-2", std::str::from_utf8(&note).unwrap());
+        fixture.version("v");
+        let registry = fixture.path("registry");
+        let engine = Engine::open(Options { registry, ..Options::default() }).unwrap();
+        assert_eq!((fixture.latest().as_deref(), fixture.logs()), (Some("v"), 1));
+        assert!(engine.settle(&Job::default()).is_err());
+        assert!(fixture.path("registry/..tmp-pending-1").exists());
     }
 
     #[test]

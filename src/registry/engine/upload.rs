@@ -167,7 +167,8 @@ impl Engine {
         job: &Job,
     ) -> Result<(), Failure> {
         let asset = &entered.asset.folder;
-        self.settle_asset(asset, job)?;
+        // What cannot be removed is in nobody's way; the next start tries again.
+        let _ = self.settle_asset(asset, job);
         let version = asset.join(upload.version);
         if version.symlink_metadata().is_ok() {
             return Err(Failure::invalid(format!(

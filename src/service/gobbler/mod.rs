@@ -68,6 +68,14 @@ struct State {
     log: Log,
 }
 
+/// Allows as many open files as the system does: connections must not use up those of requests.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where that is refused, the limit stays as it is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
 /// Runs the service until SIGTERM or SIGINT, or until its `embedding` process is gone.
 ///
 /// Returns when running requests are finished, or undone if they take longer than 3 s.
@@ -77,6 +85,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
             return Err(io::Error::from(io::ErrorKind::NotADirectory)).at(directory);
         }
     }
+    raise_file_limit();
     let (listener, lifeline) = match embedding {
         Some(Embedding { listener, lifeline }) => (listener, Some(lifeline)),
         None => (server::bind(&options.host, options.port)?, None),
