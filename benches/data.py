@@ -30,19 +30,19 @@ def _plan(name: str, scale: float) -> Iterator[tuple[str, int]]:
         return max(1, round(full * scale))
 
     if name == "S":
-        yield from ((f"d{n % 100:02}/f{n:05}", 4 * KIB) for n in range(count(20_000)))
+        yield from ((f"d{n // 200:02}/f{n:05}", 4 * KIB) for n in range(count(20_000)))
     elif name == "M":
-        yield from ((f"d{n % 4}/f{n:03}", 4 * MIB) for n in range(count(200)))
+        yield from ((f"d{n // 50}/f{n:03}", 4 * MIB) for n in range(count(200)))
     elif name == "L":
         sizes = random.Random("L")
         for n in range(count(200)):
-            yield f"d{n % 4}/f{n:03}", sizes.randrange(8 * MIB, 12 * MIB)
+            yield f"d{n // 50}/f{n:03}", sizes.randrange(8 * MIB, 12 * MIB)
     elif name == "B":
         yield "file", count(2048) * MIB
     elif name == "D":
         yield "file", count(1024) * MIB
     elif name == "W":
-        yield from ((f"d{n % 1000:03}/f{n:06}", 0) for n in range(count(200_000)))
+        yield from ((f"d{n // 200:03}/f{n:06}", 0) for n in range(count(200_000)))
     elif name == "U":
         yield from ((f"f{n:04}", MIB) for n in range(count(1000)))
 

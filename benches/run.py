@@ -64,6 +64,7 @@ class Line:
     ours: str
     peer: str
     ratio: float | None
+    cpu_ratio: float | None
     must: float
     stretch: float
     inverse: bool
@@ -254,7 +255,7 @@ class Bench:
         """Judge what was measured for a row."""
         ours = outcomes[row.ours]
         there = [name for name in row.peers if outcomes[name].wall]
-        ratio, floor, best = None, None, row.peers[0]
+        ratio, cpu, floor, best = None, None, None, row.peers[0]
         wrong = [n for n in (row.ours, *row.peers) if outcomes[n].wrong]
         if wrong:
             verdict = f"WRONG: {', '.join(wrong)}"
@@ -265,12 +266,15 @@ class Bench:
         else:
             best = min(there, key=lambda name: outcomes[name].median(row.metric))
             ratio = outcomes[best].median(row.metric) / ours.median(row.metric)
-            ratio = 1 / ratio if row.inverse else ratio
+            if ours.median("cpu") > 0:
+                cpu = outcomes[best].median("cpu") / ours.median("cpu")
+            if row.inverse:
+                ratio, cpu = 1 / ratio, 1 / cpu if cpu else None
             verdict = judge(row, ratio)
         if ours.wall and row.floor and outcomes[row.floor].wall:
             floor = outcomes[row.floor].median("wall") / ours.median("wall")
         return Line(
-            *(row.ident, row.operation, row.ours, best, ratio, row.must, row.stretch),
+            *(row.ident, row.operation, row.ours, best, ratio, cpu, row.must, row.stretch),
             *(row.inverse, floor, verdict, self.is_stable(row, outcomes), load),
             measured={name: asdict(outcome) for name, outcome in outcomes.items()},
         )
@@ -360,8 +364,8 @@ def amount(value: float, row: Row) -> str:
 
 def show(lines: list[Line], about: dict[str, Any]) -> str:
     """The table, in Markdown."""
-    head = "id | operation | ours | peer | ratio | must | stretch | floor | verdict"
-    text = [f"| {head} |", "|" + " --- |" * 9]
+    head = "id | operation | ours | peer | ratio | CPU | must | stretch | floor | verdict"
+    text = [f"| {head} |", "|" + " --- |" * 10]
     for line in lines:
         row = rows_by_ident()[line.ident]
 
@@ -378,6 +382,7 @@ def show(lines: list[Line], about: dict[str, Any]) -> str:
         cells = [
             *(line.ident, line.operation, cell(line.ours), cell(line.peer)),
             "" if line.ratio is None else f"{line.ratio:.2f}",
+            "" if line.cpu_ratio is None else f"{line.cpu_ratio:.2f}",
             *(f"{sign}{line.must:g}", f"{sign}{line.stretch:g}"),
             "" if line.floor is None else f"{line.floor:.0%}",
             line.verdict + marks,
