@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 
 use super::wait::wait;
-use crate::digest;
-use crate::{Error, Result};
+use crate::Error;
+use crate::digest::{self, sha::Sha};
 
 /// Digests of files in hexadecimal digits, in the order given.
 #[pyfunction]
@@ -16,11 +16,20 @@ pub(super) fn digest_files(
     paths: Vec<PathBuf>,
     algorithm: &str,
 ) -> PyResult<Vec<String>> {
-    wait(py, None, |job| match algorithm {
-        "md5" => digest::of_files(&paths, job)?
-            .into_iter()
-            .map(|seen| seen.map(|seen| seen.md5.to_string()))
-            .collect::<Result<_>>(),
-        _ => Err(Error::invalid("algorithm", algorithm, "expected `md5`")),
+    wait(py, None, |job| {
+        let sha = match algorithm {
+            "md5" => {
+                let found = digest::of_files(&paths, job)?.into_iter();
+                return found.map(|seen| Ok(seen?.md5.to_string())).collect();
+            }
+            "sha256" => Sha::Sha256,
+            "sha512" => Sha::Sha512,
+            _ => {
+                let why = "expected `md5`, `sha256` or `sha512`";
+                return Err(Error::invalid("algorithm", algorithm, why));
+            }
+        };
+        let found = sha.of_files(&paths, job)?.into_iter();
+        found.map(|seen| Ok(digest::hex(&seen?.digest))).collect()
     })
 }

@@ -21,6 +21,13 @@ def test_digests_are_the_standard_ones_in_the_order_given(tmp_path: Path) -> Non
     assert _core.digest_files([]) == []
 
 
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_other_algorithms(tmp_path: Path, algorithm: str) -> None:
+    (tmp_path / "f").write_bytes(b"abc")
+    expected = hashlib.new(algorithm, b"abc").hexdigest()
+    assert _core.digest_files([tmp_path / "f"] * 2, algorithm) == [expected] * 2
+
+
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"")
     with pytest.raises(FileNotFoundError) as caught:

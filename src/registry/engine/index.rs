@@ -1,13 +1,13 @@
 //! Reindexing a version from its files, and validating it against them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::log::Log;
-use super::transfer::{entry_of, hash, in_parallel};
+use super::transfer::entry_of;
 use super::{Engine, owner, replace_link};
-use crate::digest::open_regular;
+use crate::digest::{self, Source};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::fs::walk::{self, Kind};
@@ -26,6 +26,26 @@ struct Index {
     recorded: BTreeMap<String, Links>,
     /// Symbolic links into the registry as they are: path to text.
     texts: BTreeMap<String, String>,
+}
+
+/// A file to be read.
+struct Content {
+    /// Path in the version.
+    path: String,
+    /// Where the file is.
+    place: PathBuf,
+    /// Whether the version has only a link to it.
+    is_linked: bool,
+}
+
+impl Source for Content {
+    fn open(&self) -> crate::Result<(File, u64)> {
+        digest::open_with_size(&self.place, self.is_linked)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.place.clone()
+    }
 }
 
 /// What a link may look like.
@@ -144,8 +164,7 @@ impl Engine {
         let mut manifest = Manifest::new();
         let mut texts = BTreeMap::new();
         let mut local = BTreeMap::new();
-        // Files to be read: path in the version, and where the content is.
-        let mut files: Vec<(String, PathBuf)> = Vec::new();
+        let mut files: Vec<Content> = Vec::new();
         let mut faults = Vec::new();
         for entry in entries {
             job.check()?;
@@ -156,7 +175,9 @@ impl Engine {
                     manifest.insert(entry.path, empty);
                 }
                 Kind::Folder => {}
-                Kind::File => files.push((entry.path, full)),
+                Kind::File => {
+                    files.push(Content { path: entry.path, place: full, is_linked: false });
+                }
                 Kind::Special => faults.push(Failure::internal(format!(
                     "{full:?} is not a regular file, a directory or a symbolic link"
                 ))),
@@ -179,8 +200,9 @@ impl Engine {
                                 Target::Registry(linked) => {
                                     manifest.insert(entry.path.clone(), linked);
                                 }
-                                Target::Whitelisted(target) => {
-                                    files.push((entry.path.clone(), target));
+                                Target::Whitelisted(place) => {
+                                    let path = entry.path.clone();
+                                    files.push(Content { path, place, is_linked: true });
                                 }
                             }
                             texts.insert(entry.path, text);
@@ -191,12 +213,9 @@ impl Engine {
             }
         }
         Faults(faults).into_result()?;
-        let seen = in_parallel(&files, |(path, content), window| {
-            let mut file = open_regular(content, texts.contains_key(path))?;
-            Ok(hash(&mut file, content, window, job)?)
-        })?;
-        for ((path, _), seen) in files.into_iter().zip(seen) {
-            manifest.insert(path, entry_of(seen, None));
+        let seen = digest::of_files(&files, job)?;
+        for (content, seen) in files.into_iter().zip(seen) {
+            manifest.insert(content.path, entry_of(seen?, None));
         }
         resolver.add_local(&mut manifest, &local)?;
         Ok(Index { manifest, recorded, texts })

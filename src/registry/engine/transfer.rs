@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, unlinkat};
 
 use super::{Engine, FILE_MODE, make_folder};
-use crate::digest::{Hasher, Seen, WINDOW_BYTES};
+use crate::digest::{self, Hasher, Seen, Source, WINDOW_BYTES};
 use crate::fs::beneath::Root;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
@@ -45,12 +45,43 @@ pub(super) struct Transferred {
     root: Root,
 }
 
-/// What became of one regular file in the first pass.
+/// What becomes of one regular file.
 enum Outcome {
     Copied(Seen),
+    /// The latest version has an equal file.
     Linked(Seen, Link),
-    /// Hashed; to be moved in the second pass if it is still the same.
+    /// To be moved in the end if it is still the same.
     Movable(Seen, Identity),
+}
+
+/// What the first look at one regular file gives.
+enum Look {
+    Copied(Seen),
+    /// To be digested before more is known.
+    Candidate {
+        identity: Identity,
+        may_move: bool,
+    },
+}
+
+/// A file of the source that may not have to be copied.
+struct Candidate<'a> {
+    root: &'a Root,
+    source: &'a Path,
+    path: &'a str,
+    identity: Identity,
+    may_move: bool,
+}
+
+impl Source for Candidate<'_> {
+    fn open(&self) -> crate::Result<(File, u64)> {
+        let file = open_source(self.root, self.path, self.source)?;
+        Ok((file, self.identity.size))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.source.join(self.path)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,16 +162,12 @@ impl Engine {
             .filter(|entry| entry.kind == Kind::File)
             .map(|entry| entry.path.as_str())
             .collect();
-        let outcomes =
-            in_parallel(&files, |path, window| transfer_file(transfer, &root, path, window, job))?;
-        let targets: Vec<(&String, &PathBuf)> = outside.iter().collect();
-        let seen_outside = in_parallel(&targets, |(_, target), window| {
-            let mut file = crate::digest::open_regular(target, true)?;
-            Ok(hash(&mut file, target, window, job)?)
-        })?;
-        for ((path, target), seen) in targets.iter().zip(seen_outside) {
+        let outcomes = transfer_files(transfer, &root, &files, job)?;
+        let targets: Vec<&PathBuf> = outside.values().collect();
+        let seen_outside = digest::of_files(&targets, job)?;
+        for ((path, target), seen) in outside.iter().zip(seen_outside) {
             place_link(&transfer.stage.join(path), target)?;
-            manifest.insert((*path).clone(), entry_of(seen, None));
+            manifest.insert(path.clone(), entry_of(seen?, None));
         }
 
         let mut movable = Vec::new();
@@ -290,47 +317,77 @@ pub(super) fn place_link(path: &Path, text: &Path) -> Result<(), Failure> {
     symlink(text, path).map_err(|error| Failure::system("symlink", path, &error))
 }
 
-fn transfer_file(
+/// Copies all files that cannot be linked or moved.
+fn transfer_files(
+    transfer: &Transfer<'_>,
+    root: &Root,
+    files: &[&str],
+    job: &Job,
+) -> Result<Vec<Outcome>, Failure> {
+    let looks =
+        in_parallel(files, |path, window| copy_or_postpone(transfer, root, path, window, job))?;
+    let candidates: Vec<Candidate<'_>> = files
+        .iter()
+        .zip(&looks)
+        .filter_map(|(path, look)| match *look {
+            Look::Copied(_) => None,
+            Look::Candidate { identity, may_move } => {
+                Some(Candidate { root, source: transfer.source, path, identity, may_move })
+            }
+        })
+        .collect();
+    let digests = digest::of_files(&candidates, job)?;
+    let mut decided = Vec::with_capacity(candidates.len());
+    for (candidate, seen) in candidates.iter().zip(digests) {
+        let seen = seen?;
+        let link = transfer.known.find(candidate.path, seen.size, &seen.md5.to_string());
+        decided.push(match link {
+            Some(link) => Some(Outcome::Linked(seen, link.clone())),
+            None => candidate.may_move.then_some(Outcome::Movable(seen, candidate.identity)),
+        });
+    }
+    let others: Vec<&str> = candidates
+        .iter()
+        .zip(&decided)
+        .filter_map(|(candidate, decided)| decided.is_none().then_some(candidate.path))
+        .collect();
+    let copied = in_parallel(&others, |path, window| copy_file(transfer, root, path, window, job))?;
+
+    let mut copied = copied.into_iter();
+    let mut copied = || Outcome::Copied(copied.next().expect("every other file was copied"));
+    let mut decided = decided.into_iter();
+    let mut decided = || decided.next().expect("every candidate was decided on");
+    Ok(looks
+        .into_iter()
+        .map(|look| match look {
+            Look::Copied(seen) => Outcome::Copied(seen),
+            Look::Candidate { .. } => decided().unwrap_or_else(&mut copied),
+        })
+        .collect())
+}
+
+/// Copies one file, unless its digest may tell that it need not be copied.
+fn copy_or_postpone(
     transfer: &Transfer<'_>,
     root: &Root,
     path: &str,
     window: &mut [u8],
     job: &Job,
-) -> Result<Outcome, Failure> {
+) -> Result<Look, Failure> {
     let full = transfer.source.join(path);
-    let mut file = open_source(root, path, transfer.source)?;
+    let file = open_source(root, path, transfer.source)?;
     let metadata = file.metadata().map_err(|error| Failure::system("stat", &full, &error))?;
     let may_move = transfer.consume
         && metadata.uid() == rustix::process::geteuid().as_raw()
         && metadata.nlink() == 1;
     if may_move || transfer.known.has_size(metadata.size()) {
-        let seen = hash(&mut file, &full, window, job)?;
-        if let Some(link) = transfer.known.find(path, seen.size, &seen.md5.to_string()) {
-            return Ok(Outcome::Linked(seen, link.clone()));
-        }
-        if may_move {
-            return Ok(Outcome::Movable(seen, Identity::of(&metadata)));
-        }
+        return Ok(Look::Candidate { identity: Identity::of(&metadata), may_move });
     }
-    copy_file(transfer, root, path, window, job).map(Outcome::Copied)
+    copy_file(transfer, root, path, window, job).map(Look::Copied)
 }
 
 fn open_source(root: &Root, path: &str, source: &Path) -> Result<File, Failure> {
     root.open_file(path).map_err(|error| Failure::system("open", &source.join(path), &error))
-}
-
-pub(super) fn hash(
-    file: &mut File,
-    path: &Path,
-    window: &mut [u8],
-    job: &Job,
-) -> crate::Result<Seen> {
-    let mut hasher = Hasher::default();
-    pump(file, path, window, job, |piece| {
-        hasher.update(piece);
-        Ok(())
-    })?;
-    Ok(hasher.finish())
 }
 
 /// Copies one file into the stage, hashing what is written.
@@ -437,4 +494,88 @@ fn move_file(
 /// Adds the words that all failures of a transfer begin with.
 pub(super) fn within_transfer<T>(result: Result<T, Failure>, source: &Path) -> Result<T, Failure> {
     result.within(|| format!("failed to transfer files from {source:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, PermissionsChange, Upload};
+    use super::*;
+    use crate::names::{AssetName, ProjectName, VersionName};
+    use crate::registry::store;
+
+    fn write(folder: &Path, files: &[(&str, &str)]) {
+        for (path, content) in files {
+            let full = folder.join(path);
+            fs::create_dir_all(full.parent().unwrap()).unwrap();
+            fs::write(full, content).unwrap();
+        }
+    }
+
+    #[test]
+    fn files_equal_to_known_ones_become_links_and_the_others_are_copied_or_moved() {
+        for consume in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let registry = folder.path().join("registry");
+            fs::create_dir(&registry).unwrap();
+            let engine = Engine::open(Options {
+                registry: registry.clone(),
+                administrators: vec!["admin".into()],
+                ..Options::default()
+            })
+            .unwrap();
+            let job = Job::default();
+            let project = ProjectName::parse("p").unwrap();
+            let asset = AssetName::parse("a").unwrap();
+            engine.create_project("admin", &project, PermissionsChange::default(), &job).unwrap();
+            let upload = |name: &str, files: &[(&str, &str)]| {
+                let version = VersionName::parse(name).unwrap();
+                let source = folder.path().join(name);
+                write(&source, files);
+                let upload = Upload {
+                    project: &project,
+                    asset: &asset,
+                    version: &version,
+                    source: &source,
+                    user: "admin",
+                    on_probation: false,
+                    consume,
+                    ignore_dot: false,
+                };
+                engine.upload(&upload, &job).unwrap();
+                engine.validate_version(&project, &asset, &version, &job).unwrap();
+                engine.reindex_version(&project, &asset, &version, &job).unwrap();
+                engine.validate_version(&project, &asset, &version, &job).unwrap();
+                for (path, content) in files {
+                    let placed = registry.join("p/a").join(name).join(path);
+                    assert_eq!(fs::read_to_string(placed).unwrap(), *content, "{path}");
+                }
+                store::manifest(&registry.join("p/a").join(name)).unwrap()
+            };
+            upload("v1", &[("a", "equal"), ("b", "other"), ("d/c", "gone"), ("e", "")]);
+            let files = [
+                ("a", "equal"),
+                ("b", "newer"),
+                ("d/moved", "gone"),
+                ("d/long", "of another size"),
+                ("e", ""),
+            ];
+            let manifest = upload("v2", &files);
+            let links: Vec<(&str, Option<&str>)> = manifest
+                .iter()
+                .map(|(path, entry)| {
+                    (path.as_str(), entry.link.as_ref().map(|link| link.path.as_str()))
+                })
+                .collect();
+            let expected = [
+                ("a", Some("a")),
+                ("b", None),
+                ("d/long", None),
+                ("d/moved", Some("d/c")),
+                ("e", Some("e")),
+            ];
+            assert_eq!(links, expected, "consume: {consume}");
+            let is_taken = !folder.path().join("v2/b").exists();
+            assert_eq!(is_taken, consume);
+        }
+    }
 }
