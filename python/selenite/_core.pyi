@@ -1,9 +1,11 @@
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 __all__ = [
     "__version__",
+    "digest_files",
+    "download_files",
     "gobbler_acquire",
     "gobbler_allocate",
     "gobbler_cache_folder",
@@ -20,6 +22,8 @@ __all__ = [
     "parse_gobbler_flags",
     "read_json",
     "serve_gobbler",
+    "stage_directory",
+    "walk",
 ]
 
 __version__: Final[str]
@@ -27,6 +31,13 @@ __version__: Final[str]
 _Path = str | PathLike[str]
 _Progress = Callable[[int, int, int, int], None]
 
+def digest_files(paths: Sequence[_Path], algorithm: str = "md5") -> list[str]: ...
+def download_files(
+    base_url: str,
+    paths: Sequence[str],
+    destination: _Path,
+    expected: Sequence[tuple[int, str]] | None = None,
+) -> int: ...
 def gobbler_acquire(cache_folder: _Path, path: str, url: str, overwrite: bool) -> str: ...
 def gobbler_allocate(staging: _Path, create: bool) -> str: ...
 def gobbler_cache_folder(cache: _Path | None, url: str) -> str: ...
@@ -80,3 +91,10 @@ def md5_file(path: _Path) -> str: ...
 def read_json(path: _Path) -> Any: ...
 def parse_gobbler_flags(arguments: Sequence[str]) -> tuple[str, str, str, int]: ...
 def serve_gobbler(arguments: Sequence[str], *, embedded: bool = False) -> int: ...
+def stage_directory(source: _Path, destination: _Path) -> int: ...
+@overload
+def walk(root: _Path, sizes: Literal[False] = False) -> list[str]: ...
+@overload
+def walk(root: _Path, sizes: Literal[True]) -> list[tuple[str, int]]: ...
+@overload
+def walk(root: _Path, sizes: bool) -> list[str] | list[tuple[str, int]]: ...

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::Result;
 use crate::error::IoContext;
@@ -22,6 +22,11 @@ pub fn stage(folder: &Path, mode: u32) -> Result<NamedTempFile> {
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)
         .at(folder)
+}
+
+/// Makes an unfinished folder in `folder`; it goes away, with its content, when dropped.
+pub fn stage_folder(folder: &Path) -> Result<TempDir> {
+    tempfile::Builder::new().prefix(STAGE_PREFIX).tempdir_in(folder).at(folder)
 }
 
 /// Gives a staged file its final name, replacing what is there.

@@ -113,6 +113,23 @@ pub fn walk(root: &Path, keep: &dyn Fn(&str) -> bool, job: &Job) -> Result<Vec<E
     Ok(found)
 }
 
+/// Paths of everything below `root` but folders, sorted.
+pub fn files(root: &Path, job: &Job) -> Result<Vec<String>> {
+    let mut found = walk(root, &|_| true, job)?;
+    found.retain(|entry| entry.kind != Kind::Folder);
+    Ok(found.into_iter().map(|entry| entry.path).collect())
+}
+
+/// Like [`files`], each with its size; that of a link is its own.
+pub fn files_with_sizes(root: &Path, job: &Job) -> Result<Vec<(String, u64)>> {
+    let size = |path: String| {
+        let file = root.join(&path);
+        let size = fs::symlink_metadata(&file).at(&file)?.len();
+        Ok((path, size))
+    };
+    files(root, job)?.into_iter().map(size).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +160,18 @@ mod tests {
         std::os::unix::fs::symlink("d", root.path().join("l")).unwrap();
         assert_eq!(paths(root.path(), &|_| true), ["a", "d/", "d/.f", "d/e/!", "l@"]);
         assert_eq!(paths(root.path(), &|name| !name.starts_with('.')), ["a", "d/", "d/e/!", "l@"]);
+    }
+
+    #[test]
+    fn files_are_listed_with_their_own_sizes() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("d/e")).unwrap();
+        fs::write(root.path().join("d/f"), "abc").unwrap();
+        std::os::unix::fs::symlink("d/f", root.path().join("l")).unwrap();
+        let job = Job::default();
+        assert_eq!(files(root.path(), &job).unwrap(), ["d/f", "l"]);
+        let sized = files_with_sizes(root.path(), &job).unwrap();
+        assert_eq!(sized, [("d/f".to_owned(), 3), ("l".to_owned(), 3)]);
     }
 
     #[test]

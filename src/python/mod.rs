@@ -2,9 +2,12 @@
 #![allow(clippy::needless_pass_by_value, reason = "PyO3 extracts arguments by value")]
 
 mod convert;
+mod digest;
 mod error;
 mod gobbler;
 mod service;
+mod transfer;
+mod tree;
 mod wait;
 
 use pyo3::prelude::*;
@@ -14,6 +17,8 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use super::digest::digest_files;
+    #[pymodule_export]
     use super::gobbler::{
         gobbler_acquire, gobbler_allocate, gobbler_cache_folder, gobbler_clone, gobbler_fetch,
         gobbler_info, gobbler_list_directories, gobbler_list_files, gobbler_path, gobbler_read,
@@ -21,6 +26,10 @@ mod _core {
     };
     #[pymodule_export]
     use super::service::{parse_gobbler_flags, serve_gobbler};
+    #[pymodule_export]
+    use super::transfer::{download_files, stage_directory};
+    #[pymodule_export]
+    use super::tree::walk_directory;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

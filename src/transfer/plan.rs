@@ -1,8 +1,13 @@
 //! What must move, and what it must be when it arrives.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::digest::Seen;
+use crate::error::IoContext;
+use crate::http::url::quote_path;
+use crate::relpath::RelPath;
 use crate::{Error, Result};
 
 /// What a manifest says about the content of a file.
@@ -44,6 +49,29 @@ pub struct Item {
     pub is_json: bool,
 }
 
+/// Plans to download files below `base` to the same paths below `destination`, where it makes the
+/// folders that they need.
+pub fn items(
+    base: &reqwest::Url,
+    files: Vec<(RelPath, Option<Expected>)>,
+    destination: &Path,
+) -> Result<Vec<Item>> {
+    let mut items = Vec::with_capacity(files.len());
+    let mut folders = BTreeSet::from([destination.to_owned()]);
+    for (path, expected) in files {
+        let mut url = base.clone();
+        let prefix = base.path().trim_end_matches('/');
+        url.set_path(&format!("{prefix}/{}", quote_path(path.as_str())));
+        let target = path.under(destination);
+        folders.extend(target.parent().map(Path::to_owned));
+        items.push(Item { url, name: path.to_string(), target, expected, is_json: false });
+    }
+    for folder in folders {
+        fs::create_dir_all(&folder).at(&folder)?;
+    }
+    Ok(items)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +90,16 @@ mod tests {
             let error = expected(size, md5).unwrap_err();
             assert!(matches!(error, Error::Digest { what, .. } if what == wrong), "{error}");
         }
+    }
+
+    #[test]
+    fn names_are_quoted_and_folders_made() {
+        let root = tempfile::tempdir().unwrap();
+        let base = crate::http::url::parse("http://host/fetch/").unwrap();
+        let path = RelPath::parse("a b/c/d#%41").unwrap();
+        let planned = items(&base, vec![(path, None)], &root.path().join("new")).unwrap();
+        assert_eq!(planned[0].url.as_str(), "http://host/fetch/a%20b/c/d%23%2541");
+        assert_eq!(planned[0].target, root.path().join("new/a b/c/d#%41"));
+        assert!(root.path().join("new/a b/c").is_dir());
     }
 }

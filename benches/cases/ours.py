@@ -1,0 +1,60 @@
+"""All that the benchmarks need of selenite, in one place; each is imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from cases.base import Skip
+
+
+def _core() -> Any:
+    from selenite import _core
+
+    return _core
+
+
+def _function(name: str) -> Any:
+    found = getattr(_core(), name, None)
+    if found is None:
+        raise Skip(f"this build has no `_core.{name}`")
+    return found
+
+
+def digest_files(paths: Sequence[str], algorithm: str = "md5") -> list[str]:
+    """Digest files."""
+    try:
+        return _function("digest_files")(paths, algorithm)
+    except ValueError as error:
+        raise Skip(str(error)) from error
+
+
+def walk(root: str, sizes: bool = False) -> list[Any]:
+    """List files."""
+    return _function("walk")(root, sizes)
+
+
+def stage_directory(source: Path, destination: Path) -> int:
+    """Copy a directory and verify the copy."""
+    return _function("stage_directory")(source, destination)
+
+
+def download_files(
+    base_url: str,
+    paths: Sequence[str],
+    destination: Path,
+    expected: Sequence[tuple[int, str]] | None = None,
+) -> int:
+    """Download files."""
+    return _function("download_files")(base_url, paths, destination, expected)
+
+
+def upload_files() -> Callable[[str, Sequence[str], Path], int]:
+    """A function that PUTs files, once some client's protocol has uploads over HTTP."""
+    return cast("Callable[[str, Sequence[str], Path], int]", _function("upload_files"))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return _function("read_json")(path)
