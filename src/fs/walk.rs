@@ -1,12 +1,19 @@
 //! Sorted listings of a folder.
 
-use std::fs;
-use std::os::unix::fs::FileTypeExt;
+use std::ffi::{CStr, OsStr};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, statat};
 
 use crate::error::IoContext;
 use crate::job::Job;
 use crate::{Error, Result};
+
+/// Bytes of names that the system gives at a time.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// What an entry is, links not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,19 +29,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn of(kind: fs::FileType) -> Self {
-        if kind.is_dir() {
-            Self::Folder
-        } else if kind.is_symlink() {
-            Self::Link
-        } else if kind.is_fifo()
-            || kind.is_socket()
-            || kind.is_block_device()
-            || kind.is_char_device()
-        {
-            Self::Special
-        } else {
-            Self::File
+    fn of(kind: FileType) -> Self {
+        match kind {
+            FileType::RegularFile => Self::File,
+            FileType::Symlink => Self::Link,
+            FileType::Directory => Self::Folder,
+            _ => Self::Special,
         }
     }
 }
@@ -55,83 +55,209 @@ pub struct Entry {
 /// Fails if a name is not UTF-8.
 pub fn entries(folder: &Path) -> Result<Vec<(String, Kind)>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).at(folder)? {
-        let entry = entry.at(folder)?;
-        let kind = Kind::of(entry.file_type().at(entry.path())?);
-        let name = entry.file_name().into_string().map_err(|name| Error::UnsafePath {
-            path: folder.join(name).to_string_lossy().into_owned(),
-            why: "the name is not valid UTF-8; rename the file",
-        })?;
-        found.push((name, kind));
-    }
-    found.sort_unstable();
+    let handle = open(folder, OFlags::empty())?;
+    read(&handle, folder, &mut new_buffer(), |name, kind| {
+        found.push((name.to_owned(), kind));
+        Ok(())
+    })?;
+    found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     Ok(found)
 }
 
-impl PartialOrd for Kind {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
+type Buffer = Vec<MaybeUninit<u8>>;
+
+fn new_buffer() -> Buffer {
+    vec![MaybeUninit::uninit(); BUFFER_BYTES]
 }
 
-impl Ord for Kind {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (*self as u8).cmp(&(*other as u8))
-    }
+fn open(folder: &Path, flags: OFlags) -> Result<OwnedFd> {
+    let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(folder, flags, Mode::empty()).at(folder)
 }
 
-/// Lists everything below `root` for which `keep(name)` holds, folders before their content.
-///
-/// Names are visited in byte order within each folder; links are never followed.
-pub fn walk(root: &Path, keep: &dyn Fn(&str) -> bool, job: &Job) -> Result<Vec<Entry>> {
-    let mut found = Vec::new();
-    // An explicit stack: a deep tree must not exhaust the thread's own.
-    let mut stack = vec![(String::new(), None::<usize>)];
-    while let Some((path, parent)) = stack.pop() {
+/// Calls `each` with the name and kind of every entry, in the order of the file system.
+fn read(
+    handle: &OwnedFd,
+    folder: &Path,
+    buffer: &mut Buffer,
+    mut each: impl FnMut(&str, Kind) -> Result<()>,
+) -> Result<()> {
+    let mut entry = |name: &CStr, kind: FileType| {
+        if matches!(name.to_bytes(), b"." | b"..") {
+            return Ok(());
+        }
+        let text = name.to_str().map_err(|_| Error::UnsafePath {
+            path: folder.join(OsStr::from_bytes(name.to_bytes())).to_string_lossy().into_owned(),
+            why: "the name is not valid UTF-8; rename the file",
+        })?;
+        // Some file systems do not tell the kind with the name.
+        let kind = if kind == FileType::Unknown {
+            let found = statat(handle, name, AtFlags::SYMLINK_NOFOLLOW).at(folder.join(text))?;
+            FileType::from_raw_mode(found.st_mode)
+        } else {
+            kind
+        };
+        each(text, Kind::of(kind))
+    };
+    #[cfg(target_os = "linux")]
+    {
+        let mut listing = rustix::fs::RawDir::new(handle, buffer);
+        while let Some(found) = listing.next() {
+            let found = found.at(folder)?;
+            entry(found.file_name(), found.file_type())?;
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = buffer;
+        for found in rustix::fs::Dir::read_from(handle).at(folder)? {
+            let found = found.at(folder)?;
+            entry(found.file_name(), found.file_type())?;
+        }
+    }
+    Ok(())
+}
+
+/// What there is to do in a folder whose entries were read, in the order of whole paths.
+struct Step {
+    /// A name; with a `/` at its end, the content of the folder of that name.
+    name: String,
+    kind: Kind,
+    size: u64,
+}
+
+/// A folder that is being walked.
+struct Level {
+    steps: std::vec::IntoIter<Step>,
+    /// Length of the folder's own path, with its `/`.
+    prefix: usize,
+}
+
+/// Whether the sizes of files and links are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sizes {
+    Wanted,
+    Unknown,
+}
+
+/// Goes through everything below `root` for which `keep(name)` holds, in byte order of the paths.
+fn visit(
+    root: &Path,
+    keep: &dyn Fn(&str) -> bool,
+    sizes: Sizes,
+    job: &Job,
+    mut each: impl FnMut(Visit<'_>),
+) -> Result<()> {
+    let mut buffer = new_buffer();
+    let mut read_level = |path: &str, flags: OFlags| -> Result<Vec<Step>> {
         job.check()?;
-        let folder = root.join(&path);
-        let listing = entries(&folder)?;
-        let mut kept = 0;
-        for (name, kind) in listing {
-            if !keep(&name) {
-                continue;
+        let folder = root.join(path);
+        let handle = open(&folder, flags)?;
+        let mut steps = Vec::new();
+        read(&handle, &folder, &mut buffer, |name, kind| {
+            if keep(name) {
+                let size = if sizes == Sizes::Wanted && kind != Kind::Folder {
+                    size_of(&handle, name).at(folder.join(name))?
+                } else {
+                    0
+                };
+                steps.push(Step { name: name.to_owned(), kind, size });
+                if kind == Kind::Folder {
+                    steps.push(Step { name: format!("{name}/"), kind, size });
+                }
             }
-            kept += 1;
-            let path = if path.is_empty() { name } else { format!("{path}/{name}") };
-            found.push(Entry { path: path.clone(), kind, is_empty: false });
-            if kind == Kind::Folder {
-                stack.push((path, Some(found.len() - 1)));
+            Ok(())
+        })?;
+        steps.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(steps)
+    };
+    let mut path = String::new();
+    // An explicit stack: a deep tree must not exhaust the thread's own.
+    let mut levels = vec![Level { steps: read_level("", OFlags::empty())?.into_iter(), prefix: 0 }];
+    while let Some(level) = levels.last_mut() {
+        let Some(step) = level.steps.next() else {
+            levels.pop();
+            continue;
+        };
+        path.truncate(level.prefix);
+        path.push_str(&step.name);
+        if step.name.ends_with('/') {
+            let steps = read_level(&path, OFlags::NOFOLLOW)?;
+            if steps.is_empty() {
+                each(Visit::Empty(path.trim_end_matches('/')));
             }
-        }
-        if kept == 0
-            && let Some(parent) = parent
-        {
-            found[parent].is_empty = true;
+            levels.push(Level { steps: steps.into_iter(), prefix: path.len() });
+        } else {
+            each(Visit::Entry(&path, step.kind, step.size));
         }
     }
-    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(())
+}
+
+enum Visit<'a> {
+    /// Path, kind and size of an entry.
+    Entry(&'a str, Kind, u64),
+    /// A folder that was visited before turned out to be empty.
+    Empty(&'a str),
+}
+
+fn size_of(folder: &OwnedFd, name: &str) -> rustix::io::Result<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{StatxFlags, statx};
+        statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::SIZE).map(|found| found.stx_size)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map(|found| u64::try_from(found.st_size).unwrap_or_default())
+    }
+}
+
+/// Lists everything below `root` for which `keep(name)` holds, in byte order of the paths; links
+/// are never followed.
+pub fn walk(root: &Path, keep: &dyn Fn(&str) -> bool, job: &Job) -> Result<Vec<Entry>> {
+    let mut found: Vec<Entry> = Vec::new();
+    visit(root, keep, Sizes::Unknown, job, |visit| match visit {
+        Visit::Entry(path, kind, _) => {
+            found.push(Entry { path: path.to_owned(), kind, is_empty: false });
+        }
+        Visit::Empty(path) => {
+            // A folder is an entry before it is visited.
+            if let Ok(at) = found.binary_search_by(|entry| entry.path.as_str().cmp(path)) {
+                found[at].is_empty = true;
+            }
+        }
+    })?;
     Ok(found)
 }
 
 /// Paths of everything below `root` but folders, sorted.
 pub fn files(root: &Path, job: &Job) -> Result<Vec<String>> {
-    let mut found = walk(root, &|_| true, job)?;
-    found.retain(|entry| entry.kind != Kind::Folder);
-    Ok(found.into_iter().map(|entry| entry.path).collect())
+    let mut found = Vec::new();
+    visit(root, &|_| true, Sizes::Unknown, job, |visit| match visit {
+        Visit::Entry(path, kind, _) if kind != Kind::Folder => found.push(path.to_owned()),
+        Visit::Entry(..) | Visit::Empty(_) => {}
+    })?;
+    Ok(found)
 }
 
 /// Like [`files`], each with its size; that of a link is its own.
 pub fn files_with_sizes(root: &Path, job: &Job) -> Result<Vec<(String, u64)>> {
-    let size = |path: String| {
-        let file = root.join(&path);
-        let size = fs::symlink_metadata(&file).at(&file)?.len();
-        Ok((path, size))
-    };
-    files(root, job)?.into_iter().map(size).collect()
+    let mut found = Vec::new();
+    visit(root, &|_| true, Sizes::Wanted, job, |visit| match visit {
+        Visit::Entry(path, kind, size) if kind != Kind::Folder => {
+            found.push((path.to_owned(), size));
+        }
+        Visit::Entry(..) | Visit::Empty(_) => {}
+    })?;
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn paths(root: &Path, keep: &dyn Fn(&str) -> bool) -> Vec<String> {
@@ -160,6 +286,19 @@ mod tests {
         std::os::unix::fs::symlink("d", root.path().join("l")).unwrap();
         assert_eq!(paths(root.path(), &|_| true), ["a", "d/", "d/.f", "d/e/!", "l@"]);
         assert_eq!(paths(root.path(), &|name| !name.starts_with('.')), ["a", "d/", "d/e/!", "l@"]);
+    }
+
+    #[test]
+    fn paths_are_in_byte_order() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["a/x", "a.b", "a/b/c", "a b", "a0/z", "a-/y"] {
+            let full = root.path().join(path);
+            fs::create_dir_all(full.parent().unwrap()).unwrap();
+            fs::write(full, "").unwrap();
+        }
+        let found = walk(root.path(), &|_| true, &Job::default()).unwrap();
+        let paths: Vec<String> = found.into_iter().map(|entry| entry.path).collect();
+        assert_eq!(paths, ["a", "a b", "a-", "a-/y", "a.b", "a/b", "a/b/c", "a/x", "a0", "a0/z"]);
     }
 
     #[test]
