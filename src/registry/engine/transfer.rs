@@ -200,17 +200,19 @@ impl Engine {
                 place_link(&transfer.stage.join(path), Path::new(&text))?;
             }
         }
-        let mut window = vec![0; WINDOW_BYTES];
-        for (path, seen, identity) in movable {
+        let moved = in_parallel(&movable, |(path, seen, identity), window| {
             job.check()?;
-            if !move_file(&root, transfer, path, identity)? {
-                let (again, identity) = copy_file(transfer, &root, path, &mut window, job)?;
-                if again != seen {
-                    return Err(changed(transfer.source, path));
-                }
-                copied.push((path.to_owned(), identity));
+            if move_file(&root, transfer, path, *identity)? {
+                return Ok(None);
             }
-        }
+            let (again, identity) = copy_file(transfer, &root, path, window, job)?;
+            if again == *seen {
+                Ok(Some(((*path).to_owned(), identity)))
+            } else {
+                Err(changed(transfer.source, path))
+            }
+        })?;
+        copied.extend(moved.into_iter().flatten());
         Ok(Transferred { manifest, copied, root })
     }
 
@@ -528,8 +530,10 @@ fn move_file(
             .map_err(|error| Failure::system("rename", &full, &error.into()))?;
         return Err(changed(transfer.source, path));
     }
-    file.set_permissions(Permissions::from_mode(FILE_MODE))
-        .map_err(|error| Failure::system("chmod", &target, &error))?;
+    if placed.mode() & 0o7777 != FILE_MODE {
+        file.set_permissions(Permissions::from_mode(FILE_MODE))
+            .map_err(|error| Failure::system("chmod", &target, &error))?;
+    }
     Ok(true)
 }
 
