@@ -5,6 +5,7 @@
 //! removes the traces of one that had not. The locks of a live process keep its changes from being
 //! settled by others.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,8 +53,9 @@ pub(super) enum Pending {
     },
     /// A version leaves probation; `latest` if it becomes the latest.
     Approve { asset: String, version: String, is_latest: bool, log: NamedLog },
-    /// Links of several projects are rewritten; `copies` are unfinished files.
-    Reroute { projects: Vec<String>, copies: Vec<String> },
+    /// Links of several projects are rewritten that lead to `versions`; `copies` are unfinished
+    /// files.
+    Reroute { versions: BTreeSet<String>, projects: Vec<String>, copies: Vec<String> },
 }
 
 /// A pending file; removed by [`Note::done`], or left for the next start if the process dies.
@@ -221,9 +223,14 @@ impl Engine {
                 }
                 Ok(())
             }
-            Pending::Reroute { projects, copies } => {
+            Pending::Reroute { versions, projects, copies } => {
                 for copy in copies {
                     atomic::remove_file(&root.join(copy))?;
+                }
+                // Some links may be rewritten already: go on from there. What was asked for may
+                // be gone by now, and then there is nothing to go on with.
+                if versions.iter().all(|version| store::is_folder(&root.join(version))) {
+                    self.reroute_from(versions, false, job)?;
                 }
                 projects.iter().try_for_each(|project| self.recount(&root.join(project), job))
             }
@@ -367,7 +374,11 @@ mod tests {
 
     #[test]
     fn an_upload_that_was_not_visible_is_undone_and_consumed_files_go_back() {
-        let fixture = Fixture::new(&Pending::Reroute { projects: vec![], copies: vec![] });
+        let fixture = Fixture::new(&Pending::Reroute {
+            versions: BTreeSet::new(),
+            projects: vec![],
+            copies: vec![],
+        });
         let note = json::compact(&upload(fixture.folder.path(), Some(log())));
         fixture.write("registry/..tmp-pending-1", std::str::from_utf8(&note).unwrap());
         fixture.write("registry/p/a/..tmp-1/f", "moved");
@@ -427,6 +438,33 @@ mod tests {
     }
 
     #[test]
+    fn a_rerouting_that_was_begun_is_finished() {
+        let fixture = Fixture::new(&Pending::Reroute {
+            versions: BTreeSet::from(["p/a/v".to_owned()]),
+            projects: vec!["p".into()],
+            copies: vec!["p/a/w/..tmp-3".into()],
+        });
+        fixture.version("v");
+        fixture.version("w");
+        let link = r#"{"project":"p","asset":"a","version":"v","path":"f"}"#;
+        let manifest = format!(
+            r#"{{"f":{{"size":1,"md5sum":"c4ca4238a0b923820dcc509a6f75849b","link":{link}}},
+                "g":{{"size":1,"md5sum":"c4ca4238a0b923820dcc509a6f75849b","link":{link}}}}}"#
+        );
+        fixture.write("registry/p/a/w/..manifest", &manifest);
+        fixture.write("registry/p/a/w/..links", &format!(r#"{{"f":{link},"g":{link}}}"#));
+        fixture.write("registry/p/a/w/..tmp-3", "1");
+        // `f` has become a copy, `g` is still a link, and the manifest knows of neither.
+        std::os::unix::fs::symlink("../v/f", fixture.path("registry/p/a/w/g")).unwrap();
+        fixture.open();
+        let manifest = store::manifest(&fixture.path("registry/p/a/w")).unwrap();
+        assert!(manifest.values().all(|entry| entry.link.is_none()));
+        assert!(!fixture.path("registry/p/a/w/g").is_symlink());
+        assert!(!fixture.path("registry/p/a/w/..links").exists());
+        assert_eq!(fixture.usage(), 3);
+    }
+
+    #[test]
     fn an_approval_that_was_visible_is_finished() {
         let fixture = Fixture::new(&Pending::Approve {
             asset: "p/a".into(),
@@ -442,8 +480,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_settled_does_not_keep_the_rest() {
-        let fixture =
-            Fixture::new(&Pending::Reroute { projects: vec![], copies: vec!["p".into()] });
+        let fixture = Fixture::new(&Pending::Reroute {
+            versions: BTreeSet::new(),
+            projects: vec![],
+            copies: vec!["p".into()],
+        });
         let note = json::compact(&upload(Path::new("/none"), Some(log())));
         fixture.write("registry/..tmp-pending-2", std::str::from_utf8(&note).unwrap());
         fixture.version("v");

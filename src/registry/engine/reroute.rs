@@ -84,9 +84,18 @@ impl Engine {
     ) -> Result<Vec<Change>, Failure> {
         let root = self.layout.root();
         let _registry = self.lock(root, layout::LOCK, crate::fs::lock::Mode::Exclusive, job)?;
-        let versions = self.expand(doomed)?;
+        self.reroute_from(&self.expand(doomed)?, dry_run, job)
+    }
+
+    /// The same for versions that are named, in a registry that is held alone.
+    pub(super) fn reroute_from(
+        &self,
+        versions: &BTreeSet<String>,
+        dry_run: bool,
+        job: &Job,
+    ) -> Result<Vec<Change>, Failure> {
         let mut lost = HashSet::new();
-        for version in &versions {
+        for version in versions {
             lost.extend(
                 self.manifest_of(version)?.into_keys().map(|path| format!("{version}/{path}")),
             );
@@ -94,9 +103,9 @@ impl Engine {
         if lost.is_empty() {
             return Ok(Vec::new());
         }
-        let (plans, mut changes) = self.plan(&versions, &lost, job)?;
+        let (plans, mut changes) = self.plan(versions, &lost, job)?;
         if !dry_run {
-            self.reroute(&plans, &changes, job)?;
+            self.reroute(versions, &plans, &changes, job)?;
         }
         changes.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(changes)
@@ -220,7 +229,13 @@ impl Engine {
         Ok(Fate::Becomes(Link { ancestor: ancestor.cloned().map(Box::new), ..parent.clone() }))
     }
 
-    fn reroute(&self, plans: &[Plan], changes: &[Change], job: &Job) -> Result<(), Failure> {
+    fn reroute(
+        &self,
+        versions: &BTreeSet<String>,
+        plans: &[Plan],
+        changes: &[Change],
+        job: &Job,
+    ) -> Result<(), Failure> {
         let root = self.layout.root();
         let copies: Vec<Copy> = plans.iter().flat_map(|plan| self.copies_of(plan)).collect();
         let mut usage: BTreeMap<&str, u64> = BTreeMap::new();
@@ -231,6 +246,7 @@ impl Engine {
         let relative =
             |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
         let note = self.note(&Pending::Reroute {
+            versions: versions.clone(),
             projects: usage.keys().map(|&project| project.to_owned()).collect(),
             copies: copies.iter().map(|copy| relative(&copy.stage)).collect(),
         })?;
