@@ -226,7 +226,6 @@ class Bench:
                 "label": f"{self.counter}-{number}-{position}",
                 "repetition": f"{self.counter}-{number}",
                 "floors": self.floors,
-                "full": self.options.scale >= 1,
                 "thorough": number == 0,
             }
             answer = workers[contestant.name].run(told)
@@ -266,7 +265,7 @@ class Bench:
         else:
             best = min(there, key=lambda name: outcomes[name].median(row.metric))
             ratio = outcomes[best].median(row.metric) / ours.median(row.metric)
-            if ours.median("cpu") > 0:
+            if ours.median("cpu") > 0 and row.unit == "s" and not row.in_server:
                 cpu = outcomes[best].median("cpu") / ours.median("cpu")
             if row.inverse:
                 ratio, cpu = 1 / ratio, 1 / cpu if cpu else None
@@ -465,6 +464,7 @@ def main() -> int:
     print(show(lines, about))
     if options.json:
         kept = {"machine": about, "lines": [asdict(line) for line in lines]}
+        Path(options.json).parent.mkdir(parents=True, exist_ok=True)
         Path(options.json).write_text(json.dumps(kept, indent=1) + "\n")
     bad = failures(lines, options.gate)
     for text in bad:

@@ -7,6 +7,10 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cases.base import Case, Contestant
 
 
 def main() -> None:
@@ -29,7 +33,7 @@ def main() -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def repetition(case: object, contestant: object, told: dict[str, object]) -> dict[str, object]:
+def repetition(case: Case, contestant: Contestant, told: dict[str, Any]) -> dict[str, Any]:
     """Prepare, measure and check once."""
     import resource
     import time
@@ -42,13 +46,13 @@ def repetition(case: object, contestant: object, told: dict[str, object]) -> dic
         return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
     thorough = told.pop("thorough")
-    task = Task(**told)  # type: ignore[arg-type]
+    task = Task(**told)
     task.scratch = Path(task.scratch)
     task.data = {name: Path(path) for name, path in task.data.items()}
     task.scratch.mkdir(parents=True)
     try:
-        call = contestant.prepare(task)  # type: ignore[attr-defined]
-        if case.writes:  # type: ignore[attr-defined]
+        call = contestant.prepare(task)
+        if case.writes:
             os.sync()
         cpu_before, before = cpu(), time.perf_counter()
         value = call()
@@ -56,8 +60,8 @@ def repetition(case: object, contestant: object, told: dict[str, object]) -> dic
         if isinstance(value, Timed):
             wall, used, value = value.wall, used if value.cpu is None else value.cpu, value.value
         fingerprint = ""
-        if not contestant.is_floor:  # type: ignore[attr-defined]
-            fingerprint = case.check(value, task, thorough)  # type: ignore[attr-defined]
+        if not contestant.is_floor:
+            fingerprint = case.check(value, task, thorough)
         return {"wall": wall, "cpu": used, "fingerprint": fingerprint}
     except Skip as reason:
         return {"skip": str(reason)}

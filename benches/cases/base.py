@@ -37,7 +37,6 @@ class Task:
         label: A name that no other repetition of any contestant has.
         repetition: A name that this repetition has for all contestants.
         floors: The program of the floors, if there is one.
-        full: Whether the sets have their full size.
     """
 
     data: dict[str, Path]
@@ -46,7 +45,6 @@ class Task:
     label: str
     repetition: str
     floors: str | None
-    full: bool
 
     def floor(self, *arguments: str | int) -> Callable[[], Timed]:
         """A call that runs a floor, which has a clock of its own."""
@@ -109,6 +107,7 @@ class Row:
         floor: Contestant that shows what is possible at all.
         metric: `wall` or `cpu`.
         unit: What is measured, if not seconds.
+        in_server: The work is done by a server, whose CPU time is not known.
         inverse: The ratio is ours to the peer's, and must not be above `must`.
     """
 
@@ -121,6 +120,7 @@ class Row:
     floor: str | None = None
     metric: str = "wall"
     unit: str = "s"
+    in_server: bool = False
     inverse: bool = False
 
 

@@ -105,7 +105,7 @@ def _create(name: str) -> Prepare:
         root = task.data[name]
         files = [f"{(root / path).stat().st_size} {path}" for path in files_below(root)]
         threads = len(os.sched_getaffinity(0))
-        return task.floor("create", threads, str(task.scratch / "copy"), task.list_file(files))
+        return task.floor("create", threads, str(task.scratch / "copy"), str(task.list_file(files)))
 
     return prepare
 

@@ -132,8 +132,16 @@ def _rate(server: str) -> Prepare:
 def _checks(name: str, must: float, stretch: float) -> Case:
     return Case(
         rows=(
-            Row(f"G7{name}", f"validate {name}", "validate", ("one pass",), must, stretch, "read"),
-            Row(f"G8{name}", f"reindex {name}", "reindex", ("one pass",), must, stretch, "read"),
+            Row(
+                *(f"G7{name}", f"validate {name}", "validate", ("one pass",), must, stretch),
+                floor="read",
+                in_server=True,
+            ),
+            Row(
+                *(f"G8{name}", f"reindex {name}", "reindex", ("one pass",), must, stretch),
+                floor="read",
+                in_server=True,
+            ),
         ),
         contestants=(
             Contestant("validate", _check_version(name, "validate_version"), "ours"),
@@ -217,7 +225,12 @@ CASES = (
     _checks("L", 9, 11),
     _checks("S", 3, 4),
     Case(
-        rows=(Row("G9", "GET of 4 KiB, time of one", "service", ("nginx",), 0.75, 0.95),),
+        rows=(
+            Row(
+                *("G9", "GET of 4 KiB, time of one", "service", ("nginx",), 0.75, 0.95),
+                in_server=True,
+            ),
+        ),
         contestants=(
             Contestant("service", _rate("url"), "plain", is_floor=True),
             Contestant("nginx", _rate("nginx"), "plain", is_floor=True),

@@ -9,14 +9,10 @@ from typing import Any, cast
 from cases.base import Skip
 
 
-def _core() -> Any:
+def _function(name: str) -> Any:
     from selenite import _core
 
-    return _core
-
-
-def _function(name: str) -> Any:
-    found = getattr(_core(), name, None)
+    found = getattr(_core, name, None)
     if found is None:
         raise Skip(f"this build has no `_core.{name}`")
     return found
@@ -25,19 +21,22 @@ def _function(name: str) -> Any:
 def digest_files(paths: Sequence[str], algorithm: str = "md5") -> list[str]:
     """Digest files."""
     try:
-        return _function("digest_files")(paths, algorithm)
+        digests: list[str] = _function("digest_files")(paths, algorithm)
     except ValueError as error:
         raise Skip(str(error)) from error
+    return digests
 
 
 def walk(root: str, sizes: bool = False) -> list[Any]:
     """List files."""
-    return _function("walk")(root, sizes)
+    found: list[Any] = _function("walk")(root, sizes)
+    return found
 
 
 def stage_directory(source: Path, destination: Path) -> int:
     """Copy a directory and verify the copy."""
-    return _function("stage_directory")(source, destination)
+    copied: int = _function("stage_directory")(source, destination)
+    return copied
 
 
 def download_files(
@@ -47,7 +46,8 @@ def download_files(
     expected: Sequence[tuple[int, str]] | None = None,
 ) -> int:
     """Download files."""
-    return _function("download_files")(base_url, paths, destination, expected)
+    count: int = _function("download_files")(base_url, paths, destination, expected)
+    return count
 
 
 def upload_files() -> Callable[[str, Sequence[str], Path], int]:
