@@ -49,8 +49,9 @@ pub fn jobs_limit() -> Option<usize> {
 
 impl Runtime {
     fn start() -> Result<Self> {
-        let tokio = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads().clamp(1, 2))
+        // Requests run on the threads that wait for them: handing many small answers from thread to
+        // thread costs more than a second thread gains.
+        let tokio = tokio::runtime::Builder::new_current_thread()
             .thread_name("selenite-io")
             .enable_all()
             .build()
@@ -66,11 +67,6 @@ impl Runtime {
     /// Runs a future to its end on the calling thread, which must not be a Tokio thread.
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         self.tokio.block_on(work)
-    }
-
-    /// Handle for spawning tasks.
-    pub fn handle(&self) -> &tokio::runtime::Handle {
-        self.tokio.handle()
     }
 
     /// Runs CPU work inside this process's rayon pool.

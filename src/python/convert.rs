@@ -74,7 +74,7 @@ impl<'py, 'a> Parser<'py, 'a> {
     }
 
     fn parse(mut self) -> Option<Bound<'py, PyAny>> {
-        let value = self.value(0)?;
+        let value = self.value(0, false)?;
         self.skip_blanks();
         (self.at == self.text.len()).then_some(value)
     }
@@ -84,9 +84,22 @@ impl<'py, 'a> Parser<'py, 'a> {
     }
 
     fn skip_blanks(&mut self) {
+        // Indented documents are mostly blanks, eight of which are looked at together.
+        while self.word_at(self.at) == Some(u64::from_ne_bytes([b' '; 8])) {
+            self.at += 8;
+        }
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
+            while self.word_at(self.at) == Some(u64::from_ne_bytes([b' '; 8])) {
+                self.at += 8;
+            }
         }
+    }
+
+    /// The next eight bytes.
+    fn word_at(&self, at: usize) -> Option<u64> {
+        let bytes = self.text.as_bytes().get(at..at + 8)?;
+        Some(u64::from_ne_bytes(bytes.try_into().expect("eight bytes were taken")))
     }
 
     /// Skips blanks and then takes `byte`, if it comes next.
@@ -103,12 +116,13 @@ impl<'py, 'a> Parser<'py, 'a> {
         rest.starts_with(word).then_some(value)
     }
 
-    fn value(&mut self, depth: usize) -> Option<Bound<'py, PyAny>> {
+    fn value(&mut self, depth: usize, comes_again: bool) -> Option<Bound<'py, PyAny>> {
         self.skip_blanks();
         let py = self.py;
         match self.peek()? {
             b'{' if depth < MOST_NESTED => self.object(depth),
             b'[' if depth < MOST_NESTED => self.array(depth),
+            b'"' if comes_again => self.shared_string().map(Bound::into_any),
             b'"' => {
                 let piece = self.string()?;
                 Some(PyString::new(py, &piece).into_any())
@@ -129,11 +143,15 @@ impl<'py, 'a> Parser<'py, 'a> {
         }
         loop {
             self.skip_blanks();
-            let key = self.key()?;
+            let begin = self.at + 1;
+            let key = self.shared_string()?;
+            let name = &self.text.as_bytes()[begin..self.at - 1];
             if !self.take(b':') {
                 return None;
             }
-            let value = self.value(depth + 1)?;
+            // Paths and digests are different in every entry, names are not.
+            let comes_again = name != b"path" && name != b"md5sum";
+            let value = self.value(depth + 1, comes_again)?;
             object.set_item(key, value).ok()?;
             if self.take(b'}') {
                 return Some(object.into_any());
@@ -151,7 +169,7 @@ impl<'py, 'a> Parser<'py, 'a> {
             return Some(array.into_any());
         }
         loop {
-            array.append(self.value(depth + 1)?).ok()?;
+            array.append(self.value(depth + 1, false)?).ok()?;
             if self.take(b']') {
                 return Some(array.into_any());
             }
@@ -174,8 +192,8 @@ impl<'py, 'a> Parser<'py, 'a> {
         Some(value.into_pyobject(self.py).ok()?.into_any())
     }
 
-    /// A key; short ones are made once and used again.
-    fn key(&mut self) -> Option<Bound<'py, PyString>> {
+    /// A string; short ones are made once and used again.
+    fn shared_string(&mut self) -> Option<Bound<'py, PyString>> {
         let key = match self.string()? {
             std::borrow::Cow::Borrowed(key) => key,
             std::borrow::Cow::Owned(key) => return Some(PyString::new(self.py, &key)),
@@ -224,7 +242,12 @@ impl<'py, 'a> Parser<'py, 'a> {
                     copied = self.at;
                 }
                 0..0x20 => return None,
-                _ => self.at += 1,
+                _ => {
+                    self.at += 1;
+                    while self.word_at(self.at).is_some_and(is_plain) {
+                        self.at += 8;
+                    }
+                }
             }
         }
     }
@@ -253,4 +276,16 @@ impl<'py, 'a> Parser<'py, 'a> {
             _ => return None,
         })
     }
+}
+
+/// True if none of eight bytes is a quote, a backslash or a control character.
+fn is_plain(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    // The highest bit of each byte that is zero is set, and maybe of some above it.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let quotes = zeros(word ^ (ONES * u64::from(b'"')));
+    let backslashes = zeros(word ^ (ONES * u64::from(b'\\')));
+    let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+    quotes | backslashes | controls == 0
 }

@@ -11,6 +11,8 @@ use chrono::{DateTime, Local, SecondsFormat};
 
 /// Lines that may wait to be written; more are counted and dropped.
 const BACKLOG: usize = 8192;
+/// Time between two blocks of lines.
+const PAUSE: Duration = Duration::from_millis(10);
 /// Longest wait for the last lines at the end of the service.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -72,6 +74,8 @@ fn write_all(lines: &Receiver<(SystemTime, String)>, lost: &AtomicU64) {
         }
         // There is nowhere to report that the log itself cannot be written.
         let _ = std::io::stderr().write_all(&block);
+        // Lines that come meanwhile wake nobody: under load they are written in blocks.
+        std::thread::sleep(PAUSE);
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use reqwest::header::{
     CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
@@ -15,7 +16,7 @@ use tempfile::NamedTempFile;
 
 use super::plan::Item;
 use crate::digest::push::Lanes;
-use crate::digest::{Hasher, Seen, WINDOW_BYTES};
+use crate::digest::{Hasher, WINDOW_BYTES};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::http::{Http, Response};
@@ -30,6 +31,8 @@ const SMALL_BYTES: u64 = 64 * 1024;
 const RESUMABLE_BYTES: u64 = 8 * 1024 * 1024;
 /// Mode of new files, less the umask.
 const FILE_MODE: u32 = 0o666;
+/// What is written and handed to a hashing thread at a time.
+const BLOCK_BYTES: usize = 256 * 1024;
 const PART_SUFFIX: &str = ".part";
 const PART_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -93,7 +96,7 @@ struct Transfer<'a> {
 impl Transfer<'_> {
     async fn run(&self) -> Result<()> {
         let mut part = self.open_part()?;
-        self.job.advance(part.received());
+        self.job.advance(part.received);
         let mut tried = 0;
         while !self.is_complete(&part) {
             let error = match self.attempt(&mut part).await {
@@ -122,7 +125,7 @@ impl Transfer<'_> {
     /// True for content that an earlier call received whole but did not place.
     fn is_complete(&self, part: &Part) -> bool {
         self.item.expected.as_ref().is_some_and(|expected| {
-            part.received() == expected.size
+            part.received == expected.size
                 && expected.size > 0
                 && expected.check(&part.hasher.clone().finish(), &self.item.name).is_ok()
         })
@@ -132,7 +135,7 @@ impl Transfer<'_> {
         let Item { url, name, expected, is_json, .. } = self.item;
         let mut response =
             match self.http.get_once(url, &part.range_headers(expected.is_some())).await {
-                Err(Error::Status { status: 416, .. }) if part.received() > 0 => {
+                Err(Error::Status { status: 416, .. }) if part.received > 0 => {
                     part.restart()?;
                     self.http.get_once(url, &HeaderMap::new()).await?
                 }
@@ -146,15 +149,21 @@ impl Transfer<'_> {
         }
         part.remember_validator(&response);
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
-        let seen = if *is_json || (small && part.received() == 0) {
-            self.receive_small(&mut response, part).await?
+        if *is_json || (small && part.received == 0) {
+            self.receive_small(&mut response, part).await?;
+        } else if expected.is_some() {
+            self.receive_digesting(&mut response, part).await?;
         } else {
-            self.receive_large(&mut response, part).await?
-        };
-        expected.as_ref().map_or(Ok(()), |expected| expected.check(&seen, name))
+            while let Some(piece) = response.chunk().await? {
+                self.job.advance(piece.len() as u64);
+                part.write(&piece)?;
+            }
+        }
+        let Some(expected) = expected else { return Ok(()) };
+        expected.check(&part.hasher.clone().finish(), name)
     }
 
-    async fn receive_small(&self, response: &mut Response, part: &mut Part) -> Result<Seen> {
+    async fn receive_small(&self, response: &mut Response, part: &mut Part) -> Result<()> {
         part.restart()?;
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await? {
@@ -164,26 +173,37 @@ impl Transfer<'_> {
         if self.item.is_json {
             check_json(&body, self.item)?;
         }
-        part.hasher.update(&body);
-        part.write(&body)?;
-        Ok(part.hasher.clone().finish())
+        if self.item.expected.is_some() {
+            part.hasher.update(&body);
+        }
+        part.write(&body)
     }
 
     /// Writes here and digests on a hashing thread; the file itself stays with this future, so that
     /// dropping it leaves nothing behind.
-    async fn receive_large(&self, response: &mut Response, part: &mut Part) -> Result<Seen> {
+    async fn receive_digesting(&self, response: &mut Response, part: &mut Part) -> Result<()> {
         let digesting = self.lanes.stream_from(std::mem::take(&mut part.hasher));
         let received = async {
-            while let Some(piece) = response.chunk().await? {
-                self.job.advance(piece.len() as u64);
-                part.write(&piece)?;
-                digesting.push(piece).await;
+            let mut block = BytesMut::with_capacity(BLOCK_BYTES);
+            loop {
+                let piece = response.chunk().await?;
+                if let Some(piece) = &piece {
+                    self.job.advance(piece.len() as u64);
+                    block.extend_from_slice(piece);
+                }
+                if block.len() >= BLOCK_BYTES || piece.is_none() {
+                    part.write(&block)?;
+                    digesting.push(block.split().freeze()).await;
+                    block.reserve(BLOCK_BYTES);
+                }
+                if piece.is_none() {
+                    return Ok(());
+                }
             }
-            Ok(())
         }
         .await;
         part.hasher = digesting.into_hasher().await;
-        received.map(|()| part.hasher.clone().finish())
+        received
     }
 
     /// A large file with a known digest goes to a file that a later call can find again.
@@ -222,13 +242,16 @@ enum Place {
 /// What was received of one file.
 struct Part {
     place: Place,
+    /// Bytes in the file.
+    received: u64,
+    /// Of these bytes, if there is a digest to compare with.
     hasher: Hasher,
     validator: Option<HeaderValue>,
 }
 
 impl Part {
     fn new(place: Place) -> Self {
-        Self { place, hasher: Hasher::default(), validator: None }
+        Self { place, received: 0, hasher: Hasher::default(), validator: None }
     }
 
     /// Opens what an earlier call left at `path`, or starts it; `None` if another process has it.
@@ -265,21 +288,20 @@ impl Part {
             job.check()?;
             match file.read(&mut window).at(&*path)? {
                 0 => return Ok(()),
-                count => self.hasher.update(&window[..count]),
+                count => {
+                    self.hasher.update(&window[..count]);
+                    self.received += count as u64;
+                }
             }
         }
-    }
-
-    fn received(&self) -> u64 {
-        self.hasher.size()
     }
 
     /// Asks for the rest, if what is here can be trusted: either the digest will tell, or the
     /// server can say whether the file is still the same.
     fn range_headers(&self, has_digest: bool) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        if self.received() > 0 && (has_digest || self.validator.is_some()) {
-            let range = HeaderValue::try_from(format!("bytes={}-", self.received()));
+        if self.received > 0 && (has_digest || self.validator.is_some()) {
+            let range = HeaderValue::try_from(format!("bytes={}-", self.received));
             headers.insert(RANGE, range.expect("digits are valid in a header"));
             if let Some(validator) = &self.validator {
                 headers.insert(IF_RANGE, validator.clone());
@@ -289,7 +311,7 @@ impl Part {
     }
 
     fn continues(&self, response: &Response) -> bool {
-        let start = format!("bytes {}-", self.received());
+        let start = format!("bytes {}-", self.received);
         response.status() == 206
             && response.header(CONTENT_RANGE).is_some_and(|range| range.starts_with(&start))
     }
@@ -303,6 +325,7 @@ impl Part {
     }
 
     fn write(&mut self, piece: &[u8]) -> Result<()> {
+        self.received += piece.len() as u64;
         match &mut self.place {
             Place::Anonymous(staged) => staged.write_all(piece).at(staged.path()),
             Place::Named(path, file) => file.write_all(piece).at(path),
@@ -312,6 +335,9 @@ impl Part {
     fn restart(&mut self) -> Result<()> {
         self.hasher = Hasher::default();
         self.validator = None;
+        if std::mem::take(&mut self.received) == 0 {
+            return Ok(());
+        }
         let empty = |file: &mut File| {
             file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map(drop)
         };
@@ -325,7 +351,7 @@ impl Part {
     fn abandon(self, error: &Error) -> Result<()> {
         match &self.place {
             Place::Named(path, _)
-                if self.received() == 0 || matches!(error, Error::Digest { .. }) =>
+                if self.received == 0 || matches!(error, Error::Digest { .. }) =>
             {
                 atomic::remove_file(path)
             }

@@ -86,6 +86,8 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         }
     }
     raise_file_limit();
+    // Before anybody can connect: a request file made after that is no old one.
+    let recent = request_file::Recent::starting_with(&options.staging)?;
     let (listener, lifeline) = match embedding {
         Some(Embedding { listener, lifeline }) => (listener, Some(lifeline)),
         None => (server::bind(&options.host, options.port)?, None),
@@ -97,7 +99,6 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         whitelist: options.whitelist.clone(),
         durable: options.durable,
     })?;
-    let recent = request_file::Recent::starting_with(&options.staging)?;
     // Dropped last: the writer waits for the lines of everything else.
     let (log, _writer) = Log::start().at("log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
