@@ -4,3 +4,4 @@ pub mod atomic;
 pub mod beneath;
 pub mod lock;
 pub mod walk;
+pub mod window;

@@ -1,5 +1,6 @@
 //! The log of a service: one line per event on stderr, never in the way of the work.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,11 +63,11 @@ impl Drop for Writer {
 
 fn write_all(lines: &Receiver<(SystemTime, String)>, lost: &AtomicU64) {
     let mut block = Vec::new();
+    let mut clock = Clock::default();
     while let Ok(first) = lines.recv() {
         block.clear();
         for (time, text) in std::iter::once(first).chain(lines.try_iter().take(BACKLOG)) {
-            let time = DateTime::<Local>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true);
-            block.extend_from_slice(format!("{time} {text}\n").as_bytes());
+            let _ = writeln!(block, "{} {text}", clock.show(time));
         }
         match lost.swap(0, Ordering::Relaxed) {
             0 => {}
@@ -76,6 +77,30 @@ fn write_all(lines: &Receiver<(SystemTime, String)>, lost: &AtomicU64) {
         let _ = std::io::stderr().write_all(&block);
         // Lines that come meanwhile wake nobody: under load they are written in blocks.
         std::thread::sleep(PAUSE);
+    }
+}
+
+/// Shows times; the part that changes once in a second is made once in a second.
+#[derive(Default)]
+struct Clock {
+    second: Option<u64>,
+    date: String,
+    offset: String,
+    shown: String,
+}
+
+impl Clock {
+    fn show(&mut self, time: SystemTime) -> &str {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        if self.second != Some(since.as_secs()) {
+            let text = DateTime::<Local>::from(time).to_rfc3339_opts(SecondsFormat::Secs, true);
+            let (date, offset) = text.split_at("2006-01-02T15:04:05".len());
+            (self.date, self.offset) = (date.to_owned(), offset.to_owned());
+            self.second = Some(since.as_secs());
+        }
+        self.shown.clear();
+        let _ = write!(self.shown, "{}.{:03}{}", self.date, since.subsec_millis(), self.offset);
+        &self.shown
     }
 }
 

@@ -32,7 +32,7 @@ const RESUMABLE_BYTES: u64 = 8 * 1024 * 1024;
 /// Mode of new files, less the umask.
 const FILE_MODE: u32 = 0o666;
 /// What is written and handed to a hashing thread at a time.
-const BLOCK_BYTES: usize = 256 * 1024;
+const BLOCK_BYTES: usize = 64 * 1024;
 const PART_SUFFIX: &str = ".part";
 const PART_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 

@@ -1,6 +1,5 @@
 //! A verified copy of a directory for a service to take over.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
@@ -13,14 +12,15 @@ use rustix::fs::{Mode, OFlags, openat};
 use crate::digest::{self, Seen, WINDOW_BYTES};
 use crate::error::{IoContext, system_message};
 use crate::fs::walk::{Kind, walk};
+use crate::fs::window::with_windows;
 use crate::job::Job;
 use crate::relpath::clean_path;
 use crate::{Error, Result, runtime};
 
 /// Mode of copies, less the umask: the service must be able to read files that were private.
 const FILE_MODE: u32 = 0o666;
-/// Files of one directory that one thread copies in a row.
-const BATCH: usize = 16;
+/// The least files that one thread copies in a row.
+const BATCH: usize = 2;
 
 /// The content of a directory, checked and ready to be copied.
 #[derive(Debug)]
@@ -78,26 +78,25 @@ impl Survey {
             let link = destination.join(path);
             std::os::unix::fs::symlink(text, &link).at(&link)?;
         }
-        // By directory: threads that create files in the same one wait for each other.
-        let mut by_folder: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for file in &self.files {
-            let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
-            by_folder.entry(folder).or_default().push(name);
-        }
-        let batches: Vec<(&str, &[&str])> = by_folder
-            .iter()
-            .flat_map(|(folder, files)| files.chunks(BATCH).map(|batch| (*folder, batch)))
-            .collect();
-        let windows = || (vec![0; WINDOW_BYTES], vec![0; WINDOW_BYTES]);
+        // In order, and so by directory: threads that create files in the same one wait for each
+        // other.
         runtime::current()?.install(|| {
-            batches.par_iter().try_for_each_init(windows, |windows, (folder, batch)| {
-                let folders = Folders::open(self.root.join(folder), destination.join(folder))?;
-                batch.iter().try_for_each(|name| {
-                    folders.copy(name, windows, job)?;
+            self.files.par_iter().with_min_len(BATCH).try_for_each_init(
+                || None,
+                |folders: &mut Option<(&str, Folders)>, file| {
+                    let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+                    let folders = match folders {
+                        Some((open, folders)) if *open == folder => folders,
+                        _ => {
+                            let (from, to) = (self.root.join(folder), destination.join(folder));
+                            &folders.insert((folder, Folders::open(from, to)?)).1
+                        }
+                    };
+                    with_windows(|one, other| folders.copy(name, (one, other), job))?;
                     job.file_done();
                     Ok(())
-                })
-            })
+                },
+            )
         })
     }
 }
@@ -154,6 +153,9 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
     up.chain(to.components().skip(shared)).collect()
 }
 
+/// Memory for a piece of a file, and for the same piece of its copy.
+type Windows<'a> = (&'a mut [u8], &'a mut [u8]);
+
 /// Two directories whose files are copied from one to the other.
 struct Folders {
     source: (OwnedFd, PathBuf),
@@ -176,7 +178,7 @@ impl Folders {
         Ok(Self { source: open(source)?, copy: open(copy)? })
     }
 
-    fn copy(&self, name: &str, windows: &mut (Vec<u8>, Vec<u8>), job: &Job) -> Result<()> {
+    fn copy(&self, name: &str, windows: Windows<'_>, job: &Job) -> Result<()> {
         let open = |(folder, path): &(OwnedFd, PathBuf), flags, mode| {
             let path = path.join(name);
             let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -203,12 +205,12 @@ impl Folders {
 
 impl Pair {
     /// Copies what fits into a window, and compares the copy with what was read.
-    fn copy_small(&mut self, (window, again): &mut (Vec<u8>, Vec<u8>), job: &Job) -> Result<()> {
+    fn copy_small(&mut self, (window, again): Windows<'_>, job: &Job) -> Result<()> {
         let count = fill(&mut self.input, window)?;
         if count == window.len() {
             // It may have grown since it was looked at.
             (&self.input.0).rewind().at(&self.input.1)?;
-            return self.copy_large(count as u64, &mut (vec![0; count], vec![0; count]), job);
+            return self.copy_large(count as u64, (window, again), job);
         }
         job.check()?;
         self.output.0.write_all(&window[..count]).at(&self.output.1)?;
@@ -218,12 +220,7 @@ impl Pair {
     }
 
     /// Copies any file, and compares both sides from their beginnings.
-    fn copy_large(
-        &mut self,
-        size: u64,
-        (window, again): &mut (Vec<u8>, Vec<u8>),
-        job: &Job,
-    ) -> Result<()> {
+    fn copy_large(&mut self, size: u64, (window, again): Windows<'_>, job: &Job) -> Result<()> {
         job.advance(clone(&self.input.0, &self.output.0, size, job)?);
         loop {
             job.check()?;

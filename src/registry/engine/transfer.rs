@@ -13,9 +13,10 @@ use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, unlinkat};
 use rustix::io::Errno;
 
 use super::{Engine, FILE_MODE, make_folder};
-use crate::digest::{self, Hasher, Seen, Source, WINDOW_BYTES};
+use crate::digest::{self, Hasher, Seen, Source};
 use crate::fs::beneath::Root;
 use crate::fs::walk::{self, Kind};
+use crate::fs::window::with_window;
 use crate::job::Job;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::layout::{self, Layout};
@@ -300,19 +301,16 @@ pub(super) fn in_parallel<T: Sync, R: Send>(
         items
             .par_iter()
             .enumerate()
-            .map_init(
-                || vec![0; WINDOW_BYTES],
-                |window, (index, item)| {
-                    if index > first_failure.load(Ordering::Relaxed) {
-                        return None;
-                    }
-                    let result = work(item, window);
-                    if result.is_err() {
-                        first_failure.fetch_min(index, Ordering::Relaxed);
-                    }
-                    Some(result)
-                },
-            )
+            .map(|(index, item)| {
+                if index > first_failure.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let result = with_window(|window| work(item, window));
+                if result.is_err() {
+                    first_failure.fetch_min(index, Ordering::Relaxed);
+                }
+                Some(result)
+            })
             .collect()
     });
     results.into_iter().flatten().collect()

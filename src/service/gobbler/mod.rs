@@ -56,6 +56,12 @@ impl Embedding {
     }
 }
 
+/// Threads that answer connections. Half of the cores: the work of requests has threads of its own,
+/// and with more of them small answers cost more in being handed around than they gain.
+fn io_threads() -> usize {
+    (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).clamp(1, 8)
+}
+
 /// What all requests share.
 struct State {
     options: Options,
@@ -102,6 +108,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     // Dropped last: the writer waits for the lines of everything else.
     let (log, _writer) = Log::start().at("log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(io_threads())
         .thread_name("selenite-service")
         .max_blocking_threads(options.concurrency + SPARE_THREADS)
         .enable_all()
