@@ -11,9 +11,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use walkdir::WalkDir;
 
 use super::cache::{Cache, CacheFolder};
 use super::service::{Service, Source, is_missing};
@@ -235,15 +237,22 @@ impl Fetcher<'_> {
                 files.insert(name.as_str());
             }
         }
-        // Backwards, so that directories come after their content.
-        for entry in walk::walk(target, &|_| true, self.job)?.iter().rev() {
-            let (path, gone) = (entry.path.as_str(), target.join(&entry.path));
-            match entry.kind {
-                Kind::Folder if !folders.contains(path) => fs::remove_dir(&gone).at(&gone)?,
-                Kind::File | Kind::Link | Kind::Special if !files.contains(path) => {
-                    fs::remove_file(&gone).at(&gone)?;
+        for entry in WalkDir::new(target).min_depth(1).contents_first(true) {
+            self.job.check()?;
+            let entry = entry.map_err(|error| {
+                let path = error.path().unwrap_or(target).to_owned();
+                let source = error.into_io_error().unwrap_or_else(|| ErrorKind::Other.into());
+                Error::Io { path, source }
+            })?;
+            let gone = entry.path();
+            // A name that is not text is not in the listing.
+            let path = gone.strip_prefix(target).ok().and_then(Path::to_str).unwrap_or_default();
+            if entry.file_type().is_dir() {
+                if !folders.contains(path) {
+                    fs::remove_dir(gone).at(gone)?;
                 }
-                Kind::Folder | Kind::File | Kind::Link | Kind::Special => {}
+            } else if !files.contains(path) {
+                fs::remove_file(gone).at(gone)?;
             }
         }
         Ok(())
@@ -265,7 +274,7 @@ impl Fetcher<'_> {
             let mut deeper = Vec::new();
             for folder in &found {
                 let entries = match walk::entries(&self.cache.file(folder)) {
-                    Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => continue,
+                    Err(error) if error.io_kind() == Some(ErrorKind::NotFound) => continue,
                     other => other?,
                 };
                 for (name, kind) in entries {

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde_json::json;
 
 use super::request::{RequestFile, allocate_upload_directory};
 use super::service::Service;
 use crate::error::IoContext;
 use crate::fs::atomic;
+use crate::fs::walk::{self, Kind};
 use crate::http::was_sent;
 use crate::job::Job;
 use crate::transfer::stage::Survey;
@@ -108,9 +110,24 @@ impl Drop for Copy {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
             // The answer, or the error, matters more; the service's purge removes what stays.
-            let _ = atomic::remove_tree(path);
+            let _ = remove_in_parallel(path);
         }
     }
+}
+
+/// Removes a folder; its entries on all threads, because freeing large files takes a while.
+fn remove_in_parallel(folder: &Path) -> Result<()> {
+    let entries = walk::entries(folder)?;
+    runtime::current()?.install(|| {
+        entries.par_iter().try_for_each(|(name, kind)| {
+            let path = folder.join(name);
+            match kind {
+                Kind::Folder => atomic::remove_tree(&path),
+                Kind::File | Kind::Link | Kind::Special => atomic::remove_file(&path),
+            }
+        })
+    })?;
+    atomic::remove_tree(folder)
 }
 
 #[cfg(test)]
