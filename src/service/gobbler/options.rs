@@ -159,11 +159,16 @@ impl Options {
         }
 
         let required = |name, path: Option<PathBuf>| {
-            path.filter(|path| !path.as_os_str().is_empty())
-                .map(|path| clean_path(&path))
-                .ok_or_else(|| {
-                    BadOptions::Missing(Error::invalid(name, "", "it is required").into())
-                })
+            let path = path.filter(|path| !path.as_os_str().is_empty()).ok_or_else(|| {
+                BadOptions::Missing(Error::invalid(name, "", "it is required").into())
+            })?;
+            // Answers and notes of the registry are text, and name it.
+            if path.to_str().is_none() {
+                let why = "it is not valid UTF-8; rename the directory";
+                let error = Error::invalid(name, path.to_string_lossy(), why);
+                return Err(BadOptions::Unusable(error.into()));
+            }
+            Ok(clean_path(&path))
         };
         let unusable = |flag, value: i64, why: &str| {
             BadOptions::Unusable(Error::invalid(flag, value.to_string(), why).into())
@@ -340,6 +345,15 @@ mod tests {
     fn parse(line: &str) -> Result<Options, BadOptions> {
         let words: Vec<_> = line.split_whitespace().map(OsString::from).collect();
         Options::parse(&words)
+    }
+
+    #[test]
+    fn directories_must_be_text() {
+        let strange = OsStr::from_bytes(b"/\xff").to_owned();
+        let arguments = ["-staging".into(), strange, "-registry".into(), "/r".into()];
+        let refused = Options::parse(&arguments).unwrap_err();
+        assert_eq!(refused.exit_code(), 1);
+        assert!(refused.message().contains("not valid UTF-8"));
     }
 
     #[test]
