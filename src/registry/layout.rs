@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::names::{AssetName, ProjectName, VersionName};
+use crate::names::ProjectName;
 
 /// Begins the name of every internal file.
 pub const INTERNAL_PREFIX: &str = "..";
@@ -64,20 +64,5 @@ impl Layout {
     /// Folder of a project.
     pub fn project(&self, project: &ProjectName) -> PathBuf {
         self.root.join(project)
-    }
-
-    /// Folder of an asset.
-    pub fn asset(&self, project: &ProjectName, asset: &AssetName) -> PathBuf {
-        self.root.join(project).join(asset)
-    }
-
-    /// Folder of a version.
-    pub fn version(
-        &self,
-        project: &ProjectName,
-        asset: &AssetName,
-        version: &VersionName,
-    ) -> PathBuf {
-        self.root.join(project).join(asset).join(version)
     }
 }

@@ -80,14 +80,7 @@ impl Engine {
         loop {
             let entering = self.lock(&project.folder, layout::LOCK_NEWDIR, Mode::Exclusive, job)?;
             let is_new = !store::is_folder(&folder);
-            let (right, permissions) =
-                self.right_to_upload(upload, &for_project, is_new, &folder)?;
-            if right == UploadRight::None {
-                return Err(Failure::forbidden(format!(
-                    "user '{}' is not authorized to upload to '{}'",
-                    upload.user, upload.project
-                )));
-            }
+            let (_, permissions) = self.right_to_upload(upload, &for_project, is_new, &folder)?;
             if is_new {
                 make_folder(&folder)?;
             }
@@ -106,12 +99,6 @@ impl Engine {
             let asset = AssetHold { folder: folder.clone(), _lock: lock };
             // Permissions may have come while we waited.
             let (right, _) = self.right_to_upload(upload, &for_project, is_new, &folder)?;
-            if right == UploadRight::None {
-                return Err(Failure::forbidden(format!(
-                    "user '{}' is not authorized to upload to '{}'",
-                    upload.user, upload.project
-                )));
-            }
             let is_trusted = right == UploadRight::Trusted;
             return Ok(Entered { asset, is_new, is_trusted, permissions });
         }
@@ -144,6 +131,12 @@ impl Engine {
             for_project,
             for_asset.as_ref(),
         );
+        if right == UploadRight::None {
+            return Err(Failure::forbidden(format!(
+                "user '{}' is not authorized to upload to '{}'",
+                upload.user, upload.project
+            )));
+        }
         Ok((right, None))
     }
 
