@@ -55,6 +55,11 @@ impl ManifestEntry {
     pub fn is_folder(&self) -> bool {
         self.md5sum.is_empty() && self.size == 0 && self.link.is_none()
     }
+
+    /// Whether both have equal bytes, wherever they are kept.
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        self.size == other.size && self.md5sum == other.md5sum
+    }
 }
 
 /// `..manifest`: relative path to file, in byte order.

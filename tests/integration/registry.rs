@@ -98,7 +98,7 @@ impl Registry {
             ignore_dot: false,
         };
         change(&mut upload);
-        self.engine.upload(&upload, &Job::default())
+        self.engine.upload(&upload, &Job::default()).map(drop)
     }
 
     pub(crate) fn manifest(&self, path: &str) -> Manifest {

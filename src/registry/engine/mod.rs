@@ -23,6 +23,7 @@ mod permissions;
 mod probation;
 mod refresh;
 mod remove;
+mod repeat;
 mod reroute;
 mod transfer;
 mod upload;
@@ -46,6 +47,7 @@ use crate::names::{AssetName, ProjectName, VersionName};
 use crate::{Error, Result};
 
 pub use permissions::PermissionsChange;
+pub use repeat::Receipt;
 pub use reroute::{Change, Doomed};
 pub use upload::Upload;
 

@@ -7,6 +7,7 @@ use super::log::Log;
 use super::pending::Pending;
 use super::refresh::finish_of;
 use super::remove::Consequences;
+use super::repeat::{Change, Receipt, repeated};
 use super::{AssetHold, Engine, ProjectHold};
 use crate::fs::lock::Mode;
 use crate::job::Job;
@@ -61,8 +62,15 @@ impl Engine {
         asset: &AssetName,
         version: &VersionName,
         job: &Job,
-    ) -> Result<(), Failure> {
-        let held = self.enter_probational(Some(user), (project, asset, version), job)?;
+    ) -> Result<Receipt, Failure> {
+        let names = (project, asset, version);
+        let held = match self.enter_probational(Some(user), names, job) {
+            Err(refusal) => {
+                let folder = self.layout.project(project).join(asset).join(version);
+                return repeated(&folder, Change::Approval, refusal);
+            }
+            Ok(held) => held,
+        };
         let finish = finish_of(&held.folder, &held.summary)?;
         let latest = store::latest(&held.asset.folder)
             .within(|| format!("failed to read the latest version for {:?}", held.asset.folder))?;
@@ -80,6 +88,7 @@ impl Engine {
             is_latest,
             log: log.clone(),
         })?;
+        let receipt = Receipt::issue(&held.folder, Change::Approval);
         let summary_path = held.folder.join(layout::SUMMARY);
         let publish = || {
             let approved = Summary { on_probation: None, ..held.summary.clone() };
@@ -97,7 +106,7 @@ impl Engine {
             Self::set_latest(&held.asset.folder, old)?;
         }
         note.done()?;
-        published
+        published.map(|()| receipt)
     }
 
     /// Removes a version on probation. An unreadable manifest is a failure unless `force`, which
@@ -110,9 +119,16 @@ impl Engine {
         version: &VersionName,
         force: bool,
         job: &Job,
-    ) -> Result<(), Failure> {
-        let held = self.enter_probational(Some(user), (project, asset, version), job)?;
-        self.reject(&held, force)
+    ) -> Result<Receipt, Failure> {
+        let names = (project, asset, version);
+        let change = Change::Rejection(version);
+        match self.enter_probational(Some(user), names, job) {
+            Err(refusal) => repeated(&self.layout.project(project).join(asset), change, refusal),
+            Ok(held) => {
+                let receipt = Receipt::issue(&held.asset.folder, change);
+                self.reject(&held, force).map(|()| receipt)
+            }
+        }
     }
 
     fn reject(&self, held: &Probational<'_>, force: bool) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::{Engine, FILE_MODE, make_folder};
 use crate::digest::{self, Hasher, Seen, Source};
+use crate::error::IoContext;
 use crate::fs::beneath::Root;
 use crate::fs::walk::{self, Kind};
 use crate::fs::window::with_window;
@@ -70,23 +71,40 @@ enum Look {
     },
 }
 
+/// A regular file of the user's directory.
+pub(super) struct UserFile<'a> {
+    pub(super) root: &'a Root,
+    pub(super) source: &'a Path,
+    pub(super) path: &'a str,
+}
+
+impl Source for UserFile<'_> {
+    fn open(&self) -> crate::Result<(File, u64)> {
+        let file = open_source(self.root, self.path, self.source)?;
+        let size = file.metadata().at(self.path())?.len();
+        Ok((file, size))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.source.join(self.path)
+    }
+}
+
 /// A file of the source that may not have to be copied.
 struct Candidate<'a> {
-    root: &'a Root,
-    source: &'a Path,
-    path: &'a str,
+    file: UserFile<'a>,
     identity: Identity,
     may_move: bool,
 }
 
 impl Source for Candidate<'_> {
     fn open(&self) -> crate::Result<(File, u64)> {
-        let file = open_source(self.root, self.path, self.source)?;
-        Ok((file, self.identity.size))
+        let UserFile { root, source, path } = self.file;
+        Ok((open_source(root, path, source)?, self.identity.size))
     }
 
     fn path(&self) -> PathBuf {
-        self.source.join(self.path)
+        self.file.path()
     }
 }
 
@@ -118,10 +136,7 @@ impl Engine {
     ) -> Result<Transferred, Failure> {
         let root = Root::open(transfer.source)
             .map_err(|error| Failure::system("open", transfer.source, &error))?;
-        let is_left_out = |name: &str| {
-            layout::is_internal(name) || (transfer.ignore_dot && name.starts_with('.'))
-        };
-        let keep = |name: &str| !is_left_out(name);
+        let keep = |name: &str| is_kept(name, transfer.ignore_dot);
         let entries = walk::walk(transfer.source, &keep, job)?;
         if let Some(special) = entries.iter().find(|entry| entry.kind == Kind::Special) {
             return Err(Failure::internal(format!(
@@ -264,6 +279,11 @@ pub(super) fn restore(stage: &Path, source: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether an entry of a source directory becomes part of the version.
+pub(super) fn is_kept(name: &str, ignore_dot: bool) -> bool {
+    !(layout::is_internal(name) || (ignore_dot && name.starts_with('.')))
+}
+
 fn empty_folder() -> ManifestEntry {
     ManifestEntry { size: 0, md5sum: String::new(), link: None }
 }
@@ -316,7 +336,7 @@ pub(super) fn in_parallel<T: Sync, R: Send>(
     results.into_iter().flatten().collect()
 }
 
-fn read_link(root: &Root, path: &str, source: &Path) -> Result<String, Failure> {
+pub(super) fn read_link(root: &Root, path: &str, source: &Path) -> Result<String, Failure> {
     let full = source.join(path);
     let (parent, name) =
         root.open_parent(path).map_err(|error| Failure::system("open", &full, &error))?;
@@ -346,7 +366,8 @@ fn transfer_files(
         .filter_map(|(path, look)| match *look {
             Look::Copied(..) => None,
             Look::Candidate { identity, may_move } => {
-                Some(Candidate { root, source: transfer.source, path, identity, may_move })
+                let file = UserFile { root, source: transfer.source, path };
+                Some(Candidate { file, identity, may_move })
             }
         })
         .collect();
@@ -356,7 +377,7 @@ fn transfer_files(
         let seen = seen?;
         let link = transfer
             .known
-            .find(candidate.path, seen.size, &seen.md5.to_string())
+            .find(candidate.file.path, seen.size, &seen.md5.to_string())
             .filter(|link| is_there(transfer, link, &seen));
         decided.push(match link {
             Some(link) => Some(Outcome::Linked(seen, link.clone())),
@@ -366,7 +387,7 @@ fn transfer_files(
     let others: Vec<&str> = candidates
         .iter()
         .zip(&decided)
-        .filter_map(|(candidate, decided)| decided.is_none().then_some(candidate.path))
+        .filter_map(|(candidate, decided)| decided.is_none().then_some(candidate.file.path))
         .collect();
     let copied = in_parallel(&others, |path, window| copy_file(transfer, root, path, window, job))?;
 
@@ -585,7 +606,7 @@ mod tests {
                     consume,
                     ignore_dot: false,
                 };
-                engine.upload(&upload, &job).unwrap();
+                drop(engine.upload(&upload, &job).unwrap());
                 engine.validate_version(&project, &asset, &version, &job).unwrap();
                 engine.reindex_version(&project, &asset, &version, &job).unwrap();
                 engine.validate_version(&project, &asset, &version, &job).unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::log::Log;
 use super::pending::{self, Note, Pending};
+use super::repeat::{Change, Receipt};
 use super::transfer::{self, Transfer, Transferred, within_transfer};
 use super::{AssetHold, Engine, ProjectHold, make_folder, owner, rename_new};
 use crate::fs::atomic;
@@ -57,7 +58,7 @@ impl Engine {
     ///
     /// The version appears as a whole or not at all; after a failure nothing has changed, also not
     /// in `source`.
-    pub fn upload(&self, upload: &Upload<'_>, job: &Job) -> Result<(), Failure> {
+    pub fn upload(&self, upload: &Upload<'_>, job: &Job) -> Result<Receipt, Failure> {
         let started = time::now();
         let project = self.enter_project(upload.project, Mode::Shared, job)?;
         let entered = self.enter_for_upload(upload, &project, job)?;
@@ -158,18 +159,19 @@ impl Engine {
         entered: &Entered<'_>,
         started: &str,
         job: &Job,
-    ) -> Result<(), Failure> {
+    ) -> Result<Receipt, Failure> {
         let asset = &entered.asset.folder;
         // What cannot be removed is in nobody's way; the next start tries again.
         let _ = self.settle_asset(asset, job);
+        let is_probational = upload.on_probation || !entered.is_trusted;
         let version = asset.join(upload.version);
         if version.symlink_metadata().is_ok() {
-            return Err(Failure::invalid(format!(
+            let refusal = Failure::invalid(format!(
                 "version {:?} already exists in {asset:?}",
                 upload.version.as_str()
-            )));
+            ));
+            return self.repeated_upload(upload, &version, is_probational, refusal, job);
         }
-        let is_probational = upload.on_probation || !entered.is_trusted;
         let known = Self::known_files(upload, asset)?;
         let stage = asset.join(super::stage_name());
         let relative = |path: &Path| {
@@ -208,9 +210,10 @@ impl Engine {
         note: &Note<'_>,
         pending: &dyn Fn(Option<super::log::NamedLog>) -> Pending,
         job: &Job,
-    ) -> Result<(), Failure> {
+    ) -> Result<Receipt, Failure> {
         let Work { upload, project, entered, known, stage, version } = work;
         make_folder(stage)?;
+        let mut receipt = Receipt::issue(stage, Change::Upload);
         let transfer = Transfer {
             layout: &self.layout,
             owner: owner(upload.project, upload.asset, upload.version),
@@ -261,7 +264,8 @@ impl Engine {
             let _ = self.recount(&project.folder, job);
         })?;
         done.remove_copied();
-        Ok(())
+        receipt.moved_to(version);
+        Ok(receipt)
     }
 
     /// The files that new ones are compared with.

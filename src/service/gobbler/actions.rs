@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::spoofing::Spoofing;
 use crate::job::Job;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
-use crate::registry::engine::{Doomed, Engine, PermissionsChange, Upload};
+use crate::registry::engine::{Doomed, Engine, PermissionsChange, Receipt, Upload};
 use crate::registry::json::syntax_fault;
 use crate::registry::model::Uploader;
 use crate::registry::{Failure, FailureContext};
@@ -58,19 +58,23 @@ pub(super) struct Context<'a> {
 /// Further keys of a successful answer.
 type Extras = Map<String, Value>;
 
+/// A successful answer, and the receipt to keep until it is given.
+pub(super) type Answer = (Extras, Option<Receipt>);
+
 /// Runs a request to its end.
 pub(super) fn run(
     context: &Context<'_>,
     request: &Request<'_>,
     job: &Job,
-) -> Result<Extras, Failure> {
+) -> Result<Answer, Failure> {
     let call = Call { context, request, job };
+    let receipt = |receipt| (Extras::new(), Some(receipt));
     match request.action {
+        "upload" => return call.upload().map(receipt),
+        "approve_probation" => return call.approve_probation().map(receipt),
+        "reject_probation" => return call.reject_probation().map(receipt),
         "create_project" => call.create_project(),
-        "upload" => call.upload(),
         "set_permissions" => call.set_permissions(),
-        "approve_probation" => call.approve_probation(),
-        "reject_probation" => call.reject_probation(),
         "refresh_latest" => call.refresh_latest(),
         "refresh_usage" => call.refresh_usage(),
         "reindex_version" => call.reindex_version(),
@@ -81,6 +85,7 @@ pub(super) fn run(
         "reroute_links" => call.reroute_links(),
         _ => Err(Failure::invalid("invalid request type")),
     }
+    .map(|extras| (extras, None))
 }
 
 struct Call<'a> {
@@ -106,7 +111,7 @@ impl Call<'_> {
         Ok(Extras::new())
     }
 
-    fn upload(&self) -> Result<Extras, Failure> {
+    fn upload(&self) -> Result<Receipt, Failure> {
         let fields = self.fields("main.uploadRequest")?;
         let source = fields.text("source")?;
         let names = ["project", "asset", "version"].map(|name| fields.text(name));
@@ -156,8 +161,7 @@ impl Call<'_> {
             consume,
             ignore_dot,
         };
-        self.engine().upload(&upload, self.job)?;
-        Ok(Extras::new())
+        self.engine().upload(&upload, self.job)
     }
 
     fn set_permissions(&self) -> Result<Extras, Failure> {
@@ -187,21 +191,19 @@ impl Call<'_> {
         Ok(Extras::new())
     }
 
-    fn approve_probation(&self) -> Result<Extras, Failure> {
+    fn approve_probation(&self) -> Result<Receipt, Failure> {
         let fields = self.fields("main.probationRequest")?;
         let (project, asset, version) = fields.version()?;
         let user = fields.user().within(|| "failed to identify user")?;
-        self.engine().approve_probation(user, &project, &asset, &version, self.job)?;
-        Ok(Extras::new())
+        self.engine().approve_probation(user, &project, &asset, &version, self.job)
     }
 
-    fn reject_probation(&self) -> Result<Extras, Failure> {
+    fn reject_probation(&self) -> Result<Receipt, Failure> {
         let fields = self.fields("main.probationRequest")?;
         let force = fields.flag("force")?;
         let (project, asset, version) = fields.version()?;
         let user = fields.user().within(|| "failed to identify user")?;
-        self.engine().reject_probation(user, &project, &asset, &version, force, self.job)?;
-        Ok(Extras::new())
+        self.engine().reject_probation(user, &project, &asset, &version, force, self.job)
     }
 
     fn refresh_latest(&self) -> Result<Extras, Failure> {

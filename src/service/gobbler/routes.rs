@@ -147,7 +147,10 @@ async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) ->
 /// Runs one request file.
 async fn new_request(state: &Arc<State>, name: &str, entry: &mut LogEntry<'_>) -> Response<Body> {
     match process(state, name, entry).await {
-        Ok(mut answer) => {
+        Ok((mut answer, receipt)) => {
+            // Runs after this connection's turn, and so after the answer was sent: whoever did not
+            // get it may ask again.
+            tokio::spawn(async move { drop(receipt) });
             answer.insert("status".to_owned(), "SUCCESS".into());
             let mut answer = Value::Object(answer);
             answer.sort_all_objects();
@@ -161,7 +164,7 @@ async fn process(
     state: &Arc<State>,
     name: &str,
     entry: &mut LogEntry<'_>,
-) -> Result<Map<String, Value>, Failure> {
+) -> Result<actions::Answer, Failure> {
     let name = OsString::from_vec(percent_decode_str(name).collect());
     let checker = Arc::clone(state);
     let file = state
@@ -174,7 +177,7 @@ async fn process(
         .map_err(|panic| crashed(&panic))??;
     entry.request = Some((file.action, file.user.clone()));
     if file.action == HEALTH_CHECK {
-        return Ok(Map::new());
+        return Ok((Map::new(), None));
     }
     let _turn = state.turns.acquire().await.map_err(|_| crate::Error::Cancelled)?;
     let runner = Arc::clone(state);
@@ -185,7 +188,7 @@ async fn process(
         .map_err(|panic| crashed(&panic))?
 }
 
-fn run_action(state: &State, file: &RequestFile, job: &Job) -> Result<Map<String, Value>, Failure> {
+fn run_action(state: &State, file: &RequestFile, job: &Job) -> Result<actions::Answer, Failure> {
     let text = file.read()?;
     let _held = source_of(&text).map(|name| state.sources.hold(name));
     let context = actions::Context {

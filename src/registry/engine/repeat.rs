@@ -1,0 +1,413 @@
+//! Changes that are finished, although perhaps nobody was told: their first repeat succeeds.
+//!
+//! A killed service may have made a change visible without answering. Such a change is marked by an
+//! extended attribute from before it is visible until after its answer is sent, so that a client
+//! that asks again is not refused. It is in nobody's way in a listing, and where a file system has
+//! no attributes the repeat is refused, as that of any other change.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{XattrFlags, getxattr, removexattr, setxattr};
+
+use super::transfer::{self, UserFile};
+use super::upload::Upload;
+use super::{Engine, owner};
+use crate::digest::{self, Hasher};
+use crate::fs::beneath::Root;
+use crate::fs::walk::{self, Kind};
+use crate::job::Job;
+use crate::names::VersionName;
+use crate::registry::failure::{Failure, FailureKind};
+use crate::registry::links::{Resolver, Target};
+use crate::registry::model::{Manifest, ManifestEntry};
+use crate::registry::store;
+
+/// How long a client has to ask again.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A change that cannot be made twice.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change<'a> {
+    /// Marked at the version.
+    Upload,
+    /// Marked at the version.
+    Approval,
+    /// Marked at the asset, as the version is gone.
+    Rejection(&'a VersionName),
+}
+
+impl Change<'_> {
+    /// The name of the attribute, whose value is the time in Unix seconds.
+    fn attribute(self) -> String {
+        match self {
+            Self::Upload => "user.selenite.unanswered.upload".to_owned(),
+            Self::Approval => "user.selenite.unanswered.approval".to_owned(),
+            Self::Rejection(version) => {
+                // Names of versions may be longer than those of attributes.
+                let mut hasher = Hasher::default();
+                hasher.update(version.as_str().as_bytes());
+                format!("user.selenite.unanswered.rejection.{}", hasher.finish().md5)
+            }
+        }
+    }
+
+    /// Whether the change was made at `folder`, not long ago, and nobody was told.
+    fn is_unanswered(self, folder: &Path) -> bool {
+        let mut value = [0; 32];
+        let Ok(length) = getxattr(folder, self.attribute(), &mut value[..]) else { return false };
+        let since = std::str::from_utf8(&value[..length]).ok().and_then(|text| text.parse().ok());
+        since.is_some_and(|since| now().saturating_sub(since) < PATIENCE.as_secs())
+    }
+}
+
+/// Unix seconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A change that is finished, or about to be. As long as this is kept, a repeat after a crash
+/// succeeds: drop it when the answer is on its way.
+#[derive(Debug)]
+#[must_use = "keep it until the requester is told"]
+pub struct Receipt {
+    folder: PathBuf,
+    attribute: String,
+}
+
+impl Receipt {
+    /// Marks a change at `folder` before it becomes visible.
+    pub(super) fn issue(folder: &Path, change: Change<'_>) -> Self {
+        let receipt = Self::found(folder, change);
+        let since = now().to_string();
+        // The change itself does not depend on it: without the mark, a repeat is refused.
+        let _ = setxattr(folder, &receipt.attribute, since.as_bytes(), XattrFlags::empty());
+        receipt
+    }
+
+    /// For a change that is marked already.
+    fn found(folder: &Path, change: Change<'_>) -> Self {
+        Self { folder: folder.to_owned(), attribute: change.attribute() }
+    }
+
+    /// The marked folder was renamed.
+    pub(super) fn moved_to(&mut self, folder: &Path) {
+        folder.clone_into(&mut self.folder);
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        // A mark that stays is too old after a day.
+        let _ = removexattr(&self.folder, &self.attribute);
+    }
+}
+
+/// A receipt if `refusal` was met by the repeat of a change that was made at `folder`; else the
+/// refusal.
+pub(super) fn repeated(
+    folder: &Path,
+    change: Change<'_>,
+    refusal: Failure,
+) -> Result<Receipt, Failure> {
+    if refusal.kind != FailureKind::Forbidden && change.is_unanswered(folder) {
+        Ok(Receipt::found(folder, change))
+    } else {
+        Err(refusal)
+    }
+}
+
+impl Engine {
+    /// The same for an upload, whose source must still hold what the version was made from: the
+    /// client may remove it when it is told that all is well.
+    pub(super) fn repeated_upload(
+        &self,
+        upload: &Upload<'_>,
+        folder: &Path,
+        is_probational: bool,
+        refusal: Failure,
+        job: &Job,
+    ) -> Result<Receipt, Failure> {
+        if !Change::Upload.is_unanswered(folder) {
+            return Err(refusal);
+        }
+        let summary = store::summary(folder)?;
+        let is_same = summary.upload_user_id == upload.user
+            && summary.is_probational() == is_probational
+            && self.is_made_from(upload, &store::manifest(folder)?, job)?;
+        if is_same { Ok(Receipt::found(folder, Change::Upload)) } else { Err(refusal) }
+    }
+
+    /// Whether a version with this manifest could come from the source of `upload`. Files that were
+    /// consumed are gone from there, and links to them lead nowhere.
+    fn is_made_from(
+        &self,
+        upload: &Upload<'_>,
+        manifest: &Manifest,
+        job: &Job,
+    ) -> Result<bool, Failure> {
+        let root = Root::open(upload.source)
+            .map_err(|error| Failure::system("open", upload.source, &error))?;
+        let owner = owner(upload.project, upload.asset, upload.version);
+        let mut resolver = Resolver::new(&self.layout, &self.whitelist, owner, upload.source);
+        let keep = |name: &str| transfer::is_kept(name, upload.ignore_dot);
+        let mut known = 0;
+        let mut files = Vec::new();
+        let mut outside = Vec::new();
+        for entry in walk::walk(upload.source, &keep, job)? {
+            let is_listed = match entry.kind {
+                Kind::File | Kind::Link => true,
+                Kind::Folder => entry.is_empty && !upload.consume,
+                Kind::Special => return Ok(false),
+            };
+            if !is_listed {
+                continue;
+            }
+            let Some(listed) = manifest.get(&entry.path) else { return Ok(false) };
+            known += 1;
+            if entry.kind == Kind::File {
+                files.push((entry.path, listed));
+            } else if entry.kind == Kind::Folder && !listed.is_folder() {
+                return Ok(false);
+            } else if entry.kind == Kind::Link && !upload.consume {
+                let text = transfer::read_link(&root, &entry.path, upload.source)?;
+                let target = match resolver.resolve(&entry.path, &text)? {
+                    Target::Local(target) => manifest.get(&target).cloned(),
+                    Target::Registry(target) => Some(target),
+                    Target::Whitelisted(target) => {
+                        outside.push((target, listed));
+                        continue;
+                    }
+                };
+                if target.is_none_or(|target| !target.has_content_of(listed)) {
+                    return Ok(false);
+                }
+            }
+        }
+        if known != manifest.len() && !upload.consume {
+            return Ok(false);
+        }
+        let (files, listed): (Vec<_>, Vec<_>) = files
+            .iter()
+            .map(|(path, listed)| (UserFile { root: &root, source: upload.source, path }, *listed))
+            .unzip();
+        let (outside, listed_outside): (Vec<_>, Vec<_>) = outside.into_iter().unzip();
+        Ok(have_content(&files, &listed, job)? && have_content(&outside, &listed_outside, job)?)
+    }
+}
+
+/// Whether each file has the size and checksum of its entry.
+fn have_content<S: digest::Source>(
+    files: &[S],
+    listed: &[&ManifestEntry],
+    job: &Job,
+) -> Result<bool, Failure> {
+    for (seen, listed) in digest::of_files(files, job)?.into_iter().zip(listed) {
+        if !transfer::entry_of(seen?, None).has_content_of(listed) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::super::{Options, PermissionsChange};
+    use super::*;
+    use crate::names::{AssetName, ProjectName};
+    /// A registry that is opened again after each kill, and a directory to upload.
+    struct Fixture {
+        folder: tempfile::TempDir,
+        names: (ProjectName, AssetName, VersionName),
+        job: Job,
+    }
+
+    type Step = fn(&Fixture);
+
+    impl Fixture {
+        fn new() -> Self {
+            let fixture = Self {
+                folder: tempfile::tempdir().unwrap(),
+                names: (
+                    ProjectName::parse("p").unwrap(),
+                    AssetName::parse("a").unwrap(),
+                    VersionName::parse("v").unwrap(),
+                ),
+                job: Job::default(),
+            };
+            fs::create_dir(fixture.folder.path().join("registry")).unwrap();
+            fs::create_dir_all(fixture.source("d")).unwrap();
+            fixture.write("f", "content");
+            fixture.write("d/g", "more");
+            fs::create_dir(fixture.source("empty")).unwrap();
+            symlink("d/g", fixture.source("link")).unwrap();
+            let (project, ..) = &fixture.names;
+            let engine = fixture.open();
+            let change = PermissionsChange::default();
+            engine.create_project("admin", project, change, &fixture.job).unwrap();
+            fixture
+        }
+
+        fn source(&self, path: &str) -> PathBuf {
+            self.folder.path().join("source").join(path)
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            fs::write(self.source(path), text).unwrap();
+        }
+
+        /// Starts the service, which settles what the one before has left.
+        fn open(&self) -> Engine {
+            Engine::open(Options {
+                registry: self.folder.path().join("registry"),
+                administrators: vec!["admin".to_owned(), "other".to_owned()],
+                ..Options::default()
+            })
+            .unwrap()
+        }
+
+        fn upload(&self, engine: &Engine, change: fn(&mut Upload<'_>)) -> Result<Receipt, Failure> {
+            let (project, asset, version) = &self.names;
+            let source = self.source("");
+            let mut upload = Upload {
+                project,
+                asset,
+                version,
+                source: &source,
+                user: "admin",
+                on_probation: false,
+                consume: false,
+                ignore_dot: false,
+            };
+            change(&mut upload);
+            engine.upload(&upload, &self.job)
+        }
+
+        /// An upload whose service is killed when the version has just become visible.
+        fn killed_after_upload(&self, change: fn(&mut Upload<'_>)) -> Engine {
+            std::mem::forget(self.upload(&self.open(), change).unwrap());
+            self.open()
+        }
+
+        fn approve(&self, engine: &Engine, user: &str) -> Result<Receipt, Failure> {
+            let (project, asset, version) = &self.names;
+            engine.approve_probation(user, project, asset, version, &self.job)
+        }
+
+        fn reject(&self, engine: &Engine) -> Result<Receipt, Failure> {
+            let (project, asset, version) = &self.names;
+            engine.reject_probation("admin", project, asset, version, false, &self.job)
+        }
+
+        fn version(&self) -> PathBuf {
+            self.folder.path().join("registry/p/a/v")
+        }
+    }
+
+    #[test]
+    fn an_upload_that_nobody_was_told_of_can_be_repeated_once() {
+        let fixture = Fixture::new();
+        let engine = fixture.killed_after_upload(|_| {});
+        drop(fixture.upload(&engine, |_| {}).unwrap());
+        assert!(fixture.upload(&engine, |_| {}).unwrap_err().reason.contains("already exists"));
+    }
+
+    #[test]
+    fn a_repeat_that_is_cut_off_can_be_repeated_again() {
+        let fixture = Fixture::new();
+        let engine = fixture.killed_after_upload(|_| {});
+        std::mem::forget(fixture.upload(&engine, |_| {}).unwrap());
+        drop(fixture.upload(&fixture.open(), |_| {}).unwrap());
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_refused_a_second_time() {
+        let fixture = Fixture::new();
+        let engine = fixture.open();
+        drop(fixture.upload(&engine, |_| {}).unwrap());
+        for engine in [engine, fixture.open()] {
+            assert!(fixture.upload(&engine, |_| {}).is_err());
+        }
+    }
+
+    #[test]
+    fn only_the_same_upload_is_a_repeat() {
+        let fixture = Fixture::new();
+        let engine = fixture.killed_after_upload(|_| {});
+        let refused = |engine: &Engine, change: fn(&mut Upload<'_>)| {
+            let refusal = fixture.upload(engine, change).unwrap_err();
+            assert!(refusal.reason.contains("already exists"), "{refusal:?}");
+        };
+        refused(&engine, |upload| upload.user = "other");
+        refused(&engine, |upload| upload.on_probation = true);
+        let changes: [(Step, Step); 5] = [
+            (|it| it.write("f", "changed"), |it| it.write("f", "content")),
+            (|it| it.write("new", ""), |it| fs::remove_file(it.source("new")).unwrap()),
+            (|it| fs::remove_file(it.source("f")).unwrap(), |it| it.write("f", "content")),
+            (|it| it.write("empty/not", ""), |it| fs::remove_file(it.source("empty/not")).unwrap()),
+            (
+                |it| {
+                    fs::remove_file(it.source("link")).unwrap();
+                    symlink("f", it.source("link")).unwrap();
+                },
+                |it| {
+                    fs::remove_file(it.source("link")).unwrap();
+                    symlink("d/g", it.source("link")).unwrap();
+                },
+            ),
+        ];
+        for (change, undo) in changes {
+            change(&fixture);
+            refused(&engine, |_| {});
+            undo(&fixture);
+        }
+        drop(fixture.upload(&engine, |_| {}).unwrap());
+    }
+
+    #[test]
+    fn a_repeat_does_not_miss_what_was_consumed() {
+        let fixture = Fixture::new();
+        let engine = fixture.killed_after_upload(|upload| upload.consume = true);
+        assert!(!fixture.source("f").exists());
+        fixture.write("f", "another");
+        assert!(fixture.upload(&engine, |upload| upload.consume = true).is_err());
+        fs::remove_file(fixture.source("f")).unwrap();
+        assert!(fixture.upload(&engine, |_| {}).is_err());
+        drop(fixture.upload(&engine, |upload| upload.consume = true).unwrap());
+    }
+
+    #[test]
+    fn approvals_and_rejections_can_be_repeated_once() {
+        let fixture = Fixture::new();
+        let engine = fixture.killed_after_upload(|upload| upload.on_probation = true);
+        drop(fixture.upload(&engine, |upload| upload.on_probation = true).unwrap());
+        std::mem::forget(fixture.approve(&engine, "admin").unwrap());
+        let engine = fixture.open();
+        let refusal = fixture.approve(&engine, "nobody").unwrap_err();
+        assert_eq!(refusal.kind, FailureKind::Forbidden);
+        drop(fixture.approve(&engine, "admin").unwrap());
+        assert!(fixture.approve(&engine, "admin").is_err());
+
+        let fixture = Fixture::new();
+        let engine = fixture.open();
+        drop(fixture.upload(&engine, |upload| upload.on_probation = true).unwrap());
+        std::mem::forget(fixture.reject(&engine).unwrap());
+        let engine = fixture.open();
+        assert!(!fixture.version().exists());
+        drop(fixture.reject(&engine).unwrap());
+        assert_eq!(fixture.reject(&engine).unwrap_err().kind, FailureKind::NotFound);
+    }
+
+    #[test]
+    fn nothing_is_remembered_for_ever() {
+        let fixture = Fixture::new();
+        fixture.killed_after_upload(|_| {});
+        let before = (now() - PATIENCE.as_secs()).to_string();
+        let attribute = Change::Upload.attribute();
+        setxattr(fixture.version(), attribute, before.as_bytes(), XattrFlags::REPLACE).unwrap();
+        assert!(fixture.upload(&fixture.open(), |_| {}).is_err());
+    }
+}
