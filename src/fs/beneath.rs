@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 /// A directory that stays the same whatever happens to its name.
@@ -29,16 +29,23 @@ impl Root {
         Ok(Self { handle })
     }
 
-    /// Opens the regular file at the relative path `path` for reading.
+    /// Opens the regular file at the relative path `path` for reading, and looks at it.
     ///
     /// A FIFO, socket or device is an error instead of a wait.
-    pub fn open_file(&self, path: &str) -> io::Result<File> {
+    pub fn open_file(&self, path: &str) -> io::Result<(File, Stat)> {
         let file = File::from(self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
-        if file.metadata()?.is_file() {
-            Ok(file)
+        let stat = fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode).is_file() {
+            Ok((file, stat))
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
         }
+    }
+
+    /// Looks at what is at `path` now. The directories on the way there may be links: nothing may be
+    /// done with the answer but compare it with that of an opened file.
+    pub fn look_at(&self, path: &str) -> io::Result<Stat> {
+        Ok(statat(&self.handle, path, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     /// Opens the directory that holds `path`, and gives the last component of `path`.
@@ -98,7 +105,7 @@ mod tests {
         symlink("d/f", folder.path().join("k")).unwrap();
         let root = Root::open(folder.path()).unwrap();
         let mut text = String::new();
-        root.open_file("d/f").unwrap().read_to_string(&mut text).unwrap();
+        root.open_file("d/f").unwrap().0.read_to_string(&mut text).unwrap();
         assert_eq!(text, "inside");
         for path in ["l/f", "k", "../x", "d", "none"] {
             assert!(root.open_file(path).is_err(), "{path}");

@@ -1,15 +1,15 @@
 //! A verified copy of a directory for a service to take over.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Seek;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use rayon::prelude::*;
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{FileType, Mode, OFlags, openat};
 
-use crate::digest::{self, Seen, WINDOW_BYTES};
+use crate::digest::{self, Seen};
 use crate::error::{IoContext, system_message};
 use crate::fs::walk::{Kind, walk};
 use crate::fs::window::with_windows;
@@ -166,6 +166,8 @@ struct Folders {
 struct Pair {
     input: (File, PathBuf),
     output: (File, PathBuf),
+    /// Bytes of the source when it was opened.
+    size: u64,
 }
 
 impl Folders {
@@ -186,63 +188,72 @@ impl Folders {
             Ok::<_, Error>((File::from(file), path))
         };
         let input = open(&self.source, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
-        let metadata = input.0.metadata().at(&input.1)?;
-        if !metadata.is_file() {
+        let stat = rustix::fs::fstat(&input.0).at(&input.1)?;
+        if !FileType::from_raw_mode(stat.st_mode).is_file() {
             let path = input.1.display().to_string();
             return Err(Error::UnsafePath { path, why: "it is not a regular file" });
         }
-        let size = metadata.len();
+        let size = u64::try_from(stat.st_size).unwrap_or_default();
         job.expect(0, size);
         let output = open(&self.copy, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, FILE_MODE)?;
-        let mut pair = Pair { input, output };
-        if size <= WINDOW_BYTES as u64 {
-            pair.copy_small(windows, job)
-        } else {
-            pair.copy_large(size, windows, job)
-        }
+        Pair { input, output, size }.copy(windows, job)
     }
 }
 
 impl Pair {
-    /// Copies what fits into a window, and compares the copy with what was read.
-    fn copy_small(&mut self, (window, again): Windows<'_>, job: &Job) -> Result<()> {
-        let count = fill(&mut self.input, window)?;
-        if count == window.len() {
-            // It may have grown since it was looked at.
-            (&self.input.0).rewind().at(&self.input.1)?;
-            return self.copy_large(count as u64, (window, again), job);
-        }
-        job.check()?;
-        self.output.0.write_all(&window[..count]).at(&self.output.1)?;
-        job.advance(count as u64);
-        let read = self.output.0.read_at(&mut again[..=count], 0).at(&self.output.1)?;
-        if window[..count] == again[..read] { Ok(()) } else { self.differ(job) }
-    }
-
-    /// Copies any file, and compares both sides from their beginnings.
-    fn copy_large(&mut self, size: u64, (window, again): Windows<'_>, job: &Job) -> Result<()> {
-        job.advance(clone(&self.input.0, &self.output.0, size, job)?);
+    /// Copies one window after the other, and reads each again from the copy: it is still in the
+    /// processor's cache then.
+    fn copy(&mut self, (window, again): Windows<'_>, job: &Job) -> Result<()> {
+        let is_cloned = self.size > window.len() as u64 && clone(&self.input.0, &self.output.0);
+        let mut by_system = self.size > window.len() as u64;
+        let mut position = 0;
         loop {
             job.check()?;
-            let count = fill(&mut self.input, window)?;
-            if count == 0 {
-                break;
+            let count = fill(&self.input, window, position, self.size)?;
+            let piece = &window[..count];
+            if !is_cloned {
+                let done = if by_system { self.copy_range(position, count) } else { 0 };
+                by_system = done == count;
+                let rest = position + done as u64;
+                self.output.0.write_all_at(&piece[done..], rest).at(&self.output.1)?;
             }
-            self.output.0.write_all(&window[..count]).at(&self.output.1)?;
-            job.advance(count as u64);
-        }
-        (&self.input.0).rewind().at(&self.input.1)?;
-        (&self.output.0).rewind().at(&self.output.1)?;
-        loop {
-            job.check()?;
-            let (count, read) = (fill(&mut self.input, window)?, fill(&mut self.output, again)?);
-            if window[..count] != again[..read] {
+            let read = fill(&self.output, &mut again[..count], position, u64::MAX)?;
+            if *piece != again[..read] {
                 return self.differ(job);
             }
-            if count == 0 {
-                return Ok(());
+            position += count as u64;
+            job.advance(count as u64);
+            if count < window.len() {
+                break;
             }
         }
+        // Only a clone can be longer: of a source that was cut off since.
+        if is_cloned && fill(&self.output, &mut again[..1], position, u64::MAX)? > 0 {
+            return self.differ(job);
+        }
+        Ok(())
+    }
+
+    /// Lets the system copy a piece; returns how many bytes it did. Between file systems, and on
+    /// some of them, it does none: they have to be written.
+    #[cfg(target_os = "linux")]
+    fn copy_range(&self, position: u64, count: usize) -> usize {
+        let (mut from, mut to) = (position, position);
+        let mut done = 0;
+        while done < count {
+            let (from, to) = (Some(&mut from), Some(&mut to));
+            match rustix::fs::copy_file_range(&self.input.0, from, &self.output.0, to, count - done)
+            {
+                Ok(0) | Err(_) => break,
+                Ok(more) => done += more,
+            }
+        }
+        done
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn copy_range(&self, _position: u64, _count: usize) -> usize {
+        0
     }
 
     /// Tells how the copy differs; that it does not is possible if the source is being changed.
@@ -255,15 +266,25 @@ impl Pair {
     }
 }
 
-/// Reads until the window is full or the file ends; returns the bytes read.
-fn fill((file, path): &mut (File, PathBuf), window: &mut [u8]) -> Result<usize> {
+/// Reads from `position` until the window is full or the file ends; returns the bytes read.
+fn fill(
+    (file, path): &(File, PathBuf),
+    window: &mut [u8],
+    position: u64,
+    size: u64,
+) -> Result<usize> {
     let mut count = 0;
     while count < window.len() {
-        match file.read(&mut window[count..]) {
+        let at = position + count as u64;
+        // A short read that ends where the file was said to end needs no second one.
+        if count > 0 && at == size {
+            break;
+        }
+        match file.read_at(&mut window[count..], at) {
             Ok(0) => break,
             Ok(more) => count += more,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).at(&*path),
+            Err(error) => return Err(error).at(path),
         }
     }
     Ok(count)
@@ -280,33 +301,15 @@ fn compare(original: &Seen, copied: &Seen, copy: &Path) -> Result<()> {
     Err(Error::Digest { path: copy.to_string_lossy().into_owned(), what, expected, actual })
 }
 
-/// Lets the system copy: shared blocks where the file system has them, else inside the kernel.
-/// Returns how many bytes that moved; the positions of both files are behind them.
+/// Lets a copy share the blocks of its source, where the file system can.
 #[cfg(target_os = "linux")]
-fn clone(input: &File, output: &File, size: u64, job: &Job) -> Result<u64> {
-    use rustix::fs::{copy_file_range, ioctl_ficlone};
-    const STEP_BYTES: usize = 64 * 1024 * 1024;
-
-    if ioctl_ficlone(output, input).is_ok() {
-        let end = |mut file: &File| file.seek(SeekFrom::Start(size)).at("clone");
-        return Ok(end(input)?.min(end(output)?));
-    }
-    let mut done = 0;
-    while done < size {
-        job.check()?;
-        // Between file systems, and on some of them, this does not work: the rest is then read
-        // and written.
-        match copy_file_range(input, None, output, None, STEP_BYTES) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => done += count as u64,
-        }
-    }
-    Ok(done)
+fn clone(input: &File, output: &File) -> bool {
+    rustix::fs::ioctl_ficlone(output, input).is_ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn clone(_input: &File, _output: &File, _size: u64, _job: &Job) -> Result<u64> {
-    Ok(0)
+fn clone(_input: &File, _output: &File) -> bool {
+    false
 }
 
 #[cfg(test)]
@@ -314,6 +317,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::digest::WINDOW_BYTES;
 
     fn stage(root: &Path, destination: &Path) -> Result<()> {
         let job = Job::default();

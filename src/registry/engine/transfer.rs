@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, CWD, RenameFlags, Stat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::{Engine, FILE_MODE, make_folder};
 use crate::digest::{self, Hasher, Seen, Source};
-use crate::error::IoContext;
 use crate::fs::beneath::Root;
 use crate::fs::walk::{self, Kind};
 use crate::fs::window::with_window;
@@ -80,9 +80,8 @@ pub(super) struct UserFile<'a> {
 
 impl Source for UserFile<'_> {
     fn open(&self) -> crate::Result<(File, u64)> {
-        let file = open_source(self.root, self.path, self.source)?;
-        let size = file.metadata().at(self.path())?.len();
-        Ok((file, size))
+        let (file, stat) = open_source(self.root, self.path, self.source)?;
+        Ok((file, Identity::of(&stat).size))
     }
 
     fn path(&self) -> PathBuf {
@@ -100,12 +99,19 @@ struct Candidate<'a> {
 impl Source for Candidate<'_> {
     fn open(&self) -> crate::Result<(File, u64)> {
         let UserFile { root, source, path } = self.file;
-        Ok((open_source(root, path, source)?, self.identity.size))
+        Ok((open_source(root, path, source)?.0, self.identity.size))
     }
 
     fn path(&self) -> PathBuf {
         self.file.path()
     }
+}
+
+/// A file of the source that is moved into the stage.
+struct Movable<'a> {
+    path: &'a str,
+    seen: Seen,
+    identity: Identity,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,12 +123,13 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(metadata: &fs::Metadata) -> Self {
+    #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
+    fn of(stat: &Stat) -> Self {
         Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            device: stat.st_dev.into(),
+            inode: stat.st_ino.into(),
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            modified: (stat.st_mtime.into(), stat.st_mtime_nsec.try_into().unwrap_or_default()),
         }
     }
 }
@@ -203,7 +210,7 @@ impl Engine {
                 }
                 Outcome::Linked(seen, link) => entry_of(seen, Some(link)),
                 Outcome::Movable(seen, identity) => {
-                    movable.push((*path, seen, identity));
+                    movable.push(Movable { path, seen, identity });
                     entry_of(seen, None)
                 }
             };
@@ -216,17 +223,10 @@ impl Engine {
                 place_link(&transfer.stage.join(path), Path::new(&text))?;
             }
         }
-        let moved = in_parallel(&movable, |(path, seen, identity), window| {
-            job.check()?;
-            if move_file(&root, transfer, path, *identity)? {
-                return Ok(None);
-            }
-            let (again, identity) = copy_file(transfer, &root, path, window, job)?;
-            if again == *seen {
-                Ok(Some(((*path).to_owned(), identity)))
-            } else {
-                Err(changed(transfer.source, path))
-            }
+        let by_folder: Vec<&[Movable<'_>]> =
+            movable.chunk_by(|one, other| folder_of(one.path) == folder_of(other.path)).collect();
+        let moved = in_parallel(&by_folder, |files, window| {
+            transfer.move_files(&root, files, window, job)
         })?;
         copied.extend(moved.into_iter().flatten());
         Ok(Transferred { manifest, copied, root })
@@ -248,8 +248,8 @@ impl Transferred {
     /// so is one that was changed after it was copied.
     pub(super) fn remove_copied(&self) {
         for (path, identity) in &self.copied {
-            let file = self.root.open_file(path).and_then(|file| file.metadata());
-            if file.is_ok_and(|file| Identity::of(&file) == *identity)
+            let file = self.root.open_file(path);
+            if file.is_ok_and(|(_, stat)| Identity::of(&stat) == *identity)
                 && let Ok((parent, name)) = self.root.open_parent(path)
             {
                 let _ = unlinkat(parent, name, AtFlags::empty());
@@ -415,14 +415,15 @@ fn copy_or_postpone(
     window: &mut [u8],
     job: &Job,
 ) -> Result<Look, Failure> {
-    let full = transfer.source.join(path);
-    let file = open_source(root, path, transfer.source)?;
-    let metadata = file.metadata().map_err(|error| Failure::system("stat", &full, &error))?;
+    let stat = root
+        .look_at(path)
+        .map_err(|error| Failure::system("stat", &transfer.source.join(path), &error))?;
+    let identity = Identity::of(&stat);
     let may_move = transfer.consume
-        && metadata.uid() == rustix::process::geteuid().as_raw()
-        && metadata.nlink() == 1;
-    if may_move || transfer.known.has_size(metadata.size()) {
-        return Ok(Look::Candidate { identity: Identity::of(&metadata), may_move });
+        && stat.st_uid == rustix::process::geteuid().as_raw()
+        && stat.st_nlink == 1;
+    if may_move || transfer.known.has_size(identity.size) {
+        return Ok(Look::Candidate { identity, may_move });
     }
     copy_file(transfer, root, path, window, job)
         .map(|(seen, identity)| Look::Copied(seen, identity))
@@ -446,7 +447,7 @@ fn is_there(transfer: &Transfer<'_>, link: &Link, content: &Seen) -> bool {
         && (link.ancestor.is_none() || is_listed())
 }
 
-fn open_source(root: &Root, path: &str, source: &Path) -> Result<File, Failure> {
+fn open_source(root: &Root, path: &str, source: &Path) -> Result<(File, Stat), Failure> {
     root.open_file(path).map_err(|error| Failure::system("open", &source.join(path), &error))
 }
 
@@ -459,10 +460,9 @@ fn copy_file(
     job: &Job,
 ) -> Result<(Seen, Identity), Failure> {
     let full = transfer.source.join(path);
-    let mut from = open_source(root, path, transfer.source)?;
-    let metadata = from.metadata().map_err(|error| Failure::system("stat", &full, &error))?;
+    let (mut from, stat) = open_source(root, path, transfer.source)?;
     let seen = write_copy(&mut from, &full, &transfer.stage.join(path), window, job)?;
-    Ok((seen, Identity::of(&metadata)))
+    Ok((seen, Identity::of(&stat)))
 }
 
 /// Copies the rest of `from` to the new file `target`, hashing what is written.
@@ -486,8 +486,7 @@ pub(super) fn write_copy(
         to.write_all(piece).map_err(|source| crate::Error::Io { path: target.to_owned(), source })
     })?;
     let seen = hasher.finish();
-    let written = to.stream_position().map_err(failed)?;
-    if to.metadata().map_err(failed)?.len() != seen.size || written != seen.size {
+    if to.metadata().map_err(failed)?.len() != seen.size {
         return Err(Failure::internal(format!(
             "mismatch in checksums between source and destination files for {target:?}"
         )));
@@ -517,43 +516,64 @@ fn pump(
     }
 }
 
-/// Moves a file into the stage if it is still the one that was hashed; false if it cannot be moved
-/// between these two directories.
-fn move_file(
-    root: &Root,
-    transfer: &Transfer<'_>,
-    path: &str,
-    identity: Identity,
-) -> Result<bool, Failure> {
-    let full = transfer.source.join(path);
-    let file = open_source(root, path, transfer.source)?;
-    let stat =
-        |file: &File| file.metadata().map_err(|error| Failure::system("stat", &full, &error));
-    if Identity::of(&stat(&file)?) != identity {
-        return Err(changed(transfer.source, path));
-    }
-    let (parent, name) =
-        root.open_parent(path).map_err(|error| Failure::system("open", &full, &error))?;
-    let target = transfer.stage.join(path);
-    match renameat_with(&parent, name, CWD, &target, RenameFlags::NOREPLACE) {
-        Err(Errno::XDEV | Errno::INVAL | Errno::ACCESS | Errno::PERM) => return Ok(false),
-        other => {
-            other.map_err(|error| Failure::system("rename", &target, &error.into()))?;
+/// The directory part of a path.
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+impl Transfer<'_> {
+    /// Moves files of one directory into the stage, those that are still the ones that were hashed.
+    /// What cannot be moved between these directories is copied: gives those.
+    fn move_files(
+        &self,
+        root: &Root,
+        files: &[Movable<'_>],
+        window: &mut [u8],
+        job: &Job,
+    ) -> Result<Vec<(String, Identity)>, Failure> {
+        let mut copied = Vec::new();
+        let Some(first) = files.first() else { return Ok(copied) };
+        let full = self.source.join(first.path);
+        let (source, _) =
+            root.open_parent(first.path).map_err(|error| Failure::system("open", &full, &error))?;
+        for file in files {
+            job.check()?;
+            if !self.move_file(&source, file)? {
+                let (again, identity) = copy_file(self, root, file.path, window, job)?;
+                if again != file.seen {
+                    return Err(changed(self.source, file.path));
+                }
+                copied.push((file.path.to_owned(), identity));
+            }
         }
+        Ok(copied)
     }
-    // The name may have been given to another file at the last moment.
-    let placed =
-        fs::symlink_metadata(&target).map_err(|error| Failure::system("lstat", &target, &error))?;
-    if Identity::of(&placed) != identity {
-        renameat_with(CWD, &target, &parent, name, RenameFlags::NOREPLACE)
-            .map_err(|error| Failure::system("rename", &full, &error.into()))?;
-        return Err(changed(transfer.source, path));
+
+    /// False if the file cannot be moved between these two directories.
+    fn move_file(&self, source: &OwnedFd, file: &Movable<'_>) -> Result<bool, Failure> {
+        let name = file.path.rsplit('/').next().unwrap_or(file.path);
+        let target = self.stage.join(file.path);
+        match renameat_with(source, name, CWD, &target, RenameFlags::NOREPLACE) {
+            Err(Errno::XDEV | Errno::INVAL | Errno::ACCESS | Errno::PERM) => return Ok(false),
+            other => {
+                other.map_err(|error| Failure::system("rename", &target, &error.into()))?;
+            }
+        }
+        // The name may have been given to another file since.
+        let placed = statat(CWD, &target, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| Failure::system("lstat", &target, &error.into()))?;
+        if Identity::of(&placed) != file.identity {
+            let full = self.source.join(file.path);
+            renameat_with(CWD, &target, source, name, RenameFlags::NOREPLACE)
+                .map_err(|error| Failure::system("rename", &full, &error.into()))?;
+            return Err(changed(self.source, file.path));
+        }
+        if placed.st_mode & 0o7777 != FILE_MODE {
+            fs::set_permissions(&target, Permissions::from_mode(FILE_MODE))
+                .map_err(|error| Failure::system("chmod", &target, &error))?;
+        }
+        Ok(true)
     }
-    if placed.mode() & 0o7777 != FILE_MODE {
-        file.set_permissions(Permissions::from_mode(FILE_MODE))
-            .map_err(|error| Failure::system("chmod", &target, &error))?;
-    }
-    Ok(true)
 }
 
 /// Adds the words that all failures of a transfer begin with.
@@ -650,7 +670,9 @@ mod tests {
         for name in ["same", "changed"] {
             fs::write(folder.path().join(name), "old").unwrap();
         }
-        let identity = |name: &str| Identity::of(&fs::metadata(folder.path().join(name)).unwrap());
+        let identity = |name: &str| {
+            Identity::of(&statat(CWD, folder.path().join(name), AtFlags::empty()).unwrap())
+        };
         let copied = ["same", "changed"].map(|name| (name.to_owned(), identity(name))).into();
         let root = Root::open(folder.path()).unwrap();
         fs::write(folder.path().join("changed"), "newer").unwrap();
