@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod beneath;
+pub mod copy;
 pub mod lock;
 pub mod walk;
 pub mod window;

@@ -22,11 +22,6 @@ pub fn with_windows<R>(work: impl FnOnce(&mut [u8], &mut [u8]) -> R) -> R {
     result
 }
 
-/// [`with_windows`] for one window.
-pub fn with_window<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
-    with_windows(|window, _| work(window))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,7 +31,7 @@ mod tests {
         with_windows(|one, other| {
             one[0] = 1;
             other[0] = 2;
-            with_window(|inner| inner[0] = 3);
+            with_windows(|inner, _| inner[0] = 3);
             assert_eq!((one[0], other[0], one.len()), (1, 2, WINDOW_BYTES));
         });
     }

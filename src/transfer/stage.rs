@@ -1,18 +1,16 @@
 //! A verified copy of a directory for a service to take over.
 
 use std::fs::{self, File};
-use std::io::Seek;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rayon::prelude::*;
 use rustix::fs::{FileType, Mode, OFlags, openat};
 
-use crate::digest::{self, Seen};
 use crate::error::{IoContext, system_message};
+use crate::fs::copy::copy;
 use crate::fs::walk::{Kind, walk};
-use crate::fs::window::with_windows;
 use crate::job::Job;
 use crate::relpath::clean_path;
 use crate::{Error, Result, runtime};
@@ -92,7 +90,7 @@ impl Survey {
                             &folders.insert((folder, Folders::open(from, to)?)).1
                         }
                     };
-                    with_windows(|one, other| folders.copy(name, (one, other), job))?;
+                    folders.copy(name, job)?;
                     job.file_done();
                     Ok(())
                 },
@@ -153,21 +151,10 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
     up.chain(to.components().skip(shared)).collect()
 }
 
-/// Memory for a piece of a file, and for the same piece of its copy.
-type Windows<'a> = (&'a mut [u8], &'a mut [u8]);
-
 /// Two directories whose files are copied from one to the other.
 struct Folders {
     source: (OwnedFd, PathBuf),
     copy: (OwnedFd, PathBuf),
-}
-
-/// A file and its copy, both open.
-struct Pair {
-    input: (File, PathBuf),
-    output: (File, PathBuf),
-    /// Bytes of the source when it was opened.
-    size: u64,
 }
 
 impl Folders {
@@ -180,136 +167,25 @@ impl Folders {
         Ok(Self { source: open(source)?, copy: open(copy)? })
     }
 
-    fn copy(&self, name: &str, windows: Windows<'_>, job: &Job) -> Result<()> {
+    fn copy(&self, name: &str, job: &Job) -> Result<()> {
         let open = |(folder, path): &(OwnedFd, PathBuf), flags, mode| {
             let path = path.join(name);
             let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let file = openat(folder, name, flags, Mode::from_raw_mode(mode)).at(&path)?;
             Ok::<_, Error>((File::from(file), path))
         };
-        let input = open(&self.source, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
-        let stat = rustix::fs::fstat(&input.0).at(&input.1)?;
+        let (input, from) = open(&self.source, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
+        let stat = rustix::fs::fstat(&input).at(&from)?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
-            let path = input.1.display().to_string();
+            let path = from.display().to_string();
             return Err(Error::UnsafePath { path, why: "it is not a regular file" });
         }
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         job.expect(0, size);
-        let output = open(&self.copy, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, FILE_MODE)?;
-        Pair { input, output, size }.copy(windows, job)
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let (output, to) = open(&self.copy, flags, FILE_MODE)?;
+        copy((&input, &from), (&output, &to), size, job)
     }
-}
-
-impl Pair {
-    /// Copies one window after the other, and reads each again from the copy: it is still in the
-    /// processor's cache then.
-    fn copy(&mut self, (window, again): Windows<'_>, job: &Job) -> Result<()> {
-        let is_cloned = self.size > window.len() as u64 && clone(&self.input.0, &self.output.0);
-        let mut by_system = self.size > window.len() as u64;
-        let mut position = 0;
-        loop {
-            job.check()?;
-            let count = fill(&self.input, window, position, self.size)?;
-            let piece = &window[..count];
-            if !is_cloned {
-                let done = if by_system { self.copy_range(position, count) } else { 0 };
-                by_system = done == count;
-                let rest = position + done as u64;
-                self.output.0.write_all_at(&piece[done..], rest).at(&self.output.1)?;
-            }
-            let read = fill(&self.output, &mut again[..count], position, u64::MAX)?;
-            if *piece != again[..read] {
-                return self.differ(job);
-            }
-            position += count as u64;
-            job.advance(count as u64);
-            if count < window.len() {
-                break;
-            }
-        }
-        // Only a clone can be longer: of a source that was cut off since.
-        if is_cloned && fill(&self.output, &mut again[..1], position, u64::MAX)? > 0 {
-            return self.differ(job);
-        }
-        Ok(())
-    }
-
-    /// Lets the system copy a piece; returns how many bytes it did. Between file systems, and on
-    /// some of them, it does none: they have to be written.
-    #[cfg(target_os = "linux")]
-    fn copy_range(&self, position: u64, count: usize) -> usize {
-        let (mut from, mut to) = (position, position);
-        let mut done = 0;
-        while done < count {
-            let (from, to) = (Some(&mut from), Some(&mut to));
-            match rustix::fs::copy_file_range(&self.input.0, from, &self.output.0, to, count - done)
-            {
-                Ok(0) | Err(_) => break,
-                Ok(more) => done += more,
-            }
-        }
-        done
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn copy_range(&self, _position: u64, _count: usize) -> usize {
-        0
-    }
-
-    /// Tells how the copy differs; that it does not is possible if the source is being changed.
-    fn differ(&mut self, job: &Job) -> Result<()> {
-        (&self.input.0).rewind().at(&self.input.1)?;
-        (&self.output.0).rewind().at(&self.output.1)?;
-        let original = digest::of_reader(&self.input.0, &self.input.1, job)?;
-        let copied = digest::of_reader(&self.output.0, &self.output.1, job)?;
-        compare(&original, &copied, &self.output.1)
-    }
-}
-
-/// Reads from `position` until the window is full or the file ends; returns the bytes read.
-fn fill(
-    (file, path): &(File, PathBuf),
-    window: &mut [u8],
-    position: u64,
-    size: u64,
-) -> Result<usize> {
-    let mut count = 0;
-    while count < window.len() {
-        let at = position + count as u64;
-        // A short read that ends where the file was said to end needs no second one.
-        if count > 0 && at == size {
-            break;
-        }
-        match file.read_at(&mut window[count..], at) {
-            Ok(0) => break,
-            Ok(more) => count += more,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).at(path),
-        }
-    }
-    Ok(count)
-}
-
-fn compare(original: &Seen, copied: &Seen, copy: &Path) -> Result<()> {
-    let (what, expected, actual) = if original.size != copied.size {
-        ("sizes after copy", original.size.to_string(), copied.size.to_string())
-    } else if original.md5 != copied.md5 {
-        ("MD5 checksums after copy", original.md5.to_string(), copied.md5.to_string())
-    } else {
-        return Ok(());
-    };
-    Err(Error::Digest { path: copy.to_string_lossy().into_owned(), what, expected, actual })
-}
-
-/// Lets a copy share the blocks of its source, where the file system can.
-#[cfg(target_os = "linux")]
-fn clone(input: &File, output: &File) -> bool {
-    rustix::fs::ioctl_ficlone(output, input).is_ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn clone(_input: &File, _output: &File) -> bool {
-    false
 }
 
 #[cfg(test)]
@@ -317,7 +193,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::digest::WINDOW_BYTES;
+    use crate::digest::{self, WINDOW_BYTES};
 
     fn stage(root: &Path, destination: &Path) -> Result<()> {
         let job = Job::default();

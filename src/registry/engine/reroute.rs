@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::pending::Pending;
 use super::transfer::{in_parallel, write_copy};
 use super::{Engine, replace_link, stage_name};
-use crate::digest::open_regular;
+use crate::digest::{self, open_with_size};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
@@ -251,8 +251,8 @@ impl Engine {
             copies: copies.iter().map(|copy| relative(&copy.stage)).collect(),
         })?;
         // What may fail for want of space or because of damage comes before any visible change.
-        let copied = in_parallel(&copies, |copy, window| make_copy(copy, window, job))
-            .and_then(|_| self.make_durable());
+        let copied =
+            in_parallel(&copies, |copy| make_copy(copy, job)).and_then(|_| self.make_durable());
         if copied.is_err() {
             for copy in &copies {
                 crate::fs::atomic::remove_file(&copy.stage)?;
@@ -326,10 +326,11 @@ impl Engine {
     }
 }
 
-fn make_copy(copy: &Copy, window: &mut [u8], job: &Job) -> Result<(), Failure> {
+fn make_copy(copy: &Copy, job: &Job) -> Result<(), Failure> {
     // The origin may be a link into a whitelisted directory.
-    let mut from = open_regular(&copy.from, true)?;
-    let seen = write_copy(&mut from, &copy.from, &copy.stage, window, job)?;
+    let (from, size) = open_with_size(&copy.from, true)?;
+    write_copy((&from, &copy.from), &copy.stage, size, job)?;
+    let seen = digest::of_file(&copy.stage, job)?;
     if seen.size != copy.size || seen.md5.to_string() != copy.md5sum {
         return Err(Failure::internal(format!(
             "cannot copy {:?} to {:?}; it is not what the manifest says (expected {} bytes with MD5 \

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -14,10 +13,10 @@ use rustix::fs::{AtFlags, CWD, RenameFlags, Stat, renameat_with, statat, unlinka
 use rustix::io::Errno;
 
 use super::{Engine, FILE_MODE, make_folder};
-use crate::digest::{self, Hasher, Seen, Source};
+use crate::digest::{self, Seen, Source};
 use crate::fs::beneath::Root;
+use crate::fs::copy::{Named, copy};
 use crate::fs::walk::{self, Kind};
-use crate::fs::window::with_window;
 use crate::job::Job;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::layout::{self, Layout};
@@ -63,7 +62,7 @@ enum Outcome {
 
 /// What the first look at one regular file gives.
 enum Look {
-    Copied(Seen, Identity),
+    Copied(Identity),
     /// To be digested before more is known.
     Candidate {
         identity: Identity,
@@ -225,9 +224,7 @@ impl Engine {
         }
         let by_folder: Vec<&[Movable<'_>]> =
             movable.chunk_by(|one, other| folder_of(one.path) == folder_of(other.path)).collect();
-        let moved = in_parallel(&by_folder, |files, window| {
-            transfer.move_files(&root, files, window, job)
-        })?;
+        let moved = in_parallel(&by_folder, |files| transfer.move_files(&root, files, job))?;
         copied.extend(moved.into_iter().flatten());
         Ok(Transferred { manifest, copied, root })
     }
@@ -314,7 +311,7 @@ fn check_local_targets(
 /// Applies `work` to all items on the CPU pool; the failure is that of the first failing item.
 pub(super) fn in_parallel<T: Sync, R: Send>(
     items: &[T],
-    work: impl Fn(&T, &mut [u8]) -> Result<R, Failure> + Sync,
+    work: impl Fn(&T) -> Result<R, Failure> + Sync,
 ) -> Result<Vec<R>, Failure> {
     let first_failure = AtomicUsize::new(usize::MAX);
     let results: Vec<Option<Result<R, Failure>>> = runtime::current()?.install(|| {
@@ -325,7 +322,7 @@ pub(super) fn in_parallel<T: Sync, R: Send>(
                 if index > first_failure.load(Ordering::Relaxed) {
                     return None;
                 }
-                let result = with_window(|window| work(item, window));
+                let result = work(item);
                 if result.is_err() {
                     first_failure.fetch_min(index, Ordering::Relaxed);
                 }
@@ -358,13 +355,12 @@ fn transfer_files(
     files: &[&str],
     job: &Job,
 ) -> Result<Vec<Outcome>, Failure> {
-    let looks =
-        in_parallel(files, |path, window| copy_or_postpone(transfer, root, path, window, job))?;
+    let looks = in_parallel(files, |path| copy_or_postpone(transfer, root, path, job))?;
     let candidates: Vec<Candidate<'_>> = files
         .iter()
         .zip(&looks)
         .filter_map(|(path, look)| match *look {
-            Look::Copied(..) => None,
+            Look::Copied(_) => None,
             Look::Candidate { identity, may_move } => {
                 let file = UserFile { root, source: transfer.source, path };
                 Some(Candidate { file, identity, may_move })
@@ -384,27 +380,33 @@ fn transfer_files(
             None => candidate.may_move.then_some(Outcome::Movable(seen, candidate.identity)),
         });
     }
-    let others: Vec<&str> = candidates
-        .iter()
-        .zip(&decided)
-        .filter_map(|(candidate, decided)| decided.is_none().then_some(candidate.file.path))
-        .collect();
-    let copied = in_parallel(&others, |path, window| copy_file(transfer, root, path, window, job))?;
-
-    let mut copied = copied.into_iter();
-    let mut copied = || {
-        let (seen, identity) = copied.next().expect("every other file was copied");
-        Outcome::Copied(seen, identity)
-    };
     let mut decided = decided.into_iter();
-    let mut decided = || decided.next().expect("every candidate was decided on");
-    Ok(looks
-        .into_iter()
+    let mut outcomes: Vec<Option<Outcome>> = looks
+        .iter()
         .map(|look| match look {
-            Look::Copied(seen, identity) => Outcome::Copied(seen, identity),
-            Look::Candidate { .. } => decided().unwrap_or_else(&mut copied),
+            Look::Copied(_) => None,
+            Look::Candidate { .. } => decided.next().flatten(),
         })
-        .collect())
+        .collect();
+
+    // What is left was copied, or is now; its digest is that of the copy.
+    let rest: Vec<(&str, &Look)> = files
+        .iter()
+        .zip(&looks)
+        .zip(&outcomes)
+        .filter_map(|((path, look), outcome)| outcome.is_none().then_some((*path, look)))
+        .collect();
+    let identities = in_parallel(&rest, |(path, look)| match look {
+        Look::Copied(identity) => Ok(*identity),
+        Look::Candidate { .. } => copy_file(transfer, root, path, job),
+    })?;
+    let copies: Vec<PathBuf> = rest.iter().map(|(path, _)| transfer.stage.join(path)).collect();
+    let mut copied = digest::of_files(&copies, job)?.into_iter().zip(identities);
+    for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
+        let (seen, identity) = copied.next().expect("every other file was copied");
+        *outcome = Some(Outcome::Copied(seen?, identity));
+    }
+    Ok(outcomes.into_iter().flatten().collect())
 }
 
 /// Copies one file, unless its digest may tell that it need not be copied.
@@ -412,7 +414,6 @@ fn copy_or_postpone(
     transfer: &Transfer<'_>,
     root: &Root,
     path: &str,
-    window: &mut [u8],
     job: &Job,
 ) -> Result<Look, Failure> {
     let stat = root
@@ -425,8 +426,7 @@ fn copy_or_postpone(
     if may_move || transfer.known.has_size(identity.size) {
         return Ok(Look::Candidate { identity, may_move });
     }
-    copy_file(transfer, root, path, window, job)
-        .map(|(seen, identity)| Look::Copied(seen, identity))
+    copy_file(transfer, root, path, job).map(Look::Copied)
 }
 
 /// True if a link leads to this content: the version that held it may have been deleted since, and
@@ -451,69 +451,40 @@ fn open_source(root: &Root, path: &str, source: &Path) -> Result<(File, Stat), F
     root.open_file(path).map_err(|error| Failure::system("open", &source.join(path), &error))
 }
 
-/// Copies one file into the stage, hashing what is written.
+/// Copies one file into the stage.
 fn copy_file(
     transfer: &Transfer<'_>,
     root: &Root,
     path: &str,
-    window: &mut [u8],
     job: &Job,
-) -> Result<(Seen, Identity), Failure> {
+) -> Result<Identity, Failure> {
     let full = transfer.source.join(path);
-    let (mut from, stat) = open_source(root, path, transfer.source)?;
-    let seen = write_copy(&mut from, &full, &transfer.stage.join(path), window, job)?;
-    Ok((seen, Identity::of(&stat)))
+    let (from, stat) = open_source(root, path, transfer.source)?;
+    let identity = Identity::of(&stat);
+    write_copy((&from, &full), &transfer.stage.join(path), identity.size, job)?;
+    Ok(identity)
 }
 
-/// Copies the rest of `from` to the new file `target`, hashing what is written.
+/// Copies an open file of `size` bytes to the new file `target`.
 pub(super) fn write_copy(
-    from: &mut File,
-    from_path: &Path,
+    from: Named<'_>,
     target: &Path,
-    window: &mut [u8],
+    size: u64,
     job: &Job,
-) -> Result<Seen, Failure> {
-    let failed = |error: std::io::Error| Failure::system("write", target, &error);
-    let mut to = OpenOptions::new()
+) -> Result<(), Failure> {
+    let to = OpenOptions::new()
+        .read(true)
         .write(true)
         .create_new(true)
         .mode(FILE_MODE)
         .open(target)
-        .map_err(failed)?;
-    let mut hasher = Hasher::default();
-    pump(from, from_path, window, job, |piece| {
-        hasher.update(piece);
-        to.write_all(piece).map_err(|source| crate::Error::Io { path: target.to_owned(), source })
-    })?;
-    let seen = hasher.finish();
-    if to.metadata().map_err(failed)?.len() != seen.size {
-        return Err(Failure::internal(format!(
+        .map_err(|error| Failure::system("write", target, &error))?;
+    copy(from, (&to, target), size, job).map_err(|error| match error {
+        crate::Error::Digest { .. } => Failure::internal(format!(
             "mismatch in checksums between source and destination files for {target:?}"
-        )));
-    }
-    Ok(seen)
-}
-
-/// Reads a file to its end in windows.
-fn pump(
-    file: &mut File,
-    path: &Path,
-    window: &mut [u8],
-    job: &Job,
-    mut take: impl FnMut(&[u8]) -> crate::Result<()>,
-) -> crate::Result<()> {
-    loop {
-        job.check()?;
-        match file.read(window) {
-            Ok(0) => return Ok(()),
-            Ok(count) => {
-                take(&window[..count])?;
-                job.advance(count as u64);
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(source) => return Err(crate::Error::Io { path: path.to_owned(), source }),
-        }
-    }
+        )),
+        other => other.into(),
+    })
 }
 
 /// The directory part of a path.
@@ -528,7 +499,6 @@ impl Transfer<'_> {
         &self,
         root: &Root,
         files: &[Movable<'_>],
-        window: &mut [u8],
         job: &Job,
     ) -> Result<Vec<(String, Identity)>, Failure> {
         let mut copied = Vec::new();
@@ -539,8 +509,8 @@ impl Transfer<'_> {
         for file in files {
             job.check()?;
             if !self.move_file(&source, file)? {
-                let (again, identity) = copy_file(self, root, file.path, window, job)?;
-                if again != file.seen {
+                let identity = copy_file(self, root, file.path, job)?;
+                if digest::of_file(&self.stage.join(file.path), job)? != file.seen {
                     return Err(changed(self.source, file.path));
                 }
                 copied.push((file.path.to_owned(), identity));

@@ -1,0 +1,193 @@
+//! Copies of files, read again and compared with their source.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::window::with_windows;
+use crate::digest::{self, Seen};
+use crate::error::IoContext;
+use crate::job::Job;
+use crate::{Error, Result};
+
+/// An open file, and what messages call it.
+pub type Named<'a> = (&'a File, &'a Path);
+
+/// Copies a regular file, of about `size` bytes, into the new and empty file `to`, which must be
+/// open for reading too.
+///
+/// Blocks are shared where the file system can do that; else each window is copied, inside of the
+/// system where it can do that, and read again from the copy while it is in the processor's cache.
+pub fn copy(from: Named<'_>, to: Named<'_>, size: u64, job: &Job) -> Result<()> {
+    with_windows(|window, again| Copy { from, to, size }.run(window, again, job))
+}
+
+/// A copy being made.
+struct Copy<'a> {
+    from: Named<'a>,
+    to: Named<'a>,
+    size: u64,
+}
+
+impl Copy<'_> {
+    fn run(&self, window: &mut [u8], again: &mut [u8], job: &Job) -> Result<()> {
+        let is_large = self.size > window.len() as u64;
+        let is_cloned = is_large && clone(self.from.0, self.to.0);
+        let mut by_system = is_large;
+        let mut position = 0;
+        loop {
+            job.check()?;
+            let count = fill(self.from, window, position, self.size)?;
+            let piece = &window[..count];
+            if !is_cloned {
+                let done = if by_system { self.copy_range(position, count) } else { 0 };
+                by_system = done == count;
+                let rest = position + done as u64;
+                self.to.0.write_all_at(&piece[done..], rest).at(self.to.1)?;
+            }
+            let read = fill(self.to, &mut again[..count], position, u64::MAX)?;
+            if *piece != again[..read] {
+                return self.differ(job);
+            }
+            position += count as u64;
+            job.advance(count as u64);
+            if count < window.len() {
+                break;
+            }
+        }
+        // Only a clone can be longer: of a source that was cut off since.
+        if is_cloned && fill(self.to, &mut again[..1], position, u64::MAX)? > 0 {
+            return self.differ(job);
+        }
+        Ok(())
+    }
+
+    /// Lets the system copy a piece; returns how many bytes it did. Between file systems, and on
+    /// some of them, it does none: they have to be written.
+    #[cfg(target_os = "linux")]
+    fn copy_range(&self, position: u64, count: usize) -> usize {
+        let (mut from, mut to) = (position, position);
+        let mut done = 0;
+        while done < count {
+            let (from, to) = (Some(&mut from), Some(&mut to));
+            match rustix::fs::copy_file_range(self.from.0, from, self.to.0, to, count - done) {
+                Ok(0) | Err(_) => break,
+                Ok(more) => done += more,
+            }
+        }
+        done
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn copy_range(&self, _position: u64, _count: usize) -> usize {
+        0
+    }
+
+    /// Tells how the copy differs; that it does not is possible if the source is being changed.
+    fn differ(&self, job: &Job) -> Result<()> {
+        let whole = |(file, path): Named<'_>| digest::of_reader(Whole { file, at: 0 }, path, job);
+        compare(&whole(self.from)?, &whole(self.to)?, self.to.1)
+    }
+}
+
+/// Reads a file from its beginning, wherever its own position is.
+struct Whole<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl std::io::Read for Whole<'_> {
+    fn read(&mut self, window: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read_at(window, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// Reads from `position` until the window is full or the file ends; returns the bytes read.
+fn fill((file, path): Named<'_>, window: &mut [u8], position: u64, size: u64) -> Result<usize> {
+    let mut count = 0;
+    while count < window.len() {
+        let at = position + count as u64;
+        // A short read that ends where the file was said to end needs no second one.
+        if count > 0 && at == size {
+            break;
+        }
+        match file.read_at(&mut window[count..], at) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).at(path),
+        }
+    }
+    Ok(count)
+}
+
+fn compare(original: &Seen, copied: &Seen, copy: &Path) -> Result<()> {
+    let (what, expected, actual) = if original.size != copied.size {
+        ("sizes after copy", original.size.to_string(), copied.size.to_string())
+    } else if original.md5 != copied.md5 {
+        ("MD5 checksums after copy", original.md5.to_string(), copied.md5.to_string())
+    } else {
+        return Ok(());
+    };
+    Err(Error::Digest { path: copy.to_string_lossy().into_owned(), what, expected, actual })
+}
+
+/// Lets a copy share the blocks of its source, where the file system can.
+#[cfg(target_os = "linux")]
+fn clone(from: &File, to: &File) -> bool {
+    rustix::fs::ioctl_ficlone(to, from).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn clone(_from: &File, _to: &File) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
+    use super::*;
+    use crate::digest::WINDOW_BYTES;
+
+    /// Copies a file that had `size` bytes when it was opened.
+    fn copied(content: &[u8], size: usize) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        std::fs::write(&from, content).unwrap();
+        let source = File::open(&from).unwrap();
+        let target = File::options().read(true).write(true).create_new(true).open(&to).unwrap();
+        let job = Job::default();
+        copy((&source, &from), (&target, &to), size as u64, &job).unwrap();
+        assert_eq!(job.progress().bytes_done, content.len() as u64);
+        std::fs::read(to).unwrap()
+    }
+
+    #[test]
+    fn copies_of_any_size_are_equal() {
+        let content: Vec<u8> =
+            (0..3 * WINDOW_BYTES + 5).map(|at| (at % 251).to_le_bytes()[0]).collect();
+        for length in [0, 1, WINDOW_BYTES - 1, WINDOW_BYTES, WINDOW_BYTES + 1, content.len()] {
+            let content = &content[..length];
+            // As it was when it was opened, cut off since, and grown since.
+            for size in [length, length + 1, length + WINDOW_BYTES, length / 2] {
+                assert_eq!(copied(content, size), content, "{length} bytes, thought {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_that_differs_is_told() {
+        let mut one = tempfile::tempfile().unwrap();
+        let mut other = tempfile::tempfile().unwrap();
+        one.write_all(b"abc").unwrap();
+        other.write_all(b"abd").unwrap();
+        one.seek(SeekFrom::Start(2)).unwrap();
+        let (one, other) = ((&one, Path::new("one")), (&other, Path::new("other")));
+        let error = Copy { from: one, to: other, size: 3 }.differ(&Job::default()).unwrap_err();
+        assert!(matches!(error, Error::Digest { what: "MD5 checksums after copy", .. }), "{error}");
+        Copy { from: one, to: one, size: 3 }.differ(&Job::default()).unwrap();
+    }
+}
