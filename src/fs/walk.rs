@@ -2,18 +2,22 @@
 
 use std::ffi::{CStr, OsStr};
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, statat};
+use rayon::prelude::*;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 
 use crate::error::IoContext;
 use crate::job::Job;
-use crate::{Error, Result};
+use crate::{Error, Result, runtime};
 
 /// Bytes of names that the system gives at a time.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// So many folders are read by all threads; fewer are read before the threads have begun.
+const WORTH_SHARING: usize = 16;
 
 /// What an entry is, links not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,8 +59,8 @@ pub struct Entry {
 /// Fails if a name is not UTF-8.
 pub fn entries(folder: &Path) -> Result<Vec<(String, Kind)>> {
     let mut found = Vec::new();
-    let handle = open(folder, OFlags::empty())?;
-    read(&handle, folder, &mut new_buffer(), |name, kind| {
+    let handle = open(folder)?;
+    read(&handle, folder, &mut new_buffer(), |name, _, kind| {
         found.push((name.to_owned(), kind));
         Ok(())
     })?;
@@ -70,9 +74,10 @@ fn new_buffer() -> Buffer {
     vec![MaybeUninit::uninit(); BUFFER_BYTES]
 }
 
-fn open(folder: &Path, flags: OFlags) -> Result<OwnedFd> {
-    let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(folder, flags, Mode::empty()).at(folder)
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+fn open(folder: &Path) -> Result<OwnedFd> {
+    openat(CWD, folder, FOLDER, Mode::empty()).at(folder)
 }
 
 /// Calls `each` with the name and kind of every entry, in the order of the file system.
@@ -80,7 +85,7 @@ fn read(
     handle: &OwnedFd,
     folder: &Path,
     buffer: &mut Buffer,
-    mut each: impl FnMut(&str, Kind) -> Result<()>,
+    mut each: impl FnMut(&str, &CStr, Kind) -> Result<()>,
 ) -> Result<()> {
     let mut entry = |name: &CStr, kind: FileType| {
         if matches!(name.to_bytes(), b"." | b"..") {
@@ -97,7 +102,7 @@ fn read(
         } else {
             kind
         };
-        each(text, Kind::of(kind))
+        each(text, name, Kind::of(kind))
     };
     #[cfg(target_os = "linux")]
     {
@@ -118,19 +123,25 @@ fn read(
     Ok(())
 }
 
-/// What there is to do in a folder whose entries were read, in the order of whole paths.
-struct Step {
-    /// A name; with a `/` at its end, the content of the folder of that name.
-    name: String,
-    kind: Kind,
-    size: u64,
+/// A folder that was read.
+struct Folder {
+    /// The paths of all steps in one text.
+    paths: String,
+    /// Sorted by paths.
+    steps: Vec<Step>,
+    /// How many of the steps are contents of folders.
+    folders: usize,
+    /// Where the first of these contents is; the others follow it.
+    contents: usize,
 }
 
-/// A folder that is being walked.
-struct Level {
-    steps: std::vec::IntoIter<Step>,
-    /// Length of the folder's own path, with its `/`.
-    prefix: usize,
+/// An entry, or the content of a folder, which comes at its own place in the order of whole paths.
+struct Step {
+    /// Where the path is, relative to the root; that of a content has a `/` at its end.
+    path: Range<usize>,
+    size: u64,
+    kind: Kind,
+    is_content: bool,
 }
 
 /// Whether the sizes of files and links are asked for.
@@ -140,58 +151,136 @@ enum Sizes {
     Unknown,
 }
 
-/// Goes through everything below `root` for which `keep(name)` holds, in byte order of the paths.
-fn visit(
-    root: &Path,
-    keep: &dyn Fn(&str) -> bool,
+type Keep<'a> = &'a (dyn Fn(&str) -> bool + Sync);
+
+/// What is the same for all folders of a walk.
+struct Walk<'a> {
+    root: &'a Path,
+    handle: OwnedFd,
+    keep: Keep<'a>,
     sizes: Sizes,
-    job: &Job,
-    mut each: impl FnMut(Visit<'_>),
-) -> Result<()> {
-    let mut buffer = new_buffer();
-    let mut read_level = |path: &str, flags: OFlags| -> Result<Vec<Step>> {
-        job.check()?;
-        let folder = root.join(path);
-        let handle = open(&folder, flags)?;
+    job: &'a Job,
+}
+
+impl Walk<'_> {
+    /// Reads every folder, level by level.
+    fn tree(&self) -> Result<Tree> {
+        let mut folders = vec![self.folder(&self.handle, "", &mut new_buffer())?];
+        let mut level = 0;
+        while level < folders.len() {
+            let next = folders.len();
+            let mut contents = next;
+            for folder in &mut folders[level..] {
+                folder.contents = contents;
+                contents += folder.folders;
+            }
+            let found = self.level(&folders[level..])?;
+            folders.extend(found);
+            level = next;
+        }
+        Ok(Tree(folders))
+    }
+
+    /// The contents of all folders in these folders.
+    fn level(&self, folders: &[Folder]) -> Result<Vec<Folder>> {
+        let mut paths = Vec::new();
+        for folder in folders.iter().filter(|folder| folder.folders > 0) {
+            let contents = folder.steps.iter().filter(|step| step.is_content);
+            paths.extend(contents.map(|step| &folder.paths[step.path.clone()]));
+        }
+        let read = |buffer: &mut Buffer, path: &&str| {
+            let flags = FOLDER | OFlags::NOFOLLOW;
+            let handle =
+                openat(&self.handle, *path, flags, Mode::empty()).at(self.root.join(path))?;
+            self.folder(&handle, path, buffer)
+        };
+        if paths.len() < WORTH_SHARING {
+            let mut buffer = new_buffer();
+            return paths.iter().map(|path| read(&mut buffer, path)).collect();
+        }
+        let read: Vec<_> =
+            runtime::current()?.install(|| paths.par_iter().map_init(new_buffer, read).collect());
+        // The first error in order, whichever thread met one first.
+        read.into_iter().collect()
+    }
+
+    fn folder(&self, handle: &OwnedFd, path: &str, buffer: &mut Buffer) -> Result<Folder> {
+        self.job.check()?;
+        let place = self.root.join(path);
+        let mut paths = String::new();
         let mut steps = Vec::new();
-        read(&handle, &folder, &mut buffer, |name, kind| {
-            if keep(name) {
-                let size = if sizes == Sizes::Wanted && kind != Kind::Folder {
-                    size_of(&handle, name).at(folder.join(name))?
-                } else {
-                    0
-                };
-                steps.push(Step { name: name.to_owned(), kind, size });
-                if kind == Kind::Folder {
-                    steps.push(Step { name: format!("{name}/"), kind, size });
-                }
+        let mut folders = 0;
+        read(handle, &place, buffer, |name, c_name, kind| {
+            if !(self.keep)(name) {
+                return Ok(());
+            }
+            let size = if self.sizes == Sizes::Wanted && kind != Kind::Folder {
+                size_of(handle, c_name).or_else(|error| Err(error).at(place.join(name)))?
+            } else {
+                0
+            };
+            let begin = paths.len();
+            paths.push_str(path);
+            paths.push_str(name);
+            steps.push(Step { path: begin..paths.len(), size, kind, is_content: false });
+            if kind == Kind::Folder {
+                folders += 1;
+                paths.push('/');
+                steps.push(Step { path: begin..paths.len(), size, kind, is_content: true });
             }
             Ok(())
         })?;
-        steps.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        Ok(steps)
-    };
-    let mut path = String::new();
-    // An explicit stack: a deep tree must not exhaust the thread's own.
-    let mut levels = vec![Level { steps: read_level("", OFlags::empty())?.into_iter(), prefix: 0 }];
-    while let Some(level) = levels.last_mut() {
-        let Some(step) = level.steps.next() else {
-            levels.pop();
-            continue;
-        };
-        path.truncate(level.prefix);
-        path.push_str(&step.name);
-        if step.name.ends_with('/') {
-            let steps = read_level(&path, OFlags::NOFOLLOW)?;
-            if steps.is_empty() {
-                each(Visit::Empty(path.trim_end_matches('/')));
-            }
-            levels.push(Level { steps: steps.into_iter(), prefix: path.len() });
-        } else {
-            each(Visit::Entry(&path, step.kind, step.size));
-        }
+        let name = |step: &Step| &paths.as_bytes()[step.path.start + path.len()..step.path.end];
+        steps.sort_unstable_by(|one, other| name(one).cmp(name(other)));
+        Ok(Folder { paths, steps, folders, contents: 0 })
     }
-    Ok(())
+}
+
+/// All that is below a folder, in byte order of the paths.
+pub struct Tree(Vec<Folder>);
+
+impl Tree {
+    fn read(root: &Path, keep: Keep<'_>, sizes: Sizes, job: &Job) -> Result<Self> {
+        Walk { root, handle: open(root)?, keep, sizes, job }.tree()
+    }
+
+    /// Calls `each` with path and size of everything but folders.
+    pub fn files<E>(
+        &self,
+        mut each: impl FnMut(&str, u64) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        self.visit(|visit| match visit {
+            Visit::Entry(path, kind, size) if kind != Kind::Folder => each(path, size),
+            Visit::Entry(..) | Visit::Empty(_) => Ok(()),
+        })
+    }
+
+    fn visit<'a, E>(
+        &'a self,
+        mut each: impl FnMut(Visit<'a>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        // An explicit stack: a deep tree must not exhaust the thread's own.
+        let begin = |folder: &'a Folder| (folder, folder.steps.iter(), folder.contents);
+        let mut stack = vec![begin(&self.0[0])];
+        while let Some((folder, steps, contents)) = stack.last_mut() {
+            let Some(step) = steps.next() else {
+                stack.pop();
+                continue;
+            };
+            let path = &folder.paths[step.path.clone()];
+            if step.is_content {
+                let content = &self.0[*contents];
+                *contents += 1;
+                if content.steps.is_empty() {
+                    each(Visit::Empty(path.trim_end_matches('/')))?;
+                }
+                stack.push(begin(content));
+            } else {
+                each(Visit::Entry(path, step.kind, step.size))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 enum Visit<'a> {
@@ -201,7 +290,7 @@ enum Visit<'a> {
     Empty(&'a str),
 }
 
-fn size_of(folder: &OwnedFd, name: &str) -> rustix::io::Result<u64> {
+fn size_of(folder: &OwnedFd, name: &CStr) -> rustix::io::Result<u64> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{StatxFlags, statx};
@@ -216,42 +305,33 @@ fn size_of(folder: &OwnedFd, name: &str) -> rustix::io::Result<u64> {
 
 /// Lists everything below `root` for which `keep(name)` holds, in byte order of the paths; links
 /// are never followed.
-pub fn walk(root: &Path, keep: &dyn Fn(&str) -> bool, job: &Job) -> Result<Vec<Entry>> {
+pub fn walk(root: &Path, keep: Keep<'_>, job: &Job) -> Result<Vec<Entry>> {
     let mut found: Vec<Entry> = Vec::new();
-    visit(root, keep, Sizes::Unknown, job, |visit| match visit {
-        Visit::Entry(path, kind, _) => {
-            found.push(Entry { path: path.to_owned(), kind, is_empty: false });
-        }
-        Visit::Empty(path) => {
-            // A folder is an entry before it is visited.
-            if let Ok(at) = found.binary_search_by(|entry| entry.path.as_str().cmp(path)) {
-                found[at].is_empty = true;
+    Tree::read(root, keep, Sizes::Unknown, job)?.visit(|visit| {
+        match visit {
+            Visit::Entry(path, kind, _) => {
+                found.push(Entry { path: path.to_owned(), kind, is_empty: false });
+            }
+            Visit::Empty(path) => {
+                // A folder is an entry before it is visited.
+                if let Ok(at) = found.binary_search_by(|entry| entry.path.as_str().cmp(path)) {
+                    found[at].is_empty = true;
+                }
             }
         }
+        Ok::<_, Error>(())
     })?;
     Ok(found)
 }
 
-/// Paths of everything below `root` but folders, sorted.
-pub fn files(root: &Path, job: &Job) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    visit(root, &|_| true, Sizes::Unknown, job, |visit| match visit {
-        Visit::Entry(path, kind, _) if kind != Kind::Folder => found.push(path.to_owned()),
-        Visit::Entry(..) | Visit::Empty(_) => {}
-    })?;
-    Ok(found)
+/// Everything below `root`; sizes are not looked at, but 0.
+pub fn tree(root: &Path, job: &Job) -> Result<Tree> {
+    Tree::read(root, &|_| true, Sizes::Unknown, job)
 }
 
-/// Like [`files`], each with its size; that of a link is its own.
-pub fn files_with_sizes(root: &Path, job: &Job) -> Result<Vec<(String, u64)>> {
-    let mut found = Vec::new();
-    visit(root, &|_| true, Sizes::Wanted, job, |visit| match visit {
-        Visit::Entry(path, kind, size) if kind != Kind::Folder => {
-            found.push((path.to_owned(), size));
-        }
-        Visit::Entry(..) | Visit::Empty(_) => {}
-    })?;
-    Ok(found)
+/// Like [`tree`], with the sizes of files; that of a link is its own.
+pub fn tree_with_sizes(root: &Path, job: &Job) -> Result<Tree> {
+    Tree::read(root, &|_| true, Sizes::Wanted, job)
 }
 
 #[cfg(test)]
@@ -260,7 +340,7 @@ mod tests {
 
     use super::*;
 
-    fn paths(root: &Path, keep: &dyn Fn(&str) -> bool) -> Vec<String> {
+    fn paths(root: &Path, keep: Keep<'_>) -> Vec<String> {
         walk(root, keep, &Job::default())
             .unwrap()
             .into_iter()
@@ -308,8 +388,18 @@ mod tests {
         fs::write(root.path().join("d/f"), "abc").unwrap();
         std::os::unix::fs::symlink("d/f", root.path().join("l")).unwrap();
         let job = Job::default();
-        assert_eq!(files(root.path(), &job).unwrap(), ["d/f", "l"]);
-        let sized = files_with_sizes(root.path(), &job).unwrap();
+        let files = |tree: Tree| {
+            let mut found = Vec::new();
+            tree.files(|path, size| {
+                found.push((path.to_owned(), size));
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+            found
+        };
+        let names_only = files(tree(root.path(), &job).unwrap());
+        assert_eq!(names_only, [("d/f".to_owned(), 0), ("l".to_owned(), 0)]);
+        let sized = files(tree_with_sizes(root.path(), &job).unwrap());
         assert_eq!(sized, [("d/f".to_owned(), 3), ("l".to_owned(), 3)]);
     }
 

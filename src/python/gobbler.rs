@@ -14,7 +14,6 @@ use crate::client::gobbler::{
     project_path, version_path,
 };
 use crate::digest;
-use crate::error::IoContext;
 use crate::relpath::RelPath;
 use crate::runtime;
 
@@ -183,9 +182,7 @@ pub(super) fn gobbler_read(
 /// Reads a JSON file that is on this machine.
 #[pyfunction]
 pub(super) fn read_json(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
-    let body = py.detach(|| std::fs::read(&path).at(&path))?;
-    let url = path.to_string_lossy().into_owned();
-    convert::document(py, &crate::http::Document { url, body })
+    convert::file(py, &path)
 }
 
 /// Fetches a file, or a directory with everything in it; returns where it is.

@@ -1,6 +1,7 @@
 //! The native module `selenite._core`: a list of exports.
 #![allow(clippy::needless_pass_by_value, reason = "PyO3 extracts arguments by value")]
 
+mod collector;
 mod convert;
 mod digest;
 mod error;

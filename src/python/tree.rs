@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
+use super::collector::Collector;
 use super::wait::wait;
 use crate::fs::walk;
 
@@ -12,10 +14,11 @@ use crate::fs::walk;
 #[pyfunction(name = "walk")]
 #[pyo3(signature = (root, sizes = false))]
 pub(super) fn walk_directory(py: Python<'_>, root: PathBuf, sizes: bool) -> PyResult<Py<PyAny>> {
-    let listed = if sizes {
-        wait(py, None, |job| walk::files_with_sizes(&root, job))?.into_pyobject(py)
-    } else {
-        wait(py, None, |job| walk::files(&root, job))?.into_pyobject(py)
-    };
-    Ok(listed?.unbind())
+    let read = if sizes { walk::tree_with_sizes } else { walk::tree };
+    let tree = wait(py, None, |job| read(&root, job))?;
+    let list = PyList::empty(py);
+    let collector = Collector::new(py)?;
+    let _pause = collector.pause()?;
+    tree.files(|path, size| if sizes { list.append((path, size)) } else { list.append(path) })?;
+    Ok(list.into_any().unbind())
 }
