@@ -1,8 +1,16 @@
 //! MD5 of content on its way: many transfers push pieces, hashing threads take them side by side.
+//!
+//! They also write what they digest, so that one thread receives while others do the rest, and
+//! whatever has come meanwhile is one batch. Small contents stay on the thread that receives.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use bytes::{Buf, Bytes};
 use tokio::sync::{mpsc, oneshot};
@@ -12,37 +20,58 @@ use super::{Hasher, Seen};
 use crate::Result;
 use crate::error::IoContext;
 
-/// Pieces that may wait for one hashing thread; as many again are being hashed.
-const QUEUE_PIECES: usize = 64;
+/// Messages that may wait for one hashing thread; as many again are being worked on.
+const QUEUE_MESSAGES: usize = 32;
+/// With so many waiting, a hashing thread leaves writing to those who push.
+const BUSY_MESSAGES: usize = 8;
+/// Two for each whole content that is digested with others.
+const TOGETHER_MESSAGES: usize = 2 * MAX_LANES;
 
 /// Hashing threads, shared by many streams. They end with the last stream.
-#[derive(Debug)]
 pub struct Lanes {
-    threads: Vec<mpsc::Sender<Message>>,
+    kernel: Kernel,
+    threads: Vec<(mpsc::Sender<Message>, JoinHandle<()>)>,
     next: AtomicUsize,
+    /// Whole contents that are digested together.
+    gathered: Mutex<Vec<Message>>,
 }
 
-/// Content of one transfer.
+/// Content of one transfer, on its way to a file.
 ///
 /// Pushing waits while too many pieces wait already, so memory is bounded if pieces are: 64 KiB to
-/// 256 KiB each is best. A stream that is dropped leaves nothing behind.
+/// 256 KiB each is best.
 #[derive(Debug)]
 pub struct Stream {
     thread: mpsc::Sender<Message>,
-    hasher: Arc<Mutex<Hasher>>,
+    home: Arc<Home>,
+    file: Arc<File>,
+    pushed: u64,
 }
 
-#[derive(Debug)]
+/// Where the state of a stream is while no hashing thread works on it.
+type Home = Mutex<State>;
+
+#[derive(Debug, Default)]
+struct State {
+    hasher: Hasher,
+    /// Why the file could not be written.
+    failure: Option<io::Error>,
+}
+
 struct Message {
-    hasher: Arc<Mutex<Hasher>>,
+    home: Arc<Home>,
     piece: Piece,
 }
 
-#[derive(Debug)]
 enum Piece {
     Content(Bytes),
-    End(oneshot::Sender<Hasher>),
+    /// Content that is still to be written, and its place in the file.
+    Unwritten(Bytes, Arc<File>, u64),
+    End(End),
 }
+
+/// What a hashing thread does with the state of a stream that has ended.
+type End = Box<dyn FnOnce(State) + Send>;
 
 impl Lanes {
     /// Starts hashing threads, at least one.
@@ -53,139 +82,200 @@ impl Lanes {
     fn start_with(kernel: Kernel, threads: usize) -> Result<Self> {
         let threads = (0..threads.max(1))
             .map(|index| {
-                let (sender, receiver) = mpsc::channel(QUEUE_PIECES);
-                std::thread::Builder::new()
+                let (sender, receiver) = mpsc::channel(QUEUE_MESSAGES);
+                let thread = std::thread::Builder::new()
                     .name(format!("selenite-hash-{index}"))
                     .spawn(move || work(kernel, receiver))
                     .at("hashing thread")?;
-                Ok(sender)
+                Ok((sender, thread))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { threads, next: AtomicUsize::new(0) })
+        Ok(Self { kernel, threads, next: AtomicUsize::new(0), gathered: Mutex::default() })
     }
 
-    /// A new stream, empty so far.
-    pub fn stream(&self) -> Stream {
-        self.stream_from(Hasher::default())
-    }
-
-    /// A new stream that goes on where `hasher` is.
-    pub fn stream_from(&self, hasher: Hasher) -> Stream {
+    /// A new stream that goes on where `hasher` and the content of `file` end.
+    pub fn stream(&self, hasher: Hasher, file: File) -> Stream {
+        let pushed = hasher.size();
+        let home = Arc::new(Mutex::new(State { hasher, failure: None }));
         let next = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
-        Stream { thread: self.threads[next].clone(), hasher: Arc::new(Mutex::new(hasher)) }
+        Stream { thread: self.threads[next].0.clone(), home, file: Arc::new(file), pushed }
+    }
+
+    /// Digests whole content together with others, and does the rest then.
+    ///
+    /// Only a part of the work that is given to [`Lanes::drive`] may wait for it.
+    pub async fn whole<T: Send + 'static>(
+        &self,
+        content: Bytes,
+        rest: impl FnOnce(Seen) -> T + Send + 'static,
+    ) -> T {
+        let (end, result) = answering(|state| rest(state.hasher.finish()));
+        let home = Arc::<Home>::default();
+        let content = Message { home: Arc::clone(&home), piece: Piece::Content(content) };
+        lock(&self.gathered).extend([content, Message { home, piece: end }]);
+        there(result.await)
+    }
+
+    /// Does work that gathers whole contents. When nothing else can be done, or enough have come,
+    /// this thread digests them side by side: waking another would take longer.
+    pub async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let mut seen = 0;
+        std::future::poll_fn(|context| {
+            let result = work.as_mut().poll(context);
+            let mut gathered = lock(&self.gathered);
+            let grows = gathered.len() > seen && gathered.len() < TOGETHER_MESSAGES;
+            seen = gathered.len();
+            if grows {
+                // Once more when all else has been done that can be.
+                context.waker().wake_by_ref();
+            } else if seen > 0 {
+                seen = 0;
+                let together = std::mem::take(&mut *gathered);
+                drop(gathered);
+                digest(self.kernel, together);
+            }
+            result
+        })
+        .await
+    }
+
+    /// Waits until the threads have done all that was handed over. The streams must be gone.
+    pub fn join(self) {
+        for (sender, thread) in self.threads {
+            drop(sender);
+            there(thread.join());
+        }
     }
 }
 
 impl Stream {
-    /// Adds the next piece.
-    pub async fn push(&self, piece: Bytes) {
-        there(self.thread.send(self.message(Piece::Content(piece))).await);
+    /// Adds the next piece; fails if it is known already that the file cannot be written.
+    pub async fn push(&mut self, content: Bytes) -> io::Result<()> {
+        let offset = self.pushed;
+        self.pushed += content.len() as u64;
+        let waiting = self.thread.max_capacity() - self.thread.capacity();
+        let piece = if waiting < BUSY_MESSAGES {
+            Piece::Unwritten(content, Arc::clone(&self.file), offset)
+        } else {
+            if let Some(failure) = lock(&self.home).failure.take() {
+                return Err(failure);
+            }
+            self.file.write_all_at(&content, offset)?;
+            Piece::Content(content)
+        };
+        self.send(piece).await;
+        Ok(())
     }
 
-    /// Adds the next piece, waiting on this thread, which must not be one of Tokio's.
-    pub fn push_blocking(&self, piece: Bytes) {
-        there(self.thread.blocking_send(self.message(Piece::Content(piece))));
+    /// A hasher that has taken everything added, or why the file could not be written.
+    pub async fn finish(self) -> io::Result<Hasher> {
+        let (end, result) = answering(|state| state.failure.map_or(Ok(state.hasher), Err));
+        self.send(end).await;
+        there(result.await)
     }
 
-    /// The digest and size of everything added.
-    pub async fn finish(self) -> Seen {
-        self.into_hasher().await.finish()
+    async fn send(&self, piece: Piece) {
+        there(self.thread.send(Message { home: Arc::clone(&self.home), piece }).await);
     }
+}
 
-    /// A hasher that has taken everything added.
-    pub async fn into_hasher(self) -> Hasher {
-        let (sender, receiver) = oneshot::channel();
-        there(self.thread.send(self.message(Piece::End(sender))).await);
-        there(receiver.await)
-    }
-
-    /// The digest and size of everything added, waiting on this thread, which must not be one of
-    /// Tokio's.
-    pub fn finish_blocking(self) -> Seen {
-        let (sender, receiver) = oneshot::channel();
-        there(self.thread.blocking_send(self.message(Piece::End(sender))));
-        there(receiver.blocking_recv()).finish()
-    }
-
-    fn message(&self, piece: Piece) -> Message {
-        Message { hasher: Arc::clone(&self.hasher), piece }
-    }
+/// The end of a stream, and what comes of it.
+fn answering<T: Send + 'static>(
+    rest: impl FnOnce(State) -> T + Send + 'static,
+) -> (Piece, oneshot::Receiver<T>) {
+    let (sender, receiver) = oneshot::channel();
+    // Nobody minds if the caller has given up waiting.
+    (Piece::End(Box::new(|state| drop(sender.send(rest(state))))), receiver)
 }
 
 /// What a hashing thread has taken or answered.
-fn there<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
+fn there<T, E: std::fmt::Debug>(result: std::result::Result<T, E>) -> T {
     result.expect("a hashing thread outlives its streams")
 }
 
-/// A hashing thread: takes whatever has come, all streams side by side.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A hashing thread: takes whatever has come.
 fn work(kernel: Kernel, mut receiver: mpsc::Receiver<Message>) {
-    let mut messages = Vec::with_capacity(QUEUE_PIECES);
-    while receiver.blocking_recv_many(&mut messages, QUEUE_PIECES) > 0 {
-        let mut feeds: Vec<Feed> = Vec::new();
-        for Message { hasher, piece } in messages.drain(..) {
-            match feeds.iter_mut().find(|feed| Arc::ptr_eq(&feed.home, &hasher)) {
-                Some(feed) => feed.pieces.push_back(piece),
-                None => feeds.push(Feed::new(hasher, piece)),
-            }
+    let mut messages = Vec::with_capacity(QUEUE_MESSAGES);
+    while receiver.blocking_recv_many(&mut messages, QUEUE_MESSAGES) > 0 {
+        digest(kernel, messages.drain(..));
+    }
+}
+
+/// Does what messages ask for, all streams side by side.
+fn digest(kernel: Kernel, messages: impl IntoIterator<Item = Message>) {
+    let mut feeds: Vec<Feed> = Vec::new();
+    for Message { home, piece } in messages {
+        match feeds.iter_mut().rfind(|feed| Arc::ptr_eq(&feed.home, &home)) {
+            Some(feed) => feed.pieces.push_back(piece),
+            None => feeds.push(Feed::new(home, piece)),
         }
+    }
+    feeds.retain_mut(Feed::prepare);
+    while !feeds.is_empty() {
+        feeds.chunks_mut(MAX_LANES).for_each(|feeds| advance(kernel, feeds));
         feeds.retain_mut(Feed::prepare);
-        while !feeds.is_empty() {
-            feeds.chunks_mut(MAX_LANES).for_each(|feeds| advance(kernel, feeds));
-            feeds.retain_mut(Feed::prepare);
-        }
     }
 }
 
 /// Advances streams by as many blocks as all of them have.
 fn advance(kernel: Kernel, feeds: &mut [Feed]) {
-    let mut states: Vec<[u32; 4]> = feeds.iter().map(|feed| feed.hasher.state).collect();
+    let mut states: Vec<[u32; 4]> = feeds.iter().map(|feed| feed.state.hasher.state).collect();
     let data: Vec<&[u8]> = feeds.iter().map(|feed| feed.ready.as_ref()).collect();
     let blocks = data.iter().map(|data| data.len() / BLOCK_BYTES).min().unwrap_or(0);
     kernel.advance(&mut states, &data, blocks);
     for (feed, state) in feeds.iter_mut().zip(states) {
-        feed.hasher.state = state;
-        feed.hasher.size += (blocks * BLOCK_BYTES) as u64;
+        feed.state.hasher.state = state;
+        feed.state.hasher.size += (blocks * BLOCK_BYTES) as u64;
         feed.ready.advance(blocks * BLOCK_BYTES);
     }
 }
 
 /// What has come for one stream.
 struct Feed {
-    /// Where the hasher is between two rounds.
-    home: Arc<Mutex<Hasher>>,
-    hasher: Hasher,
+    home: Arc<Home>,
+    state: State,
     pieces: VecDeque<Piece>,
     /// Content that begins at a block.
     ready: Bytes,
 }
 
 impl Feed {
-    fn new(home: Arc<Mutex<Hasher>>, piece: Piece) -> Self {
-        let hasher = home.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { home, hasher, pieces: VecDeque::from([piece]), ready: Bytes::new() }
+    fn new(home: Arc<Home>, piece: Piece) -> Self {
+        let state = std::mem::take(&mut *lock(&home));
+        Self { home, state, pieces: VecDeque::from([piece]), ready: Bytes::new() }
     }
 
-    /// Makes at least one block ready; false if there is none, and then the hasher is back home.
+    /// Makes at least one block ready; false if there is none, and then the state is back home.
     fn prepare(&mut self) -> bool {
         while self.ready.len() < BLOCK_BYTES {
-            self.hasher.update(&std::mem::take(&mut self.ready));
+            self.state.hasher.update(&std::mem::take(&mut self.ready));
             match self.pieces.pop_front() {
-                Some(Piece::Content(piece)) => {
-                    let left = self.hasher.complete_block(&piece).len();
-                    self.ready = piece.slice(piece.len() - left..);
+                Some(Piece::Content(piece)) => self.take(&piece),
+                Some(Piece::Unwritten(piece, file, offset)) => {
+                    // Just before it is digested, so that it is read into the cache once.
+                    if self.state.failure.is_none() {
+                        self.state.failure = file.write_all_at(&piece, offset).err();
+                    }
+                    self.take(&piece);
                 }
-                Some(Piece::End(hasher)) => {
-                    // Nobody minds if the caller has given up waiting.
-                    let _ = hasher.send(self.hasher.clone());
-                }
+                Some(Piece::End(end)) => end(std::mem::take(&mut self.state)),
                 None => {
-                    let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
-                    *home = self.hasher.clone();
+                    *lock(&self.home) = std::mem::take(&mut self.state);
                     return false;
                 }
             }
         }
         true
+    }
+
+    fn take(&mut self, piece: &Bytes) {
+        let left = self.state.hasher.complete_block(piece).len();
+        self.ready = piece.slice(piece.len() - left..);
     }
 }
 
@@ -217,50 +307,60 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn many_tasks_push_at_once() {
+    async fn many_tasks_push_at_once_and_some_give_up() {
+        let folder = tempfile::tempdir().unwrap();
         for kernel in Kernel::available() {
             let lanes = Lanes::start_with(kernel, 2).unwrap();
+            let path = |seed: usize| folder.path().join(seed.to_string());
             let tasks: Vec<_> = (0..100)
                 .map(|seed| {
-                    let stream = lanes.stream();
+                    let file = File::create(path(seed)).unwrap();
+                    let mut stream = lanes.stream(Hasher::default(), file);
                     tokio::spawn(async move {
                         let content = content(seed);
                         for piece in pieces(content.clone(), seed) {
-                            stream.push(piece).await;
+                            stream.push(piece).await.unwrap();
                         }
-                        check(stream.finish().await, &content);
+                        if seed % 3 > 0 {
+                            check(stream.finish().await.unwrap().finish(), &content);
+                        }
                     })
                 })
                 .collect();
-            drop(lanes);
             for task in tasks {
                 task.await.unwrap();
+            }
+            lanes.join();
+            for seed in 0..100 {
+                assert_eq!(std::fs::read(path(seed)).unwrap(), content(seed));
             }
         }
     }
 
-    #[test]
-    fn threads_push_and_some_give_up() {
-        let lanes = Lanes::start(0).unwrap();
-        std::thread::scope(|scope| {
-            for seed in 0..20 {
-                let stream = lanes.stream();
-                scope.spawn(move || {
-                    let content = content(seed);
-                    let hasher = Arc::downgrade(&stream.hasher);
-                    for piece in pieces(content.clone(), seed) {
-                        stream.push_blocking(piece);
-                    }
-                    if seed % 3 == 0 {
-                        drop(stream);
-                        while hasher.upgrade().is_some() {
-                            std::thread::yield_now();
-                        }
-                    } else {
-                        check(stream.finish_blocking(), &content);
-                    }
-                });
-            }
+    #[tokio::test]
+    async fn whole_contents_are_digested_together() {
+        let lanes = Lanes::start(1).unwrap();
+        let all = (0..20).map(async |seed| {
+            let content = content(seed);
+            let seen = lanes.whole(content.clone(), |seen| seen).await;
+            check(seen, &content);
         });
+        lanes.drive(futures_util::future::join_all(all)).await;
+        lanes.join();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_written_fails_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let writable = File::create(&path).unwrap();
+        let lanes = Lanes::start(1).unwrap();
+        let mut bad = lanes.stream(Hasher::default(), File::open(&path).unwrap());
+        let mut good = lanes.stream(Hasher::default(), writable);
+        bad.push(Bytes::from_static(b"abc")).await.unwrap();
+        good.push(Bytes::from_static(b"def")).await.unwrap();
+        assert!(bad.finish().await.is_err());
+        check(good.finish().await.unwrap().finish(), b"def");
+        assert_eq!(std::fs::read(&path).unwrap(), b"def");
     }
 }

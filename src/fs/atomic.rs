@@ -49,6 +49,14 @@ pub fn write(target: &Path, content: &[u8], mode: u32, durable: bool) -> Result<
     Ok(())
 }
 
+/// Replaces `target` by `content` in one step, by way of a file in `scratch`, which is on the same
+/// file system.
+pub fn write_through(scratch: &Path, target: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let mut staged = stage(scratch, mode)?;
+    staged.write_all(content).at(target)?;
+    persist(staged, target)
+}
+
 /// Makes the entries of a folder durable.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|handle| handle.sync_all()).at(folder)

@@ -67,7 +67,7 @@ impl Document {
 pub struct Response {
     inner: reqwest::Response,
     method: Method,
-    url: String,
+    url: Url,
     idle_limit: Option<Duration>,
 }
 
@@ -110,12 +110,13 @@ impl Response {
     }
 
     async fn into_document(self) -> Result<Document> {
-        let url = self.url.clone();
+        let url = url::redacted(&self.url);
         Ok(Document { url, body: self.collect(usize::MAX).await? })
     }
 
     async fn into_error(self) -> Error {
-        let (method, url, status) = (self.method.to_string(), self.url.clone(), self.status());
+        let (method, url, status) =
+            (self.method.to_string(), url::redacted(&self.url), self.status());
         let pairs = self.inner.headers().iter();
         let headers = pairs
             .map(|(name, value)| {
@@ -221,28 +222,27 @@ impl Http {
         request: reqwest::RequestBuilder,
         idle_limit: Option<Duration>,
     ) -> Result<Response> {
-        let shown = url::redacted(url);
         if self.is_offline {
             return Err(Error::Transport {
                 method: method.to_string(),
-                url: shown,
+                url: url::redacted(url),
                 source: "the network is switched off by SELENITE_OFFLINE".into(),
             });
         }
         // Connecting has its own limit, which must be able to pass first.
         let limit = idle_limit.map(|idle| idle + self.connect_limit);
         match within(limit, request.send()).await {
-            Ok(inner) => Ok(Response { inner, method, url: shown, idle_limit }),
-            Err(Failure::Idle(_)) => Err(Failure::Idle(self.idle_limit).lift(&method, &shown)),
+            Ok(inner) => Ok(Response { inner, method, url: url.clone(), idle_limit }),
+            Err(Failure::Idle(_)) => Err(Failure::Idle(self.idle_limit).lift(&method, url)),
             Err(Failure::Transport(error)) if error.is_timeout() && error.is_connect() => {
                 Err(Error::Timeout {
                     method: method.to_string(),
-                    url: shown,
+                    url: url::redacted(url),
                     limit: self.connect_limit,
                     connecting: true,
                 })
             }
-            Err(failure @ Failure::Transport(_)) => Err(failure.lift(&method, &shown)),
+            Err(failure @ Failure::Transport(_)) => Err(failure.lift(&method, url)),
         }
     }
 }
@@ -271,8 +271,8 @@ enum Failure {
 }
 
 impl Failure {
-    fn lift(self, method: &Method, url: &str) -> Error {
-        let (method, url) = (method.to_string(), url.to_owned());
+    fn lift(self, method: &Method, url: &Url) -> Error {
+        let (method, url) = (method.to_string(), url::redacted(url));
         match self {
             Self::Idle(limit) => Error::Timeout { method, url, limit, connecting: false },
             Self::Transport(error) => {

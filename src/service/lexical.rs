@@ -1,16 +1,22 @@
 //! What the path of a URL means by its text alone, before any file system is asked.
 
+use std::borrow::Cow;
+
 use crate::relpath::clean;
 
 /// The form of a URL path that a service answers: cleaned, a slash at its end kept.
-pub(crate) fn clean_url(path: &str) -> String {
+pub(crate) fn clean_url(path: &str) -> Cow<'_, str> {
+    // Only what has neither is certainly clean.
+    if path.starts_with('/') && !path.contains("//") && !path.contains("/.") {
+        return path.into();
+    }
     let rooted = format!("/{path}");
     let mut cleaned = String::from_utf8(clean(rooted.as_bytes()))
         .expect("cleaning removes whole components of a text");
     if path.ends_with('/') && cleaned != "/" {
         cleaned.push('/');
     }
-    cleaned
+    cleaned.into()
 }
 
 /// True for a relative path that stays inside the folder it is relative to.

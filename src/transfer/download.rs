@@ -2,21 +2,23 @@
 //! given their final name only when whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::Read;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use reqwest::header::{
     CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use tempfile::NamedTempFile;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::plan::Item;
 use crate::digest::push::Lanes;
-use crate::digest::{Hasher, WINDOW_BYTES};
+use crate::digest::{Hasher, Seen, WINDOW_BYTES};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::http::{Http, Response};
@@ -27,12 +29,14 @@ use crate::{Error, Result, runtime};
 const CONCURRENCY: usize = 16;
 /// Files up to this size are collected in memory and written at once.
 const SMALL_BYTES: u64 = 64 * 1024;
+/// Small files that have been received and are not placed yet, at most.
+const FINISHING: usize = 64;
 /// From this size on, what was received stays on disk when a call is interrupted.
 const RESUMABLE_BYTES: u64 = 8 * 1024 * 1024;
 /// Mode of new files, less the umask.
 const FILE_MODE: u32 = 0o666;
-/// What is written and handed to a hashing thread at a time.
-const BLOCK_BYTES: usize = 64 * 1024;
+/// Smaller pieces are joined before they are handed to a hashing thread.
+const PIECE_BYTES: usize = 32 * 1024;
 const PART_SUFFIX: &str = ".part";
 const PART_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -62,13 +66,21 @@ pub async fn download(http: &Http, items: Vec<Item>, options: &Options, job: &Jo
     job.expect(items.len() as u64, items.iter().map(expected).sum());
     fs::create_dir_all(&options.scratch).at(&options.scratch)?;
     discard_old_parts(&options.scratch)?;
-    // One thread: side by side, it takes the content of many downloads faster than they come.
-    let lanes = &Lanes::start(1)?;
+    // This thread receives. One other digests large content and writes it: more gain nothing.
+    let lanes = Lanes::start(1)?;
+    let concurrency = concurrency(options.concurrency);
+    let (digesting, turns) = (&lanes, &Semaphore::new(concurrency));
     let all = stream::iter(items)
-        .map(|item| async move { Transfer { http, item: &item, options, lanes, job }.run().await })
-        .buffer_unordered(concurrency(options.concurrency))
+        .map(|item| async move {
+            let item = Arc::new(item);
+            Transfer { http, item, options, lanes: digesting, turns, job }.run().await
+        })
+        .buffer_unordered(concurrency + FINISHING)
         .try_collect::<()>();
-    job.race(all).await
+    let result = job.race(lanes.drive(all)).await;
+    // Nothing appears after the call.
+    lanes.join();
+    result
 }
 
 fn discard_old_parts(scratch: &Path) -> Result<()> {
@@ -87,19 +99,22 @@ fn discard_old_parts(scratch: &Path) -> Result<()> {
 
 struct Transfer<'a> {
     http: &'a Http,
-    item: &'a Item,
+    item: Arc<Item>,
     options: &'a Options,
     lanes: &'a Lanes,
+    /// As many as may receive at once.
+    turns: &'a Semaphore,
     job: &'a Job,
 }
 
-impl Transfer<'_> {
+impl<'a> Transfer<'a> {
     async fn run(&self) -> Result<()> {
+        let mut turn = self.turn().await;
         let mut part = self.open_part()?;
         self.job.advance(part.received);
         let mut tried = 0;
         while !self.is_complete(&part) {
-            let error = match self.attempt(&mut part).await {
+            let error = match self.attempt(&mut part, turn).await {
                 Ok(()) => break,
                 Err(error) => error,
             };
@@ -116,10 +131,15 @@ impl Transfer<'_> {
                 return Err(error);
             };
             crate::http::pause(delay, self.job).await?;
+            turn = self.turn().await;
         }
         part.persist(&self.item.target)?;
         self.job.file_done();
         Ok(())
+    }
+
+    async fn turn(&self) -> SemaphorePermit<'a> {
+        self.turns.acquire().await.expect("nobody closes it")
     }
 
     /// True for content that an earlier call received whole but did not place.
@@ -131,8 +151,8 @@ impl Transfer<'_> {
         })
     }
 
-    async fn attempt(&self, part: &mut Part) -> Result<()> {
-        let Item { url, name, expected, is_json, .. } = self.item;
+    async fn attempt(&self, part: &mut Part, turn: SemaphorePermit<'_>) -> Result<()> {
+        let Item { url, name, expected, is_json, .. } = &*self.item;
         let mut response =
             match self.http.get_once(url, &part.range_headers(expected.is_some())).await {
                 Err(Error::Status { status: 416, .. }) if part.received > 0 => {
@@ -150,59 +170,76 @@ impl Transfer<'_> {
         part.remember_validator(&response);
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
         if *is_json || (small && part.received == 0) {
-            self.receive_small(&mut response, part).await?;
-        } else if expected.is_some() {
-            self.receive_digesting(&mut response, part).await?;
-        } else {
+            let body = self.receive_small(&mut response).await?;
+            drop(turn);
+            return self.place_small(body, part).await;
+        }
+        let Some(expected) = expected else {
+            part.place(&self.options.scratch)?;
             while let Some(piece) = response.chunk().await? {
                 self.job.advance(piece.len() as u64);
-                part.write(&piece)?;
+                part.write(&piece, &self.options.scratch)?;
             }
-        }
-        let Some(expected) = expected else { return Ok(()) };
+            return Ok(());
+        };
+        self.receive_digesting(&mut response, part).await?;
         expected.check(&part.hasher.clone().finish(), name)
     }
 
-    async fn receive_small(&self, response: &mut Response, part: &mut Part) -> Result<()> {
-        part.restart()?;
-        let mut body = Vec::new();
+    async fn receive_small(&self, response: &mut Response) -> Result<Bytes> {
+        // A copy, so that the connection can use its buffer again.
+        let size = response.length().unwrap_or_default().min(SMALL_BYTES);
+        let mut body = BytesMut::with_capacity(usize::try_from(size).unwrap_or_default());
         while let Some(piece) = response.chunk().await? {
             self.job.advance(piece.len() as u64);
             body.extend_from_slice(&piece);
         }
         if self.item.is_json {
-            check_json(&body, self.item)?;
+            check_json(&body, &self.item)?;
         }
-        if self.item.expected.is_some() {
-            part.hasher.update(&body);
-        }
-        part.write(&body)
+        Ok(body.freeze())
     }
 
-    /// Writes here and digests on a hashing thread; the file itself stays with this future, so that
-    /// dropping it leaves nothing behind.
+    /// Checks small content together with others, and gives it its name.
+    async fn place_small(&self, body: Bytes, part: &mut Part) -> Result<()> {
+        part.restart()?;
+        part.place = None;
+        let (item, scratch) = (Arc::clone(&self.item), self.options.scratch.clone());
+        let content = body.clone();
+        let place = move |seen: Seen| {
+            if let Some(expected) = &item.expected {
+                expected.check(&seen, &item.name)?;
+            }
+            atomic::write_through(&scratch, &item.target, &body, FILE_MODE)
+        };
+        self.lanes.whole(content, place).await
+    }
+
+    /// Hands content to the hashing thread, which also writes it. The file itself stays with this
+    /// future, so that dropping it leaves nothing behind.
     async fn receive_digesting(&self, response: &mut Response, part: &mut Part) -> Result<()> {
-        let digesting = self.lanes.stream_from(std::mem::take(&mut part.hasher));
+        let place = part.place(&self.options.scratch)?;
+        let path = place.path().to_owned();
+        let file = place.file().try_clone().at(&path)?;
+        let mut stream = self.lanes.stream(std::mem::take(&mut part.hasher), file);
         let received = async {
-            let mut block = BytesMut::with_capacity(BLOCK_BYTES);
-            loop {
-                let piece = response.chunk().await?;
-                if let Some(piece) = &piece {
-                    self.job.advance(piece.len() as u64);
-                    block.extend_from_slice(piece);
+            let mut block = BytesMut::new();
+            while let Some(piece) = response.chunk().await? {
+                self.job.advance(piece.len() as u64);
+                if block.is_empty() && piece.len() >= PIECE_BYTES {
+                    stream.push(piece).await.at(&path)?;
+                    continue;
                 }
-                if block.len() >= BLOCK_BYTES || piece.is_none() {
-                    part.write(&block)?;
-                    digesting.push(block.split().freeze()).await;
-                    block.reserve(BLOCK_BYTES);
-                }
-                if piece.is_none() {
-                    return Ok(());
+                block.extend_from_slice(&piece);
+                if block.len() >= PIECE_BYTES {
+                    stream.push(block.split().freeze()).await.at(&path)?;
                 }
             }
+            stream.push(block.freeze()).await.at(&path)
         }
         .await;
-        part.hasher = digesting.into_hasher().await;
+        part.hasher = stream.finish().await.at(&path)?;
+        part.received = part.hasher.size();
         received
     }
 
@@ -211,6 +248,7 @@ impl Transfer<'_> {
         let scratch = &self.options.scratch;
         if let Some(expected) = &self.item.expected
             && expected.size >= RESUMABLE_BYTES
+            && !self.item.is_json
         {
             let key = format!("{}\n{}\n{}", self.item.url.path(), expected.size, expected.md5);
             let mut name = Hasher::default();
@@ -220,7 +258,7 @@ impl Transfer<'_> {
                 return Ok(part);
             }
         }
-        Ok(Part::new(Place::Anonymous(atomic::stage(scratch, FILE_MODE)?)))
+        Ok(Part::new(None))
     }
 }
 
@@ -239,9 +277,26 @@ enum Place {
     Named(PathBuf, File),
 }
 
+impl Place {
+    fn file(&self) -> &File {
+        match self {
+            Self::Anonymous(staged) => staged.as_file(),
+            Self::Named(_, file) => file,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Anonymous(staged) => staged.path(),
+            Self::Named(path, _) => path,
+        }
+    }
+}
+
 /// What was received of one file.
 struct Part {
-    place: Place,
+    /// None before it is begun, and if it is already where it belongs.
+    place: Option<Place>,
     /// Bytes in the file.
     received: u64,
     /// Of these bytes, if there is a digest to compare with.
@@ -250,7 +305,7 @@ struct Part {
 }
 
 impl Part {
-    fn new(place: Place) -> Self {
+    fn new(place: Option<Place>) -> Self {
         Self { place, received: 0, hasher: Hasher::default(), validator: None }
     }
 
@@ -276,13 +331,13 @@ impl Part {
         if !is_same {
             return Ok(None);
         }
-        let mut part = Self::new(Place::Named(path, file));
+        let mut part = Self::new(Some(Place::Named(path, file)));
         part.digest_received(job)?;
         Ok(Some(part))
     }
 
     fn digest_received(&mut self, job: &Job) -> Result<()> {
-        let Place::Named(path, file) = &mut self.place else { return Ok(()) };
+        let Some(Place::Named(path, file)) = &mut self.place else { return Ok(()) };
         let mut window = vec![0; WINDOW_BYTES];
         loop {
             job.check()?;
@@ -324,45 +379,50 @@ impl Part {
             .and_then(|value| HeaderValue::from_str(value).ok());
     }
 
-    fn write(&mut self, piece: &[u8]) -> Result<()> {
+    /// Where content goes, made now if it is nowhere yet.
+    fn place(&mut self, scratch: &Path) -> Result<&Place> {
+        Ok(match &mut self.place {
+            Some(place) => place,
+            nowhere => nowhere.insert(Place::Anonymous(atomic::stage(scratch, FILE_MODE)?)),
+        })
+    }
+
+    fn write(&mut self, piece: &[u8], scratch: &Path) -> Result<()> {
+        let offset = self.received;
+        let place = self.place(scratch)?;
+        place.file().write_all_at(piece, offset).at(place.path())?;
         self.received += piece.len() as u64;
-        match &mut self.place {
-            Place::Anonymous(staged) => staged.write_all(piece).at(staged.path()),
-            Place::Named(path, file) => file.write_all(piece).at(path),
-        }
+        Ok(())
     }
 
     fn restart(&mut self) -> Result<()> {
         self.hasher = Hasher::default();
         self.validator = None;
-        if std::mem::take(&mut self.received) == 0 {
-            return Ok(());
-        }
-        let empty = |file: &mut File| {
-            file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map(drop)
-        };
-        match &mut self.place {
-            Place::Anonymous(staged) => empty(staged.as_file_mut()).at(staged.path()),
-            Place::Named(path, file) => empty(file).at(path),
+        match &self.place {
+            Some(place) if std::mem::take(&mut self.received) > 0 => {
+                place.file().set_len(0).at(place.path())
+            }
+            _ => Ok(()),
         }
     }
 
     /// Nothing received, or content that cannot become right, is not worth keeping.
     fn abandon(self, error: &Error) -> Result<()> {
         match &self.place {
-            Place::Named(path, _)
+            Some(Place::Named(path, _))
                 if self.received == 0 || matches!(error, Error::Digest { .. }) =>
             {
                 atomic::remove_file(path)
             }
-            Place::Named(..) | Place::Anonymous(_) => Ok(()),
+            Some(Place::Named(..) | Place::Anonymous(_)) | None => Ok(()),
         }
     }
 
     fn persist(self, target: &Path) -> Result<()> {
         match self.place {
-            Place::Anonymous(staged) => atomic::persist(staged, target),
-            Place::Named(path, _lock) => fs::rename(&path, target).at(target),
+            None => Ok(()),
+            Some(Place::Anonymous(staged)) => atomic::persist(staged, target),
+            Some(Place::Named(path, _lock)) => fs::rename(&path, target).at(target),
         }
     }
 }

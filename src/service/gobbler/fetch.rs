@@ -7,7 +7,6 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,6 +16,7 @@ use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags};
 
 use super::list;
@@ -64,13 +64,22 @@ impl Roots {
         Ok(file)
     }
 
-    /// Lets the kernel resolve a path that never leaves the registry, in one step. None if the path
-    /// leaves it (or has absolute links), or if the kernel cannot do that.
+    /// Lets the kernel resolve a path that never leaves the registry. None if the path leaves it (or
+    /// has absolute links), or if the kernel cannot do that.
     #[cfg(target_os = "linux")]
     fn open_beneath(&self, path: &Path, flags: OFlags) -> Option<io::Result<File>> {
         use rustix::fs::ResolveFlags;
         use rustix::io::Errno;
 
+        // Without a link and without `..` no path can leave: one step for most.
+        let whole = self.registry.join(path);
+        let resolve = ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(rustix::fs::CWD, &whole, flags, Mode::empty(), resolve) {
+            Ok(file) => return Some(Ok(file.into())),
+            Err(Errno::LOOP) => {}
+            Err(Errno::NOSYS | Errno::PERM) => return None,
+            Err(error) => return Some(Err(error.into())),
+        }
         // Opened each time: the registry may be replaced while the service runs.
         let root = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = match rustix::fs::open(&self.registry, root, Mode::empty()) {
@@ -401,8 +410,18 @@ fn body(file: File, pieces: VecDeque<Piece>, length: u64) -> io::Result<Body> {
 
 /// Reads a range that must be there: a file that shrinks meanwhile is an error.
 fn read(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
-    file.read_exact_at(&mut bytes, range.start)?;
+    let size = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(size);
+    while bytes.len() < size {
+        let offset = range.start + bytes.len() as u64;
+        match rustix::io::pread(file, spare_capacity(&mut bytes), offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // The file may have grown, and there may be more room than was asked for.
+    bytes.truncate(size);
     Ok(bytes)
 }
 

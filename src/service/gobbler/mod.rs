@@ -131,7 +131,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
             // A parent that is gone is noticed when its end of the lifeline closes.
             let _ = lifeline.write_all(format!("listening on {url}\n").as_bytes());
         }
-        state.log.line(&format!("listening on {url}"));
+        state.log.line(format!("listening on {url}"));
         tokio::spawn(purge::run(Arc::clone(&state)));
         let router = routes::router(Arc::clone(&state));
         server::serve(listener, router, &state.work, &state.log, end).await?;

@@ -181,7 +181,7 @@ impl Options {
             host,
             port: u16::try_from(port)
                 .map_err(|_| unusable("-port", port, "give a number from 0 to 65535"))?,
-            prefix: match lexical::clean_url(prefix.trim_matches('/')).as_str() {
+            prefix: match &*lexical::clean_url(prefix.trim_matches('/')) {
                 "/" => String::new(),
                 path => utf8_percent_encode(path, ESCAPED).to_string(),
             },

@@ -40,7 +40,7 @@ pub(super) async fn run(state: Arc<State>) {
             () = state.work.stopped() => return,
         };
         if let Err(panic) = outcome {
-            state.log.line(&format!("purge failed: {panic}"));
+            state.log.line(format!("purge failed: {panic}"));
         }
     }
 }
@@ -49,8 +49,8 @@ fn purge(state: &State, job: &Job) {
     let options = &state.options;
     let report = |what: &str, result: Result<u64>| match result {
         Ok(0) => {}
-        Ok(count) => state.log.line(&format!("purge removed {count} {what}")),
-        Err(error) => state.log.line(&format!("purge of {what} failed: {}", error.chain())),
+        Ok(count) => state.log.line(format!("purge removed {count} {what}")),
+        Err(error) => state.log.line(format!("purge of {what} failed: {}", error.chain())),
     };
     report("leftovers in the registry", state.engine.settle(job).map(|()| 0));
     report("entries of the staging directory", old_entries(&options.staging, &state.sources, job));

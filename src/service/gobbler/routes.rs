@@ -92,7 +92,7 @@ impl Drop for LogEntry<'_> {
         if let Some(reason) = &self.reason {
             let _ = write!(line, " reason={reason:?}");
         }
-        self.log.line(&line);
+        self.log.line(line);
     }
 }
 
