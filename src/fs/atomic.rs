@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::{NamedTempFile, TempDir};
 
@@ -18,10 +19,28 @@ pub const STAGE_PREFIX: &str = "..tmp-";
 /// It goes away when dropped; [`persist`] gives it its name.
 pub fn stage(folder: &Path, mode: u32) -> Result<NamedTempFile> {
     tempfile::Builder::new()
-        .prefix(STAGE_PREFIX)
+        .prefix(&unused_name())
+        .rand_bytes(0)
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)
         .at(folder)
+}
+
+/// A name that no other process has, nor this one before: without asking the system for random
+/// bytes for each of a million files.
+fn unused_name() -> String {
+    // Not a `OnceLock`: another thread could hold its lock during a fork.
+    static BASE: AtomicU64 = AtomicU64::new(0);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    if BASE.load(Ordering::Relaxed) == 0 {
+        let fresh = rand::random_range(1..=u64::MAX);
+        // Fails if another thread was first: its number is as good.
+        let _ = BASE.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed);
+    }
+    let base = BASE.load(Ordering::Relaxed);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    // The base is shared with forked processes, and the process id with other machines.
+    format!("{STAGE_PREFIX}{base:016x}-{:x}-{count:x}", std::process::id())
 }
 
 /// Makes an unfinished folder in `folder`; it goes away, with its content, when dropped.
