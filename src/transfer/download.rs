@@ -14,7 +14,7 @@ use reqwest::header::{
 };
 use tempfile::NamedTempFile;
 
-use super::plan::Item;
+use super::plan::{Expected, Item};
 use crate::digest::push::Lanes;
 use crate::digest::{Hasher, WINDOW_BYTES};
 use crate::error::IoContext;
@@ -43,6 +43,9 @@ pub struct Options {
     pub concurrency: usize,
     /// Folder for what is unfinished, on the file system of the targets.
     pub scratch: PathBuf,
+    /// Whether the server's strong validators are MD5 digests, to be used where nothing better is
+    /// known.
+    pub etag_is_md5: bool,
 }
 
 /// Number of downloads at once for a caller who asked for `asked`.
@@ -55,6 +58,19 @@ pub fn concurrency(asked: usize) -> usize {
 
 /// Downloads all items; what is finished when one fails stays.
 pub async fn download(http: &Http, items: Vec<Item>, options: &Options, job: &Job) -> Result<()> {
+    download_named(http, items, options, job).await.map_err(|error| match error {
+        Error::Item { source, .. } => *source,
+        other => other,
+    })
+}
+
+/// [`download`]; the failure of an item names it.
+pub async fn download_named(
+    http: &Http,
+    items: Vec<Item>,
+    options: &Options,
+    job: &Job,
+) -> Result<()> {
     if items.is_empty() {
         return Ok(());
     }
@@ -65,7 +81,10 @@ pub async fn download(http: &Http, items: Vec<Item>, options: &Options, job: &Jo
     // One thread: side by side, it takes the content of many downloads faster than they come.
     let lanes = &Lanes::start(1)?;
     let all = stream::iter(items)
-        .map(|item| async move { Transfer { http, item: &item, options, lanes, job }.run().await })
+        .map(|item| async move {
+            let result = Transfer { http, item: &item, options, lanes, job }.run().await;
+            result.map_err(|error| error.of(&item.name))
+        })
         .buffer_unordered(concurrency(options.concurrency))
         .try_collect::<()>();
     job.race(all).await
@@ -132,7 +151,8 @@ impl Transfer<'_> {
     }
 
     async fn attempt(&self, part: &mut Part) -> Result<()> {
-        let Item { url, name, expected, is_json, .. } = self.item;
+        let Item { url, name, is_json, .. } = self.item;
+        let mut expected = self.item.expected.clone();
         let mut response =
             match self.http.get_once(url, &part.range_headers(expected.is_some())).await {
                 Err(Error::Status { status: 416, .. }) if part.received > 0 => {
@@ -148,9 +168,12 @@ impl Transfer<'_> {
             part.restart()?;
         }
         part.remember_validator(&response);
+        if expected.is_none() && self.options.etag_is_md5 && part.received == 0 {
+            expected = expected_by_etag(&response);
+        }
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
         if *is_json || (small && part.received == 0) {
-            self.receive_small(&mut response, part).await?;
+            self.receive_small(&mut response, part, expected.is_some()).await?;
         } else if expected.is_some() {
             self.receive_digesting(&mut response, part).await?;
         } else {
@@ -163,7 +186,12 @@ impl Transfer<'_> {
         expected.check(&part.hasher.clone().finish(), name)
     }
 
-    async fn receive_small(&self, response: &mut Response, part: &mut Part) -> Result<()> {
+    async fn receive_small(
+        &self,
+        response: &mut Response,
+        part: &mut Part,
+        has_digest: bool,
+    ) -> Result<()> {
         part.restart()?;
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await? {
@@ -173,7 +201,7 @@ impl Transfer<'_> {
         if self.item.is_json {
             check_json(&body, self.item)?;
         }
-        if self.item.expected.is_some() {
+        if has_digest {
             part.hasher.update(&body);
         }
         part.write(&body)
@@ -222,6 +250,13 @@ impl Transfer<'_> {
         }
         Ok(Part::new(Place::Anonymous(atomic::stage(scratch, FILE_MODE)?)))
     }
+}
+
+/// What a server says about content by its validator and length.
+fn expected_by_etag(response: &Response) -> Option<Expected> {
+    let md5 = response.header(ETAG)?.trim_matches('"');
+    let is_md5 = md5.len() == 32 && md5.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_md5.then_some(Expected { size: response.length()?, md5: md5.to_owned() })
 }
 
 fn check_json(body: &[u8], item: &Item) -> Result<()> {
@@ -371,7 +406,6 @@ impl Part {
 mod tests {
     use super::*;
     use crate::http::testing::{answer, serve};
-    use crate::transfer::plan::Expected;
 
     const LARGE: usize = 9 * 1024 * 1024;
 
@@ -396,7 +430,8 @@ mod tests {
         });
         let target = folder.join("target");
         let item = Item { url, name: "target".into(), target, expected, is_json: false };
-        let options = Options { concurrency: 1, scratch: folder.join("scratch") };
+        let options =
+            Options { concurrency: 1, scratch: folder.join("scratch"), etag_is_md5: false };
         let runtime = runtime::current().unwrap();
         let mut http = Http::new(&runtime).unwrap();
         http.retry.retries = 1;
