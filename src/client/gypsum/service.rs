@@ -89,7 +89,11 @@ impl Service {
 
     /// The URL of an endpoint whose parameters are to be quoted.
     pub fn endpoint(&self, name: &str, parameters: &[&str]) -> Result<Url> {
-        let mut url = format!("{}/{name}", self.base);
+        let mut url = self.base.clone();
+        if !name.is_empty() {
+            url.push('/');
+            url.push_str(name);
+        }
         for parameter in parameters {
             url.push('/');
             url.push_str(&quote_component(parameter));
