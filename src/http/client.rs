@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+};
 use reqwest::{Certificate, Client, ClientBuilder, Method, NoProxy, Proxy, Url};
 use serde::de::DeserializeOwned;
 
@@ -109,7 +111,7 @@ impl Response {
         Ok(body)
     }
 
-    async fn into_document(self) -> Result<Document> {
+    pub(crate) async fn into_document(self) -> Result<Document> {
         let url = self.url.clone();
         Ok(Document { url, body: self.collect(usize::MAX).await? })
     }
@@ -169,7 +171,7 @@ impl Http {
 
     /// Sends one GET and follows redirects; a status of 300 and above is an error. No retries.
     pub async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
-        let mut url = url.clone();
+        let (mut url, mut headers) = (url.clone(), headers.clone());
         for _ in 0..=MOST_REDIRECTS {
             let request = self.client.get(url.clone()).headers(headers.clone());
             let response = self.send(Method::GET, &url, request, Some(self.idle_limit)).await?;
@@ -180,7 +182,13 @@ impl Http {
                 .then(|| url.join(response.header(LOCATION)?).ok())
                 .flatten();
             match target {
-                Some(target) => url = target,
+                Some(target) => {
+                    // Credentials are meant for the server that was asked.
+                    if target.origin() != url.origin() {
+                        headers.remove(AUTHORIZATION);
+                    }
+                    url = target;
+                }
                 None => return Err(response.into_error().await),
             }
         }

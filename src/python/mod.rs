@@ -25,7 +25,7 @@ mod _core {
         gobbler_request, gobbler_upload, md5_file, read_json,
     };
     #[pymodule_export]
-    use super::service::{parse_gobbler_flags, serve_gobbler};
+    use super::service::{parse_gobbler_flags, serve_gobbler, serve_gypsum};
     #[pymodule_export]
     use super::transfer::{download_files, stage_directory};
     #[pymodule_export]
