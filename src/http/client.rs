@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+    USER_AGENT,
 };
 use reqwest::{Certificate, Client, ClientBuilder, Method, NoProxy, Proxy, Url};
 use serde::de::DeserializeOwned;
@@ -194,7 +195,7 @@ impl Http {
 
     /// Sends one GET and follows redirects; a status of 300 and above is an error. No retries.
     pub async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
-        let mut url = url.clone();
+        let (mut url, mut headers) = (url.clone(), headers.clone());
         for _ in 0..=MOST_REDIRECTS {
             let request = self.client.get(url.clone()).headers(headers.clone());
             let response = self.send(Method::GET, &url, request, Some(self.idle_limit)).await?;
@@ -205,7 +206,13 @@ impl Http {
                 .then(|| url.join(response.header(LOCATION)?).ok())
                 .flatten();
             match target {
-                Some(target) => url = target,
+                Some(target) => {
+                    // Credentials are meant for the server that was asked.
+                    if target.origin() != url.origin() {
+                        headers.remove(AUTHORIZATION);
+                    }
+                    url = target;
+                }
                 None => return Err(response.into_error().await),
             }
         }

@@ -33,7 +33,7 @@ mod _core {
         store_private,
     };
     #[pymodule_export]
-    use super::service::{parse_gobbler_flags, serve_gobbler};
+    use super::service::{parse_gobbler_flags, serve_gobbler, serve_gypsum};
     #[pymodule_export]
     use super::transfer::{download_files, stage_directory, upload_files};
     #[pymodule_export]
