@@ -13,7 +13,7 @@ from support.original import installed
 from support.service import Gobbler, Service
 from support.tree import SAMPLE, Tree, make
 
-FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_")
+FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_", "GYPSUM_")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,6 +30,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
             if name.upper().startswith(FOREIGN) and name not in keep:
                 patch.delenv(name)
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
         patch.setenv("SELENITE_PROGRESS", "off")
         old = os.umask(0o022)
         yield

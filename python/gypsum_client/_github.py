@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AUTH_CODE", "REQUESTS_MOD", "github_access_token"]
 
-#: The code that the browser brought last.
+#: The code that the browser has brought, until it is exchanged.
 AUTH_CODE: str | None = None
 
 _PORT = 1410
@@ -54,6 +54,7 @@ def github_access_token(
         webbrowser.open(f"{authorization_url}?{question}")
         AUTH_CODE = listener.wait()
     grant = {"client_id": client_id, "client_secret": client_secret, "code": AUTH_CODE}
+    AUTH_CODE = None  # it is good for one exchange
     site = (token_url, REQUESTS_MOD.get("verify", True))
     what = "Failed to access token"
     with translated(what):

@@ -66,12 +66,12 @@ def clone_version(
     folder = cache(cache_dir)
     if download:
         save_version(project, asset, version, cache_dir=folder, url=url, **kwargs)
-    try:
-        with saving():
+    with saving():
+        try:
             _core.gypsum_clone(site(url), folder, (project, asset, version), destination)
-    except OSError as error:
-        items: list[str] = getattr(error, "items", [])
-        if len(items) < 2:
-            raise
-        message = f"failed to create a symbolic link to '{items[0]}' at '{items[1]}'."
-        raise RuntimeError(message) from error
+        except OSError as error:
+            items: list[str] = getattr(error, "items", [])
+            if len(items) < 2:
+                raise
+            message = f"failed to create a symbolic link to '{items[0]}' at '{items[1]}'."
+            raise RuntimeError(message) from error

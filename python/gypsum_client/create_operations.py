@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gypsum_client._rest import change
-from gypsum_client._utils import _owners, _sanitize_uploaders
+from gypsum_client._utils import _owners, _remove_slash_url, _sanitize_uploaders
 from gypsum_client.auth import access_token
 from gypsum_client.config import REQUESTS_MOD
 from gypsum_client.rest_url import rest_url
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["REQUESTS_MOD", "access_token", "create_project", "rest_url"]
+__all__ = [
+    "REQUESTS_MOD",
+    "_remove_slash_url",
+    "_sanitize_uploaders",
+    "access_token",
+    "create_project",
+    "rest_url",
+]
 
 
 def create_project(

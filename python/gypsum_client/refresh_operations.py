@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gypsum_client._rest import change
+from gypsum_client._utils import _remove_slash_url
 from gypsum_client.auth import access_token
 from gypsum_client.rest_url import rest_url
 
-__all__ = ["access_token", "refresh_latest", "refresh_usage", "rest_url"]
+__all__ = ["_remove_slash_url", "access_token", "refresh_latest", "refresh_usage", "rest_url"]
 
 
 def refresh_latest(

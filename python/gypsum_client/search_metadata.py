@@ -177,20 +177,28 @@ class _Reader:
         return self._run()
 
     def _run(self) -> GypsumSearchClause:
-        field = None
+        """Read one word, or a field with the words that belong to it."""
         word = self._peek()
-        if word is not None and word.endswith(":") and len(word) > 1:
-            field = word[:-1]
-            self._at += 1
-        found: list[GypsumSearchClause] = []
-        while (word := self._peek()) not in (None, "(", ")", "AND", "OR", "NOT"):
-            if word.endswith(":") and len(word) > 1:
-                break
-            found.append(define_text_query(word, field, partial="%" in word))
-            self._at += 1
-        if not found:
-            raise self._fault()
+        if word is None or not self._is_field(word):
+            return self._word(None)
+        self._at += 1
+        found = [self._word(word[:-1])]
+        while (follower := self._peek()) is not None and self._is_word(follower):
+            found.append(self._word(word[:-1]))
         return found[0] if len(found) == 1 else _combined("and", *found)
+
+    def _word(self, field: str | None) -> GypsumSearchClause:
+        word = self._peek()
+        if word is None or not self._is_word(word):
+            raise self._fault()
+        self._at += 1
+        return define_text_query(word, field, partial="%" in word)
+
+    def _is_field(self, word: str) -> bool:
+        return len(word) > 1 and word.endswith(":")
+
+    def _is_word(self, word: str) -> bool:
+        return word not in ("(", ")", "AND", "OR", "NOT") and not self._is_field(word)
 
 
 def search_metadata_text(
@@ -389,14 +397,16 @@ def build_query(query: GypsumSearchClause, name: str, env: dict[str, str]) -> st
     if query.type == "not":
         child = query.child or GypsumSearchClause("and", children=[])
         return f"NOT ({build_query(child, name, env)})"
+    # What is nested comes first: SQLite's parser remembers all that it has read before.
     children = query.children or []
-    if query.type == "and":
-        return " AND ".join(f"({build_query(child, name, env)})" for child in children)
-    # One pass over the links finds all texts together.
     texts = [child for child in children if child.type == "text"]
-    parts = [_any_text(texts, name, env)] if texts else []
-    parts += [build_query(child, name, env) for child in children if child.type != "text"]
-    return " OR ".join(f"({part})" for part in parts)
+    parts = [f"({build_query(child, name, env)})" for child in children if child.type != "text"]
+    if query.type == "and":
+        parts += [build_query(text, name, env) for text in texts]
+        return " AND ".join(parts)
+    # One pass over the links finds all texts together.
+    parts += [_any_text(texts, name, env)] if texts else []
+    return " OR ".join(parts)
 
 
 def _any_text(texts: list[GypsumSearchClause], name: str, env: dict[str, str]) -> str:

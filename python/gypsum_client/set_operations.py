@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gypsum_client._rest import change
-from gypsum_client._utils import _owners, _sanitize_uploaders
+from gypsum_client._utils import _owners, _remove_slash_url, _sanitize_uploaders
 from gypsum_client.auth import access_token
 from gypsum_client.fetch_operations import fetch_permissions
 from gypsum_client.rest_url import rest_url
@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["access_token", "fetch_permissions", "rest_url", "set_permissions", "set_quota"]
+__all__ = [
+    "_remove_slash_url",
+    "_sanitize_uploaders",
+    "access_token",
+    "fetch_permissions",
+    "rest_url",
+    "set_permissions",
+    "set_quota",
+]
 
 
 def set_quota(

@@ -113,12 +113,14 @@ impl Cache {
 
 /// A key that stays in the bucket.
 pub(super) fn checked(key: &str) -> Result<RelPath> {
-    let bytes = key.as_bytes();
-    if bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && bytes[2] == b'/' {
-        let why = "it begins with the letter of a drive";
+    let path = RelPath::parse(key)?;
+    let is_drive =
+        |part: &str| matches!(part.as_bytes(), [letter, b':'] if letter.is_ascii_alphabetic());
+    if path.components().any(is_drive) {
+        let why = "it has the letter of a drive as a component";
         return Err(Error::UnsafePath { path: key.to_owned(), why });
     }
-    RelPath::parse(key)
+    Ok(path)
 }
 
 /// Replaces a file that only the user may read, from its birth on; its folder is made if need be.

@@ -220,12 +220,13 @@ pub fn finish(service: &Service, end: End, path: &str, session: &str, job: &Job)
         let again = |_: &Error| end == End::Abort || !may_be_done.get();
         let sent = service.http.retry.run_while(again, job, attempt).await;
         let Err(error) = sent else { return Ok(()) };
-        let is_done = match end {
-            // Our session was the only one that could unlock the project.
-            End::Abort => matches!(error, Error::Status { status: 403, .. }),
-            End::Complete => is_finished(service, path, job).await,
-        };
-        if may_be_done.get() && is_done { Ok(()) } else { Err(error) }
+        let is_done = may_be_done.get()
+            && match end {
+                // Our session was the only one that could unlock the project.
+                End::Abort => matches!(error, Error::Status { status: 403, .. }),
+                End::Complete => is_finished(service, path, job).await,
+            };
+        if is_done { Ok(()) } else { Err(error) }
     })
 }
 
