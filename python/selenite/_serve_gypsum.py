@@ -52,6 +52,13 @@ def _all_or_none(values: dict[str, str | None], what: str) -> dict[str, str] | N
     metavar="SECONDS",
     help="Longest time of an upload before others may end it; default: any.",
 )
+@click.option(
+    "--url-lifetime",
+    default=3600,
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    help="How long a file may be sent to its presigned URL.",
+)
 @click.option("--durable/--not-durable", default=True, help="Wait for disks; not: for tests.")
 @click.option("--s3-endpoint", metavar="URL", help="Handed out for reading by S3, with the next 3.")
 @click.option("--s3-bucket", metavar="NAME")
@@ -71,6 +78,7 @@ def serve_gypsum(
     quota_baseline: float,
     quota_growth: float,
     lock_timeout: float | None,
+    url_lifetime: int,
     durable: bool,
     s3_endpoint: str | None,
     s3_bucket: str | None,
@@ -102,6 +110,7 @@ def serve_gypsum(
         "quota_baseline": quota_baseline,
         "quota_growth": quota_growth,
         "lock_timeout": lock_timeout,
+        "url_lifetime": url_lifetime,
         "durable": durable,
         "s3_credentials": _all_or_none(s3, "credentials for S3"),
         "github_app": _all_or_none(app, "credentials of a GitHub application"),

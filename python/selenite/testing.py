@@ -56,9 +56,9 @@ class GypsumServer:
                 ``{"login": name, "organizations": [name, ...]}``; or the path of a file of tokens.
             admins: Names of administrators: users or organizations.
             **settings: ``github_url``, ``public_url``, ``quota_baseline`` and ``quota_growth`` in
-                bytes, ``lock_timeout`` in seconds, ``port``, ``durable``, ``insecure_tokens``,
-                ``s3_credentials`` (a dict of ``endpoint``, ``bucket``, ``key``, ``secret``),
-                ``github_app`` (a dict of ``id``, ``secret``).
+                bytes, ``lock_timeout`` and ``url_lifetime`` in seconds, ``port``, ``durable``,
+                ``insecure_tokens``, ``s3_credentials`` (a dict of ``endpoint``, ``bucket``,
+                ``key``, ``secret``), ``github_app`` (a dict of ``id``, ``secret``).
         """
         self.url = ""
         self.github_url = ""
@@ -115,6 +115,156 @@ class GypsumServer:
             self.registry = ""
         _process.remove_all(self._temporary)
         self._temporary.clear()
+
+    def add_fixture(self, token: str | None = None) -> None:
+        """Add the projects that the clients' own tests read: `test-R` and `test-Py`.
+
+        `test-R/basic` has three versions of the files `blah.txt` (52 bytes) and `foo/bar.txt`
+        (21 bytes): `v1` stores them, `v2` links to `v1`, and `v3`, the latest, to `v2`.
+
+        Args:
+            token: Token of an administrator. By default one of those given to the server.
+
+        Raises:
+            RuntimeError: The service refused something; the message holds its reason.
+            ValueError: No token of an administrator is known.
+
+        Example:
+            >>> from selenite.testing import GypsumServer
+            >>> with GypsumServer(tokens={"secret": "alice"}, admins=["alice"]) as server:
+            ...     server.add_fixture()
+            ...     server.request("GET", "/file/test-R%2Fbasic%2F..latest")
+            {'version': 'v3'}
+        """
+        token = token or self._administrator()
+        letters = "".join(f"{chr(code)}\n" for code in range(ord("A"), ord("Z") + 1))
+        files = {"blah.txt": letters.encode(), "foo/bar.txt": b"1 2 3 4 5\n6 7 8 9 10\n"}
+        for project in ("test-R", "test-Py"):
+            self.request("POST", f"/create/{project}", token, {"permissions": {"owners": []}})
+        for version in ("v1", "v2", "v3"):
+            self.upload("test-R", "basic", version, files, token)
+
+    def upload(
+        self,
+        project: str,
+        asset: str,
+        version: str,
+        files: Mapping[str, bytes],
+        token: str | None = None,
+        *,
+        on_probation: bool = False,
+    ) -> None:
+        """Upload a version; files that equal those of the latest version become links.
+
+        Args:
+            project: Project, which must exist.
+            asset: Asset.
+            version: Version, which must not exist.
+            files: Path to content of each file.
+            token: Token of somebody who may upload. By default that of an administrator.
+            on_probation: Whether the version is put on probation.
+
+        Raises:
+            RuntimeError: The service refused something; the message holds its reason.
+            ValueError: No token is known.
+
+        Example:
+            >>> from selenite.testing import GypsumServer
+            >>> with GypsumServer(tokens={"secret": "alice"}, admins=["alice"]) as server:
+            ...     server.request("POST", "/create/p", "secret", {})
+            ...     server.upload("p", "a", "v1", {"x.txt": b"content"})
+            ...     server.request("GET", "/list?prefix=p/a/v1/")
+            ['p/a/v1/..manifest', 'p/a/v1/..summary', 'p/a/v1/x.txt']
+        """
+        import hashlib
+        import urllib.parse
+
+        token = token or self._administrator()
+        names = (urllib.parse.quote(name, safe="") for name in (project, asset, version))
+        body = {
+            "files": [
+                {
+                    "type": "dedup",
+                    "path": path,
+                    "size": len(content),
+                    "md5sum": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+                }
+                for path, content in files.items()
+            ],
+            "on_probation": on_probation,
+        }
+        started = self.request("POST", "/upload/start/" + "/".join(names), token, body)
+        session = started["session_token"]
+        try:
+            for file in started["file_urls"]:
+                allowed = self.request("POST", file["url"], session)
+                headers = {"Content-MD5": allowed["md5sum_base64"]}
+                self._send("PUT", allowed["url"], headers, files[file["path"]])
+            self.request("POST", started["complete_url"], session)
+        except BaseException:
+            self.request("POST", started["abort_url"], session)
+            raise
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: Any = None,  # noqa: ANN401 (JSON)
+    ) -> Any:  # noqa: ANN401 (JSON)
+        """Send one request to the service.
+
+        Args:
+            method: HTTP method.
+            path: Path and query, quoted.
+            token: Token of the user or session, if one is needed.
+            body: What is sent as JSON.
+
+        Returns:
+            The answer, parsed from JSON, or ``None`` if it is empty.
+
+        Raises:
+            RuntimeError: The service refused; the message holds its reason.
+
+        Example:
+            >>> from selenite.testing import GypsumServer
+            >>> with GypsumServer() as server:
+            ...     server.request("GET", "/list")
+            []
+        """
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        data = b"" if body is None else json.dumps(body).encode()
+        answer = self._send(method, self.url + path, headers, data)
+        return json.loads(answer) if answer else None
+
+    def _send(self, method: str, url: str, headers: dict[str, str], body: bytes) -> bytes:
+        import http.client
+        import urllib.parse
+
+        parts = urllib.parse.urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=_PATIENCE)
+        try:
+            path = parts.path + (f"?{parts.query}" if parts.query else "")
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        if response.status >= 300:
+            reason = answer.decode(errors="replace")
+            raise RuntimeError(f"{method} {path} answered {response.status}: {reason}")
+        return answer
+
+    def _administrator(self) -> str:
+        if self._tokens is not None and not isinstance(self._tokens, (str, os.PathLike)):
+            admins = set(self._settings["administrators"])
+            for token, user in self._tokens.items():
+                names = {user} if isinstance(user, str) else {user["login"]}
+                if not isinstance(user, str):
+                    names.update(user.get("organizations", []))
+                if names & admins and not token.startswith("sha256:"):
+                    return token
+        raise ValueError("no token of an administrator is known; pass `token`")
 
     def __enter__(self) -> Self:
         """Start the service."""

@@ -20,8 +20,9 @@ use crate::http::{Http, RetryPolicy, Touched};
 use crate::job::Job;
 use crate::{Error, Result};
 
-/// What is read and sent at a time.
-const BLOCK_BYTES: usize = 256 * 1024;
+/// What is read and sent at a time. Some of it waits for the hashing thread: small blocks keep the
+/// memory small.
+const BLOCK_BYTES: usize = 64 * 1024;
 
 /// One file to send.
 #[derive(Debug, Clone)]

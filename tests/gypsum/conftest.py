@@ -9,8 +9,8 @@ from pathlib import Path
 
 import gypsum_client as gyp
 import pytest
-from support import gypsum as support
-from support.gypsum import Gypsum
+from support import bucket as support
+from support.bucket import Gypsum
 from support.tree import Tree, make
 
 STATE = {

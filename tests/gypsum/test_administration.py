@@ -8,8 +8,8 @@ from typing import Any
 
 import gypsum_client as gyp
 import pytest
+from support.bucket import OUTSIDER, OWNER, Gypsum
 from support.fake import Reply, serving
-from support.gypsum import OUTSIDER, OWNER, Gypsum
 
 
 def test_a_project_is_created_with_permissions_and_quota(empty: Gypsum) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 import gypsum_client as gyp
 import pytest
 from gypsum_client import _github, auth
+from support.bucket import ADMIN, S3, Gypsum
 from support.fake import Reply, as_json, serving
-from support.gypsum import ADMIN, S3, Gypsum
 
 INFINITE = float("inf")
 

@@ -11,8 +11,8 @@ from typing import Any
 import gypsum_client as gyp
 import pytest
 from gypsum_client._utils import _cast_datetime
+from support.bucket import BAR, BLAH, Gypsum, entry
 from support.fake import Reply, as_json, serving
-from support.gypsum import BAR, BLAH, Gypsum, entry
 
 
 def test_projects_assets_and_versions_are_listed(gypsum: Gypsum) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import gypsum_client as gyp
 import pytest
+from support.bucket import BASIC, Gypsum, entry
 from support.fake import Reply, Script, as_json, serving
-from support.gypsum import BASIC, Gypsum, entry
 from support.tree import Tree, make, read
 
 FINAL = (

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import gypsum_client as gyp
 import pytest
+from support.bucket import Gypsum
 from support.fake import as_json, serving
-from support.gypsum import Gypsum
 
 
 def test_the_url_is_set_and_returned() -> None:

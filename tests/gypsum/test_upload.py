@@ -12,8 +12,8 @@ from typing import Any
 
 import gypsum_client as gyp
 import pytest
+from support.bucket import BASIC, Gypsum, entry, upload
 from support.fake import Fake, Reply, as_json, serving
-from support.gypsum import BASIC, Gypsum, entry, upload
 from support.tree import Link, Tree, everything, make
 
 Source = Callable[[Tree], Path]

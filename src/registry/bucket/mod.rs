@@ -159,10 +159,8 @@ impl Bucket {
         for folder in self.objects.list("", false, job)? {
             let name = folder.trim_end_matches('/');
             let Ok(project) = ProjectName::parse(name) else { continue };
-            let is_noted = self
-                .get::<Lock>(&format!("{project}/{}", layout::LOCK))
-                .is_ok_and(|lock| lock.is_some_and(|lock| lock.ending.is_some()));
-            if is_noted
+            let lock = self.objects.lock_of(&project)?;
+            if lock.is_some_and(|lock| lock.ending.is_some())
                 && let Some(mut hold) = self.objects.enter(&project, Purpose::Session, job)?
                 && self.finish(hold.as_mut())?
             {
@@ -211,6 +209,9 @@ impl Bucket {
             return Ok(false);
         };
         self.apply(&batch)?;
+        for (folder, _) in batch.writes.iter().filter_map(|(key, _)| key.rsplit_once('/')) {
+            self.objects.sweep(folder)?;
+        }
         hold.clear_lock()?;
         Ok(true)
     }
@@ -233,8 +234,14 @@ impl Bucket {
     /// They are noted in the lock first, so that a crash does not leave half of them.
     fn commit(&self, hold: &mut dyn Hold, lock: Lock, batch: Batch) -> Result<(), Failure> {
         let lock = Lock { ending: Some(batch), ..lock };
-        if !hold.set_lock(&lock)? {
-            return Err(already_locked());
+        match hold.set_lock(&lock) {
+            Ok(true) => {}
+            Ok(false) => return Err(already_locked()),
+            // Removing is how room is made, so it must not need any.
+            Err(failure) => match &lock.ending {
+                Some(Batch { removed: Some(folder), .. }) => self.objects.remove(folder)?,
+                _ => return Err(failure),
+            },
         }
         self.apply(lock.ending.as_ref().expect("it was put there"))?;
         hold.clear_lock()

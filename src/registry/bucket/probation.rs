@@ -36,6 +36,9 @@ impl Bucket {
         }
         let mut hold = self.enter(project, Purpose::Change, job)?;
         let summary = self.probational(version, "approve")?;
+        if summary.upload_finish.is_none() {
+            return Err(Failure::invalid("cannot approve probation for incomplete upload"));
+        }
         let finish_of = |summary: &Summary| summary.upload_finish.as_deref().and_then(parse_time);
         let latest: Option<Latest> = self.get(&version.asset_key(layout::LATEST))?;
         let known = match latest {

@@ -261,11 +261,6 @@ impl Bucket {
         Ok((hold, lock))
     }
 
-    /// The lock of a project as it is now.
-    fn current_lock(&self, version: &VersionPath) -> Result<Option<Lock>, Failure> {
-        self.get(&format!("{}/{}", version.project, layout::LOCK))
-    }
-
     /// Allows a session to send one of its files.
     pub fn presign(
         &self,
@@ -274,7 +269,7 @@ impl Bucket {
         md5sum: &str,
         session: &str,
     ) -> Result<PresignedFile, Failure> {
-        let lock = self.current_lock(version)?;
+        let lock = self.objects.lock_of(&version.project)?;
         let lock = Self::check_session(lock.as_ref(), version, session)?;
         self.file_to_send(version, path, md5sum, lock.clone())
     }
@@ -288,7 +283,7 @@ impl Bucket {
         md5sum: &str,
         is_it: &dyn Fn(&str) -> bool,
     ) -> Result<Option<PresignedFile>, Failure> {
-        let lock = self.current_lock(version)?;
+        let lock = self.objects.lock_of(&version.project)?;
         let Some(lock) = lock.filter(|lock| {
             lock.asset == version.asset.as_str()
                 && lock.version == version.version.as_str()
@@ -347,6 +342,7 @@ impl Bucket {
         let summary = self.summary(version)?.ok_or_else(|| missing(layout::SUMMARY))?;
         let total = self.check_content(version, &manifest, job)?;
         for (folder, links) in links_of(&manifest) {
+            self.objects.sweep(version.key(folder).trim_end_matches('/'))?;
             self.put(&version.key(&format!("{folder}{}", layout::LINKS)), &links)?;
         }
         let is_probational = summary.is_probational();

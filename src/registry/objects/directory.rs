@@ -279,7 +279,7 @@ impl Directory {
     }
 
     /// Removes what is unfinished or half removed in a folder that is held alone.
-    fn sweep(&self, folder: &Path) -> Result<(), Failure> {
+    fn sweep_folder(&self, folder: &Path) -> Result<(), Failure> {
         // What a Gobbler service has noted it will settle itself.
         let is_noted = |(name, _): &(String, Kind)| name.starts_with(PENDING_PREFIX);
         if read_folder(&self.root)?.iter().any(is_noted) {
@@ -331,12 +331,16 @@ impl Directory {
         };
         let path = folder.join(layout::LOCK);
         let file = digest::open_regular(&path, false)?;
+        if mode == Mode::Exclusive {
+            self.sweep_folder(&folder)?;
+        }
         let since = file.metadata().and_then(|metadata| metadata.modified()).ok();
         let lock = parse_lock(&file);
         Ok(Some(DirectoryHold {
             objects: self,
             path,
             is_tidy,
+            is_alone: mode == Mode::Exclusive,
             since: since.filter(|_| lock.is_some()),
             lock,
             _locks: [held, registry],
@@ -385,7 +389,8 @@ fn read_folder(folder: &Path) -> Result<Vec<(String, Kind)>, Failure> {
 fn parse_lock(mut file: &File) -> Option<Lock> {
     let mut text = Vec::new();
     file.read_to_end(&mut text).ok()?;
-    let lock = serde_json::from_slice(&text).ok();
+    // What stands behind it is left from an older text.
+    let lock = serde_json::Deserializer::from_slice(&text).into_iter().next()?.ok();
     io::Seek::rewind(&mut file).ok()?;
     lock
 }
@@ -394,11 +399,37 @@ fn parse_lock(mut file: &File) -> Option<Lock> {
 struct DirectoryHold<'a> {
     objects: &'a Directory,
     path: PathBuf,
+    /// Whether nobody else keeps lock files here.
     is_tidy: bool,
+    is_alone: bool,
     lock: Option<Lock>,
     since: Option<SystemTime>,
     // The project's lock file goes before the registry's.
     _locks: [LockGuard<'a>; 2],
+}
+
+impl Drop for DirectoryHold<'_> {
+    fn drop(&mut self) {
+        if self.is_tidy && self.is_alone && self.lock.is_none() {
+            // While it is still held. An empty file that stays behind means nothing.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl DirectoryHold<'_> {
+    /// Replaces the text of the lock file in place, since others hold this very file. What a crash
+    /// leaves unfinished locks nothing.
+    fn rewrite(&self, text: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(&self.path)?;
+        file.write_all(text)?;
+        file.set_len(text.len() as u64)?;
+        if self.objects.is_durable { file.sync_all() } else { Ok(()) }
+    }
+
+    fn failure(&self, error: &io::Error) -> Failure {
+        Failure::system("write", &self.path, error)
+    }
 }
 
 impl Hold for DirectoryHold<'_> {
@@ -411,28 +442,24 @@ impl Hold for DirectoryHold<'_> {
     }
 
     fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure> {
-        // In place: others hold this very file. What a crash leaves unfinished locks nothing.
-        let write = || {
-            let mut file = OpenOptions::new().write(true).truncate(true).open(&self.path)?;
-            file.write_all(&json::plain(lock))?;
-            if self.objects.is_durable { file.sync_all() } else { Ok(()) }
-        };
-        write().map_err(|error| Failure::system("write", &self.path, &error))?;
+        if let Err(error) = self.rewrite(&json::plain(lock)) {
+            // On a full disk the old text, which is the shorter one, still has its place.
+            if let Some(old) = &self.lock {
+                self.rewrite(&json::plain(old)).map_err(|error| self.failure(&error))?;
+            }
+            return Err(self.failure(&error));
+        }
         self.lock = Some(lock.clone());
         self.since = Some(SystemTime::now());
         Ok(true)
     }
 
     fn clear_lock(&mut self) -> Result<(), Failure> {
-        let cleared = if self.is_tidy {
-            fs::remove_file(&self.path)
-        } else {
-            OpenOptions::new().write(true).truncate(true).open(&self.path).map(drop)
-        };
-        match cleared {
+        // Emptied, not removed: others wait for this very file.
+        match self.rewrite(b"") {
             // Gone with its project.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            other => other.map_err(|error| Failure::system("unlock", &self.path, &error))?,
+            other => other.map_err(|error| self.failure(&error))?,
         }
         self.lock = None;
         Ok(())
@@ -569,13 +596,17 @@ impl Objects for Directory {
         if self.is_durable && parent.exists() {
             atomic::sync_folder(&parent)?;
         }
-        self.sweep(&parent)?;
+        self.sweep_folder(&parent)?;
         let inside = format!("{folder}/");
         let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
         received.retain(|key, _| !key.starts_with(&inside));
         drop(received);
         self.prune(&parent);
         Ok(())
+    }
+
+    fn sweep(&self, folder: &str) -> Result<(), Failure> {
+        self.path(folder).map_or(Ok(()), |path| self.sweep_folder(&path))
     }
 
     fn make_project(
@@ -627,6 +658,11 @@ impl Objects for Directory {
         let is_alone = purpose == Purpose::Remove;
         let hold = self.enter_with(project, Mode::Exclusive, is_alone, job)?;
         Ok(hold.map(|hold| Box::new(hold) as Box<dyn Hold>))
+    }
+
+    fn lock_of(&self, project: &ProjectName) -> Result<Option<Lock>, Failure> {
+        let found = self.open_file(&format!("{project}/{}", layout::LOCK))?;
+        Ok(found.and_then(|(file, _)| parse_lock(&file)))
     }
 
     fn receive(&self, key: &str) -> Result<Option<Incoming>, Failure> {

@@ -127,6 +127,9 @@ pub trait Objects: Debug + Send + Sync {
     /// Removes everything below a folder; one that is not there is fine.
     fn remove(&self, folder: &str) -> Result<(), Failure>;
 
+    /// Removes what dead processes have left unfinished in a folder of a project that is entered.
+    fn sweep(&self, folder: &str) -> Result<(), Failure>;
+
     /// Makes a project of these objects. False if it exists: if the last of them does.
     fn make_project(
         &self,
@@ -142,6 +145,9 @@ pub trait Objects: Debug + Send + Sync {
         purpose: Purpose,
         job: &Job,
     ) -> Result<Option<Box<dyn Hold + '_>>, Failure>;
+
+    /// The lock of a project as it is now.
+    fn lock_of(&self, project: &ProjectName) -> Result<Option<Lock>, Failure>;
 
     /// Begins to receive an object, or `None` if clients send it to the store itself.
     fn receive(&self, key: &str) -> Result<Option<Incoming>, Failure>;

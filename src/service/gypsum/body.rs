@@ -1,15 +1,16 @@
 //! Bodies of requests: JSON in memory, files on their way to the registry.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::Response;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 
 use super::State;
 use super::answer::{Refusal, done};
@@ -24,34 +25,46 @@ use crate::registry::objects::Incoming;
 const MAX_JSON_BYTES: usize = 64 << 20;
 /// How long the next piece of a body may take.
 const IDLE: Duration = Duration::from_secs(75);
-/// Bytes of a refused file that are read, so that its sender gets to read the refusal.
+/// Bytes that are read of a body that nobody wants.
 const DRAINED_BYTES: usize = 4 << 20;
-/// Seconds for which a presigned URL is valid.
-pub(super) const URL_SECONDS: u64 = 3600;
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
-/// The pieces of a body, each of which has to come in time.
-struct Pieces(axum::body::BodyDataStream);
-
-impl Pieces {
-    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
-        match tokio::time::timeout(IDLE, self.0.next()).await {
-            Err(_) => Err(Refusal::new(408, "the request body did not arrive in time")),
-            Ok(None) => Ok(None),
-            Ok(Some(Ok(piece))) => Ok(Some(piece)),
+/// The next piece of a body, which has to come in time.
+async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
+    loop {
+        let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+        let frame = match tokio::time::timeout(IDLE, frame).await {
+            Err(_) => return Err(Refusal::new(408, "the request body did not arrive in time")),
+            Ok(None) => return Ok(None),
             Ok(Some(Err(error))) => {
-                Err(Refusal::new(400, format!("the request body is incomplete: {error}")))
+                let reason = format!("the request body is incomplete: {error}");
+                return Err(Refusal::new(400, reason));
             }
+            Ok(Some(Ok(frame))) => frame,
+        };
+        // Trailers say nothing.
+        if let Ok(piece) = frame.into_data() {
+            return Ok(Some(piece));
         }
     }
 }
 
+/// Reads on for a while, so that the sender gets to read its refusal and can go on.
+pub(super) async fn drain(body: &mut Body) {
+    let mut left = DRAINED_BYTES;
+    while !body.is_end_stream()
+        && let Ok(Some(piece)) = next_piece(body).await
+        && piece.len() < left
+    {
+        left -= piece.len();
+    }
+}
+
 /// Reads a body that is meant to be JSON.
-pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
-    let mut pieces = Pieces(body.into_data_stream());
+pub(super) async fn read(body: &mut Body) -> Result<Bytes, Refusal> {
     let mut text = BytesMut::new();
-    while let Some(piece) = pieces.next().await? {
+    while let Some(piece) = next_piece(body).await? {
         if text.len() + piece.len() > MAX_JSON_BYTES {
             return Err(Refusal::new(413, "the request body is larger than 64 MiB"));
         }
@@ -76,25 +89,13 @@ pub(super) async fn receive(
     slug: &str,
     query: &str,
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response<Body>, Refusal> {
-    let mut pieces = Pieces(body.into_data_stream());
-    let file = match check(state, slug, query, headers).await {
-        Ok(file) => file,
-        Err(refusal) => {
-            let mut left = DRAINED_BYTES;
-            while let Ok(Some(piece)) = pieces.next().await
-                && piece.len() < left
-            {
-                left -= piece.len();
-            }
-            return Err(refusal);
-        }
-    };
+    let file = check(state, slug, query, headers).await?;
     let (file, mut window) = (Arc::new(file), BytesMut::new());
     // While one window is digested and written, the next one is read.
     let mut writing: Option<tokio::task::JoinHandle<Result<Incoming, Refusal>>> = None;
-    while let Some(piece) = pieces.next().await? {
+    while let Some(piece) = next_piece(body).await? {
         window.extend_from_slice(&piece);
         if window.len() >= WINDOW_BYTES {
             let incoming = written(writing.take()).await?;
@@ -190,7 +191,7 @@ async fn check(
         })
         .await?
         .ok_or_else(ended)?;
-    if expires < now() {
+    if expires <= now() {
         return Err(Refusal::new(403, "the presigned URL has expired"));
     }
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());

@@ -47,6 +47,9 @@ pub struct Options {
     /// Seconds that an upload may take before others may put an end to it.
     #[serde(default)]
     pub lock_timeout: Option<f64>,
+    /// Seconds for which an upload may use a presigned URL.
+    #[serde(default = "hour")]
+    pub url_lifetime: u64,
     /// Answer of `/credentials/s3-api`.
     #[serde(default)]
     pub s3_credentials: Option<S3Credentials>,
@@ -61,6 +64,10 @@ fn loopback() -> String {
 
 fn yes() -> bool {
     true
+}
+
+fn hour() -> u64 {
+    3600
 }
 
 fn baseline() -> f64 {

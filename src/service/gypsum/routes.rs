@@ -37,18 +37,19 @@ pub(super) fn router(state: Arc<State>) -> Router {
 }
 
 async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
-    let (request, body) = request.into_parts();
+    let (request, mut body) = request.into_parts();
     let mut entry = LogEntry::new(&state.log, &request);
     if request.method == Method::PUT {
         entry.hide_query();
     }
-    let mut response = match route(&state, &request, body, &mut entry).await {
+    let mut response = match route(&state, &request, &mut body, &mut entry).await {
         Ok(response) => response,
         Err(refusal) => {
             entry.reason = Some(refusal.reason.clone());
             refusal.into_response()
         }
     };
+    body::drain(&mut body).await;
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     entry.answered(&response);
@@ -83,7 +84,7 @@ fn query_value(query: &str, key: &str) -> Result<Option<String>, Refusal> {
 async fn route(
     state: &Arc<State>,
     request: &Parts,
-    body: Body,
+    body: &mut Body,
     entry: &mut LogEntry<'_>,
 ) -> Answer {
     let headers = &request.headers;
@@ -191,7 +192,7 @@ struct Call<'a, 'log> {
     state: &'a Arc<State>,
     headers: &'a HeaderMap,
     entry: &'a mut LogEntry<'log>,
-    body: Body,
+    body: &'a mut Body,
 }
 
 impl Call<'_, '_> {
@@ -306,7 +307,7 @@ impl Call<'_, '_> {
             return Err(Refusal::new(400, "project name cannot contain '/'"));
         }
         let project = parse_project(project)?;
-        let text = body::read(std::mem::take(&mut self.body)).await?;
+        let text = body::read(self.body).await?;
         self.run(move |state, job| {
             state.bucket.create_project(&project, &|| body::parse(&text), job)
         })
@@ -317,7 +318,7 @@ impl Call<'_, '_> {
     async fn set_permissions(mut self, project: &str) -> Answer {
         let user = self.user().await?;
         let project = parse_project(project)?;
-        let text = body::read(std::mem::take(&mut self.body)).await?;
+        let text = body::read(self.body).await?;
         self.run(move |state, job| {
             state.bucket.set_permissions(&project, &user, &|| body::parse(&text), job)
         })
@@ -328,7 +329,7 @@ impl Call<'_, '_> {
     async fn set_quota(mut self, project: &str) -> Answer {
         self.administrator().await?;
         let project = parse_project(project)?;
-        let text = body::read(std::mem::take(&mut self.body)).await?;
+        let text = body::read(self.body).await?;
         self.run(move |state, job| state.bucket.set_quota(&project, &|| body::parse(&text), job))
             .await?;
         Ok(done())
@@ -393,7 +394,7 @@ impl Call<'_, '_> {
 
     async fn start(mut self, names: &[String; 3]) -> Answer {
         let version = parse_version(names)?;
-        let text = body::read(std::mem::take(&mut self.body)).await?;
+        let text = body::read(self.body).await?;
         let request = body::parse(&text)?;
         check_start(&request)?;
         let user = self.user().await?;
@@ -430,7 +431,7 @@ impl Call<'_, '_> {
                 state.bucket.presign(version, path, md5sum, &session)
             })
             .await?;
-        let expires = body::now() + body::URL_SECONDS;
+        let expires = body::now().saturating_add(self.state.options.url_lifetime);
         let slug = Slug::encode(&file.version, &file.path, &file.md5.to_string());
         let signature = self.state.signer.sign(&slug, expires, &file.lock.session_hash);
         Ok(data(&json!({
