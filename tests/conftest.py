@@ -24,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Default settings, and a data directory of the test's own."""
-    keep = {"SELENITE_ORIGINAL_CLIENT", "SELENITE_TEST_KILLS"}
+    keep = {"SELENITE_DEPENDENTS", "SELENITE_ORIGINAL_CLIENT", "SELENITE_TEST_KILLS"}
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.upper().startswith(FOREIGN) and name not in keep:

@@ -59,8 +59,9 @@ def clone_version(
 
     Example:
         >>> import gypsum_client
+        >>> from pathlib import Path
         >>> gypsum_client.clone_version("test-R", "basic", "v1", "mine", cache_dir=cache, url=url)
-        >>> len(open("mine/blah.txt").read())
+        >>> len(Path("mine/blah.txt").read_text())
         52
     """
     folder = cache(cache_dir)

@@ -49,10 +49,11 @@ def resolve_links(
 
     Example:
         >>> import gypsum_client
+        >>> from pathlib import Path
         >>> path = gypsum_client.save_version("test-R", "basic", "v2", cache, relink=False, url=url)
         >>> gypsum_client.resolve_links("test-R", "basic", "v2", cache, url=url)
         True
-        >>> len(open(f"{path}/blah.txt").read())
+        >>> len(Path(f"{path}/blah.txt").read_text())
         52
     """
     with saving():

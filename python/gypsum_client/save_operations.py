@@ -69,8 +69,9 @@ def save_file(
 
     Example:
         >>> import gypsum_client
+        >>> from pathlib import Path
         >>> path = gypsum_client.save_file("test-R", "basic", "v1", "foo/bar.txt", cache, url=url)
-        >>> open(path).read().split()[:5]
+        >>> Path(path).read_text().split()[:5]
         ['1', '2', '3', '4', '5']
     """
     with saving():
@@ -114,8 +115,9 @@ def save_version(
 
     Example:
         >>> import gypsum_client
+        >>> from pathlib import Path
         >>> path = gypsum_client.save_version("test-R", "basic", "v3", cache, url=url)
-        >>> len(open(f"{path}/blah.txt").read())
+        >>> len(Path(f"{path}/blah.txt").read_text())
         52
     """
     from selenite._progress import tracking

@@ -241,7 +241,7 @@ def search_metadata_text(
     if not latest:
         columns.append("versions.latest")
         names.append("latest")
-    where = [f"({one})" for one in condition["where"]]
+    where: list[str] = [*condition["where"]]
     if latest:
         where.append("versions.latest = 1")
     statement = (
@@ -299,7 +299,9 @@ def search_metadata_text_filter(query: Query, pid_name: str = "paths.pid") -> di
     if clause is None:
         return {"where": [], "parameters": {}}
     parameters: dict[str, str] = {}
-    return {"where": [build_query(clause, pid_name, parameters)], "parameters": parameters}
+    condition = build_query(clause, pid_name, parameters)
+    # Callers put further conditions beside it.
+    return {"where": [f"({condition})"], "parameters": parameters}
 
 
 def _clause(query: Query) -> GypsumSearchClause:

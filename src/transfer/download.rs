@@ -221,7 +221,11 @@ impl Transfer<'_> {
                 }
                 if block.len() >= BLOCK_BYTES || piece.is_none() {
                     part.write(&block)?;
-                    digesting.push(block.split().freeze()).await;
+                    // In pieces of one size: that bounds what may wait for the hashing thread.
+                    while !block.is_empty() {
+                        let piece = block.split_to(block.len().min(BLOCK_BYTES));
+                        digesting.push(piece.freeze()).await;
+                    }
                     block.reserve(BLOCK_BYTES);
                 }
                 if piece.is_none() {

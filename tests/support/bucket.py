@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sqlite3
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import gypsum_client as gyp
+import pytest
 from selenite.testing import GypsumServer
 
+from support.fake import Reply
+from support.fake import serving as serving_files
 from support.tree import Tree, make
 
 ADMIN = "admin-token"
@@ -86,3 +90,38 @@ def entry(content: bytes) -> dict[str, Any]:
     """What a manifest says of a plain file."""
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return {"size": len(content), "md5sum": digest}
+
+
+@contextlib.contextmanager
+def examples(work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """What the examples in docstrings take for granted: a service, a database, and names."""
+    database = work / "metadata.sqlite3"
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.executescript(
+            "CREATE TABLE versions(vid, project, asset, version, latest);"
+            "CREATE TABLE paths(pid, vid, path, metadata);"
+            "CREATE TABLE tokens(tid, token); CREATE TABLE fields(fid, field);"
+            "CREATE TABLE links(pid, fid, tid);"
+            "INSERT INTO versions VALUES (1, 'p', 'a', 'v', 1);"
+            "INSERT INTO paths VALUES (1, 1, 'brain.h5', '{}');"
+            "INSERT INTO tokens VALUES (1, 'brain'); INSERT INTO links VALUES (1, 1, 1);"
+        )
+    files = {
+        "/modified": b"1700000000000",
+        "/bioconductor.sqlite3": database.read_bytes(),
+        "/bioconductor/v1.json": b'{"type": "object"}',
+    }
+    with serving() as service, serving_files(lambda _, path: Reply(files[path])) as site:
+        fill(service, work / "basic")
+        trial = make(work / "trial", {"f": "text"})
+        upload(service, trial, "test-Py", "trial", "v1", probation=True)
+        monkeypatch.setenv("GYPSUM_METADATA_DB_URL", site.url)
+        monkeypatch.setenv("GYPSUM_METADATA_SCHEMA_URL", site.url)
+        yield {
+            "url": service.url,
+            "github": service.github_url,
+            "token": service.token,
+            "cache": str(work / "cache"),
+            "metadata": site.url,
+        }
+    gyp.set_access_token(None, cache_dir=None)
