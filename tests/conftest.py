@@ -13,6 +13,8 @@ from support.original import installed
 from support.service import Gobbler, Service
 from support.tree import SAMPLE, Tree, make
 
+# Only where there is a server for it.
+collect_ignore = [] if "SELENITE_S3_SERVER" in os.environ else ["gypsum_store"]
 FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_", "GYPSUM_")
 
 
@@ -24,7 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Default settings, and a data directory of the test's own."""
-    keep = {"SELENITE_DEPENDENTS", "SELENITE_ORIGINAL_CLIENT", "SELENITE_TEST_KILLS"}
+    keep = {
+        "SELENITE_DEPENDENTS",
+        "SELENITE_ORIGINAL_CLIENT",
+        "SELENITE_S3_SERVER",
+        "SELENITE_TEST_KILLS",
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.upper().startswith(FOREIGN) and name not in keep:

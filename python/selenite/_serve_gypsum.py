@@ -22,9 +22,13 @@ def _all_or_none(values: dict[str, str | None], what: str) -> dict[str, str] | N
 @click.command("gypsum", context_settings={"auto_envvar_prefix": _PREFIX, "show_default": True})
 @click.option(
     "--registry",
-    required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The registry's directory; writable by the service only.",
+)
+@click.option(
+    "--store",
+    metavar="URL",
+    help="A bucket instead: s3://BUCKET?endpoint=URL&region=NAME, with the AWS_* variables.",
 )
 @click.option(
     "--tokens",
@@ -67,7 +71,8 @@ def _all_or_none(values: dict[str, str | None], what: str) -> dict[str, str] | N
 @click.option("--github-app-id", metavar="ID", help="Handed out for logging in, with its secret.")
 @click.option("--github-app-secret", metavar="SECRET")
 def serve_gypsum(
-    registry: Path,
+    registry: Path | None,
+    store: str | None,
     tokens: Path | None,
     insecure_tokens: bool,
     github_url: str | None,
@@ -96,10 +101,13 @@ def serve_gypsum(
 
     from selenite import _core
 
+    if (registry is None) == (store is None):
+        raise click.UsageError("give one of `--registry` and `--store`")
     s3 = {"endpoint": s3_endpoint, "bucket": s3_bucket, "key": s3_key, "secret": s3_secret}
     app = {"id": github_app_id, "secret": github_app_secret}
     settings = {
-        "registry": str(registry),
+        "registry": None if registry is None else str(registry),
+        "store": store,
         "tokens": None if tokens is None else str(tokens),
         "insecure_tokens": insecure_tokens,
         "github_url": github_url,

@@ -83,10 +83,11 @@ class GypsumServer:
         if self._process is not None:
             raise RuntimeError("the service is running already")
         try:
-            if not self.registry:
-                self.registry = self._temporary_directory("gypsum-registry-")
-            Path(self.registry).mkdir(parents=True, exist_ok=True)
-            settings = {**self._settings, "registry": str(Path(self.registry).resolve())}
+            settings = dict(self._settings)
+            if settings.get("store") is None:
+                self.registry = self.registry or self._temporary_directory("gypsum-registry-")
+                Path(self.registry).mkdir(parents=True, exist_ok=True)
+                settings["registry"] = str(Path(self.registry).resolve())
             if self._tokens is not None:
                 settings["tokens"] = self._token_file()
             self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)

@@ -29,6 +29,66 @@ pub(crate) struct About<'a> {
     pub(crate) etag: Option<String>,
 }
 
+/// Content that can be read anywhere.
+pub(crate) trait Source: Send + Sync + 'static {
+    /// Size in bytes, and when it was changed.
+    fn size_and_time(&self) -> io::Result<(u64, Option<SystemTime>)>;
+
+    /// Reads a range that must be there: content that shrinks meanwhile is an error.
+    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>>;
+
+    /// Bytes that are worth reading at a time.
+    fn window(&self) -> u64;
+
+    /// Up to this size content is read at once, on the thread that answers.
+    fn inline(&self) -> u64;
+}
+
+impl Source for File {
+    fn size_and_time(&self) -> io::Result<(u64, Option<SystemTime>)> {
+        let metadata = self.metadata()?;
+        Ok((metadata.len(), last_modified(&metadata)))
+    }
+
+    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.read_exact_at(&mut bytes, range.start)?;
+        Ok(bytes)
+    }
+
+    fn window(&self) -> u64 {
+        WINDOW_BYTES as u64
+    }
+
+    fn inline(&self) -> u64 {
+        INLINE_BYTES
+    }
+}
+
+#[cfg(feature = "s3")]
+impl Source for Arc<crate::registry::objects::Remote> {
+    fn size_and_time(&self) -> io::Result<(u64, Option<SystemTime>)> {
+        Ok((self.size, whole_seconds(self.modified)))
+    }
+
+    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        if range.is_empty() {
+            Ok(Vec::new())
+        } else {
+            crate::registry::objects::Remote::read(self, range)
+        }
+    }
+
+    fn window(&self) -> u64 {
+        8 << 20
+    }
+
+    fn inline(&self) -> u64 {
+        0
+    }
+}
+
 /// Where a media type comes from.
 #[derive(Debug)]
 pub(crate) enum MediaType<'a> {
@@ -56,13 +116,11 @@ pub(crate) fn plain(status: StatusCode, text: &str) -> Response<Body> {
 
 /// The content of a regular file, or the part of it that the client asks for.
 pub(crate) fn content(
-    file: File,
-    metadata: &fs::Metadata,
+    source: impl Source,
     about: &About<'_>,
     request: &HeaderMap,
 ) -> io::Result<Response<Body>> {
-    let modified = last_modified(metadata);
-    let size = metadata.len();
+    let (size, modified) = source.size_and_time()?;
     let etag = about.etag.as_deref();
     let ranges = match evaluate(request, modified, etag) {
         Verdict::PreconditionFailed => {
@@ -96,7 +154,7 @@ pub(crate) fn content(
         MediaType::OfName(name) => Some(match media_type::of_name(name) {
             Some(known) => known,
             None => {
-                let start = read(&file, 0..size.min(media_type::SNIFFED_BYTES as u64))?;
+                let start = source.read(0..size.min(media_type::SNIFFED_BYTES as u64))?;
                 media_type::sniff(&start).into()
             }
         }),
@@ -127,7 +185,7 @@ pub(crate) fn content(
     }
     let length: u64 = pieces.iter().map(Piece::size).sum();
     headers.insert(header::CONTENT_LENGTH, length.into());
-    let mut response = Response::new(body(file, pieces, length)?);
+    let mut response = Response::new(body(source, pieces, length)?);
     if !ranges.is_empty() {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
@@ -181,13 +239,13 @@ fn parts(ranges: &[Range<u64>], size: u64, media_type: &str, boundary: &str) -> 
     pieces
 }
 
-fn body(file: File, pieces: VecDeque<Piece>, length: u64) -> io::Result<Body> {
-    if length <= INLINE_BYTES {
+fn body(source: impl Source, pieces: VecDeque<Piece>, length: u64) -> io::Result<Body> {
+    if length <= source.inline() {
         let whole: io::Result<Vec<_>> = pieces
             .into_iter()
             .map(|piece| match piece {
                 Piece::Text(text) => Ok(text),
-                Piece::Content(range) => read(&file, range).map(Bytes::from),
+                Piece::Content(range) => source.read(range).map(Bytes::from),
             })
             .collect();
         return Ok(match <[Bytes; 1]>::try_from(whole?) {
@@ -195,19 +253,19 @@ fn body(file: File, pieces: VecDeque<Piece>, length: u64) -> io::Result<Body> {
             Err(several) => Body::from(several.concat()),
         });
     }
-    let file = Arc::new(file);
+    let source = Arc::new(source);
     let stream = futures_util::stream::try_unfold(pieces, move |mut pieces| {
-        let file = Arc::clone(&file);
+        let source = Arc::clone(&source);
         async move {
             let Some(piece) = pieces.pop_front() else { return Ok(None) };
             let bytes = match piece {
                 Piece::Text(text) => text,
                 Piece::Content(range) => {
-                    let end = range.end.min(range.start + WINDOW_BYTES as u64);
+                    let end = range.end.min(range.start + source.window());
                     if end < range.end {
                         pieces.push_front(Piece::Content(end..range.end));
                     }
-                    tokio::task::spawn_blocking(move || read(&file, range.start..end))
+                    tokio::task::spawn_blocking(move || source.read(range.start..end))
                         .await
                         .map_err(io::Error::other)??
                         .into()
@@ -219,17 +277,14 @@ fn body(file: File, pieces: VecDeque<Piece>, length: u64) -> io::Result<Body> {
     Ok(Body::from_stream(stream))
 }
 
-/// Reads a range that must be there: a file that shrinks meanwhile is an error.
-fn read(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
-    file.read_exact_at(&mut bytes, range.start)?;
-    Ok(bytes)
-}
-
 /// The modification time in whole seconds, as headers have it. None for times before 1970 and for
 /// the epoch itself, which file systems without times report.
 pub(crate) fn last_modified(metadata: &fs::Metadata) -> Option<SystemTime> {
-    let since = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    whole_seconds(metadata.modified().ok()?)
+}
+
+fn whole_seconds(time: SystemTime) -> Option<SystemTime> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let seconds = Duration::from_secs(since.as_secs());
     (!seconds.is_zero()).then(|| SystemTime::UNIX_EPOCH + seconds)
 }
@@ -449,6 +504,6 @@ mod tests {
             assert!(read == expected);
         }
         let file = File::open(&path).unwrap();
-        assert!(read(&file, 699_999..700_001).is_err());
+        assert!(file.read(699_999..700_001).is_err());
     }
 }

@@ -71,13 +71,13 @@ class Replay:
         body = request.get("text", "").encode()
         if "json" in request:
             body = json.dumps(self.fill(request["json"])).encode()
+        url, path = self.url, self.fill(request.get("path", ""))
         if "url" in request:
-            parts = urllib.parse.urlsplit(self.fill(request["url"]))
+            url = self.fill(request["url"])
+            parts = urllib.parse.urlsplit(url)
             path = f"{parts.path}?{parts.query}"
-        else:
-            path = self.fill(request["path"])
         headers = self.fill(request.get("headers", {}))
-        answer = exchange(self.url, request["method"], path, headers, body)
+        answer = exchange(url, request["method"], path, headers, body)
         for name, pointer in step.get("capture", {}).items():
             value = answer.json()
             for part in pointer.strip("/").split("/"):

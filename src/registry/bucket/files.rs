@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::registry::failure::Failure;
 use crate::registry::model::Link;
+use crate::registry::objects::Limits;
 
 /// Longest name in bytes that file systems can hold.
 const MAX_COMPONENT_BYTES: usize = 255;
@@ -35,7 +36,7 @@ fn fault(reason: &str) -> Failure {
 }
 
 /// Parses `files` of a request.
-pub(super) fn parse(files: Option<&Value>, ignores_case: bool) -> Result<Vec<File>, Failure> {
+pub(super) fn parse(files: Option<&Value>, limits: Limits) -> Result<Vec<File>, Failure> {
     let files = files
         .and_then(Value::as_array)
         .ok_or_else(|| fault("expected the 'files' property to be an array"))?;
@@ -45,13 +46,16 @@ pub(super) fn parse(files: Option<&Value>, ignores_case: bool) -> Result<Vec<Fil
         let file =
             file.as_object().ok_or_else(|| fault("'files' should be an array of objects"))?;
         let path = path_of(file)?;
+        if limits.forbids_control && path.chars().any(char::is_control) {
+            return Err(fault("'files.path' cannot contain control characters"));
+        }
         if !seen.insert(path) {
             return Err(Failure::invalid(format!("duplicated value '{path}' in 'files.path'")));
         }
         let content = content_of(file)?;
         parsed.push(File { path: path.to_owned(), content });
     }
-    check_together(&parsed, &seen, ignores_case)?;
+    check_together(&parsed, &seen, limits.ignores_case)?;
     Ok(parsed)
 }
 
@@ -169,7 +173,8 @@ mod tests {
     use super::*;
 
     fn reason(files: &Value) -> String {
-        parse(Some(files), false).map_or_else(|failure| failure.reason, |_| String::new())
+        parse(Some(files), Limits::default())
+            .map_or_else(|failure| failure.reason, |_| String::new())
     }
 
     fn simple(path: &str) -> Value {
@@ -209,7 +214,8 @@ mod tests {
     #[test]
     fn names_that_differ_in_case_collide_where_they_are_the_same() {
         let files = json!([simple("a/B"), simple("A/b")]);
-        assert!(parse(Some(&files), true).unwrap_err().reason.contains("tell apart"));
+        let limits = Limits { ignores_case: true, ..Limits::default() };
+        assert!(parse(Some(&files), limits).unwrap_err().reason.contains("tell apart"));
         assert_eq!(reason(&files), "");
     }
 
@@ -223,7 +229,8 @@ mod tests {
         for md5sum in ["", "xyz", &"g".repeat(32), &"0".repeat(33)] {
             assert!(reason(&file(json!(1), md5sum)).contains("32-digit"), "{md5sum}");
         }
-        let content = &parse(Some(&file(json!(1.0), digest)), false).unwrap()[0].content;
+        let content =
+            &parse(Some(&file(json!(1.0), digest)), Limits::default()).unwrap()[0].content;
         let md5sum = digest.to_lowercase();
         assert_eq!(*content, Content::Stored { size: 1, md5sum, dedup: true });
     }

@@ -82,3 +82,28 @@ impl Bucket {
         Ok(purged)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::{Bucket, Options};
+    use crate::job::Job;
+    use crate::registry::objects::Directory;
+
+    #[test]
+    fn old_events_are_removed_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().join("..logs");
+        std::fs::create_dir(&logs).unwrap();
+        for name in ["2020-01-01T00:00:00.000Z_123456", "2020-01-01T00:00:00+01:00_1", "2999-01-01"]
+        {
+            std::fs::write(logs.join(name), "{}").unwrap();
+        }
+        let bucket =
+            Bucket::new(Arc::new(Directory::new(folder.path(), false)), Options::default());
+        assert_eq!(bucket.purge_logs(Duration::from_secs(3600), &Job::default()).unwrap(), 2);
+        assert_eq!(std::fs::read_dir(&logs).unwrap().count(), 1);
+    }
+}

@@ -205,9 +205,8 @@ impl Bucket {
 
     /// Carries out what the lock of a dead process says. True if there was something.
     fn finish(&self, hold: &mut dyn Hold) -> Result<bool, Failure> {
-        let Some(batch) = hold.lock().and_then(|lock| lock.ending.clone()) else {
-            return Ok(false);
-        };
+        let noted = hold.lock().and_then(|lock| lock.ending.clone());
+        let Some(batch) = noted.filter(|_| hold.is_abandoned()) else { return Ok(false) };
         self.apply(&batch)?;
         for (folder, _) in batch.writes.iter().filter_map(|(key, _)| key.rsplit_once('/')) {
             self.objects.sweep(folder)?;

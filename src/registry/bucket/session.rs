@@ -80,7 +80,7 @@ impl Bucket {
         if !is_new {
             return Err(Failure::invalid("project-asset-version already exists"));
         }
-        let files = files::parse(body.get("files"), self.objects.ignores_case())?;
+        let files = files::parse(body.get("files"), self.objects.limits())?;
         let manifest = self.plan(version, files, job)?;
         let needed: u64 = stored(&manifest).map(|(_, entry)| entry.size).sum();
         #[allow(clippy::cast_precision_loss, reason = "quotas are not that exact")]
@@ -258,6 +258,9 @@ impl Bucket {
         let hold = self.objects.enter(&version.project, Purpose::Session, job)?;
         let hold = hold.ok_or_else(not_locked)?;
         let lock = Self::check_session(hold.lock(), version, session)?.clone();
+        if lock.ending.is_some() && !hold.is_abandoned() {
+            return Err(Failure::unavailable("the session is being ended; try again later"));
+        }
         Ok((hold, lock))
     }
 
@@ -307,10 +310,19 @@ impl Bucket {
             .get(path)
             .filter(|entry| entry.link.is_none() && entry.md5sum == md5sum)
             .ok_or_else(|| Failure::invalid(format!("path '{path}' is not in the manifest")))?;
-        let md5 = parse_digest(md5sum)
+        let md5 = Digest::parse(md5sum)
             .ok_or_else(|| Failure::internal(format!("'{md5sum}' is no MD5 digest")))?;
         let (version, path) = (version.clone(), path.to_owned());
         Ok(PresignedFile { version, path, md5, size: entry.size, lock })
+    }
+
+    /// A URL at which the store itself takes a file; `None` if it is sent to the service.
+    pub fn presign_in_store(
+        &self,
+        file: &PresignedFile,
+        lifetime: std::time::Duration,
+    ) -> Result<Option<String>, Failure> {
+        self.objects.presign(&file.key(), file.md5, lifetime)
     }
 
     /// Begins to receive a file; `None` if it is sent to the store itself.
@@ -487,16 +499,4 @@ fn links_of(manifest: &Manifest) -> BTreeMap<&str, indexmap::IndexMap<&str, &Lin
         }
     }
     folders
-}
-
-/// A digest from its hexadecimal digits.
-fn parse_digest(text: &str) -> Option<Digest> {
-    let mut bytes = [0; 16];
-    if text.len() != 32 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, at) in bytes.iter_mut().zip((0..32).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(Digest(bytes))
 }

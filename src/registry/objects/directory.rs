@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::{Content, Hold, Lock, Objects, Purpose, Stat};
+use super::{Content, Hold, Limits, Lock, Objects, Purpose, Stat};
 use crate::digest::{self, Digest, Hasher, Seen};
 use crate::error::IoContext;
 use crate::fs::atomic::{self, STAGE_PREFIX};
@@ -441,6 +441,11 @@ impl Hold for DirectoryHold<'_> {
         self.since
     }
 
+    fn is_abandoned(&self) -> bool {
+        // Whoever is at work holds the lock files.
+        true
+    }
+
     fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure> {
         if let Err(error) = self.rewrite(&json::plain(lock)) {
             // On a full disk the old text, which is the shorter one, still has its place.
@@ -709,6 +714,17 @@ impl Objects for Directory {
         Ok(true)
     }
 
+    fn presign(&self, _: &str, _: Digest, _: Duration) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { ignores_case: self.ignores_case(), forbids_control: false }
+    }
+}
+
+impl Directory {
+    /// True if names that differ only in case are the same.
     fn ignores_case(&self) -> bool {
         let Ok(probe) = atomic::stage_folder(&self.root) else { return false };
         let name = probe.path().file_name().unwrap_or_default().to_string_lossy().to_uppercase();

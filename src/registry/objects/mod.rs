@@ -3,6 +3,8 @@
 //! The rules of [`crate::registry::bucket`] are written once, over this seam.
 
 mod directory;
+#[cfg(feature = "s3")]
+mod s3;
 
 use std::fmt::Debug;
 use std::fs::{File, Metadata};
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use directory::{Directory, Incoming};
+#[cfg(feature = "s3")]
+pub use s3::{Remote, S3};
 
 use super::failure::Failure;
 use crate::digest::Digest;
@@ -36,6 +40,18 @@ pub struct Stat {
 pub enum Content {
     /// A file of this machine.
     File(File, Metadata),
+    /// An object of a store.
+    #[cfg(feature = "s3")]
+    Remote(std::sync::Arc<Remote>),
+}
+
+/// What the names in a store cannot be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Names that differ only in case are the same.
+    pub ignores_case: bool,
+    /// Names hold no control characters.
+    pub forbids_control: bool,
 }
 
 /// Why a project is entered.
@@ -88,6 +104,9 @@ pub trait Hold {
 
     /// When the lock was written.
     fn locked_since(&self) -> Option<SystemTime>;
+
+    /// True if nobody can be at work any more on what the lock has noted.
+    fn is_abandoned(&self) -> bool;
 
     /// Writes the lock. False if somebody else has locked the project first.
     fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure>;
@@ -162,8 +181,17 @@ pub trait Objects: Debug + Send + Sync {
         job: &Job,
     ) -> Result<bool, Failure>;
 
-    /// True if names that differ only in case are the same.
-    fn ignores_case(&self) -> bool;
+    /// A URL at which the store itself takes an object of that digest; `None` if objects are sent to
+    /// the service.
+    fn presign(
+        &self,
+        key: &str,
+        md5: Digest,
+        lifetime: std::time::Duration,
+    ) -> Result<Option<String>, Failure>;
+
+    /// What names cannot be.
+    fn limits(&self) -> Limits;
 }
 
 /// True for keys of internal objects, which do not count towards the usage.

@@ -123,7 +123,7 @@ pub(super) async fn fetch(
         return redirect("./".to_owned(), query);
     }
     let relative = Path::new(OsStr::from_bytes(if inner.is_empty() { b"." } else { inner }));
-    let (mut file, mut metadata) = match open(roots, relative) {
+    let (mut file, metadata) = match open(roots, relative) {
         Ok(opened) => opened,
         Err(error) => return refusal(&error),
     };
@@ -134,14 +134,14 @@ pub(super) async fn fetch(
         (true, false) => return redirect(format!("{escaped}/"), query),
         (false, true) => return redirect(format!("../{escaped}"), query),
         (true, true) => match open(roots, &relative.join("index.html")) {
-            Ok(index) if index.1.is_file() => (file, metadata) = index,
+            Ok((index, found)) if found.is_file() => file = index,
             _ => return folder(roots, relative, &metadata, headers).await,
         },
         (false, false) => {}
     }
     let name = if has_slash { "index.html" } else { &*base };
     let about = About { media_type: MediaType::OfName(name), etag: None };
-    content(file, &metadata, &about, headers).unwrap_or_else(|error| refusal(&error))
+    content(file, &about, headers).unwrap_or_else(|error| refusal(&error))
 }
 
 fn open(roots: &Roots, path: &Path) -> io::Result<(File, fs::Metadata)> {

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 pub use options::{GitHubApp, Options, S3Credentials};
 
+use tokio::runtime::Handle;
+
 use crate::error::IoContext;
 use crate::job::Job;
 use crate::registry::bucket::Bucket;
@@ -29,6 +31,7 @@ use signature::Signer;
 const CONCURRENCY: usize = 100;
 /// How long events are kept, and how often old ones are looked for.
 const LOG_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const FIRST_PURGE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What all requests share.
@@ -61,9 +64,6 @@ fn crashed(panic: &tokio::task::JoinError) -> Refusal {
 ///
 /// Returns when running requests are finished, or undone if they take longer than 3 s.
 pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
-    if !fs::metadata(&options.registry).at(&options.registry)?.is_dir() {
-        return Err(io::Error::from(io::ErrorKind::NotADirectory)).at(&options.registry);
-    }
     if let Some(url) = &options.public_url {
         crate::http::url::parse(url)
             .map_err(|error| Error::invalid("public_url", url, error.chain()))?;
@@ -78,11 +78,10 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         options.github_url.as_deref(),
         log.clone(),
     )?;
-    let objects: Arc<dyn Objects> =
-        Arc::new(Directory::new(options.registry.clone(), options.durable));
+    let runtime = server::runtime(CONCURRENCY)?;
+    let objects = open_objects(&options, runtime.handle())?;
     let (listener, lifeline) = server::listen(&options.host, options.port, embedding)?;
     let url = server::url_of(&listener)?;
-    let runtime = server::runtime(CONCURRENCY)?;
     let state = Arc::new(State {
         bucket: Bucket::new(objects, rules),
         url: url.clone(),
@@ -103,6 +102,33 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     })
 }
 
+/// The store that the options name.
+fn open_objects(options: &Options, runtime: &Handle) -> Result<Arc<dyn Objects>> {
+    match (&options.registry, &options.store) {
+        (Some(registry), None) => {
+            if !fs::metadata(registry).at(registry)?.is_dir() {
+                return Err(io::Error::from(io::ErrorKind::NotADirectory)).at(registry);
+            }
+            Ok(Arc::new(Directory::new(registry, options.durable)))
+        }
+        #[cfg(feature = "s3")]
+        (None, Some(store)) => {
+            let s3 = crate::registry::objects::S3::new(store, runtime.clone())?;
+            Ok(Arc::new(s3))
+        }
+        #[cfg(not(feature = "s3"))]
+        (None, Some(store)) => {
+            let _ = runtime;
+            let why = "this build has no object stores (feature `s3`)";
+            Err(Error::invalid("store", store, why))
+        }
+        (Some(_), Some(store)) => {
+            Err(Error::invalid("store", store, "there is a registry too; give one of them"))
+        }
+        (None, None) => Err(Error::invalid("registry", "", "give a registry or a store")),
+    }
+}
+
 /// Ends what dead processes have begun, and removes old events each day.
 async fn keep_house(state: Arc<State>) {
     let worker = Arc::clone(&state);
@@ -112,17 +138,19 @@ async fn keep_house(state: Arc<State>) {
         Ok(count) => state.log.line(&format!("settled {count} projects")),
         Err(refusal) => state.log.line(&format!("cannot settle: {}", refusal.reason)),
     }
+    let mut pause = FIRST_PURGE;
     loop {
+        tokio::select! {
+            () = state.work.stopped() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = DAY;
         let worker = Arc::clone(&state);
         let purged = state.run(move |job| Ok(worker.bucket.purge_logs(LOG_AGE, job)?)).await;
         match purged {
             Ok(0) => {}
             Ok(count) => state.log.line(&format!("removed {count} old events")),
             Err(refusal) => state.log.line(&format!("cannot remove events: {}", refusal.reason)),
-        }
-        tokio::select! {
-            () = state.work.stopped() => return,
-            () = tokio::time::sleep(DAY) => {}
         }
     }
 }

@@ -13,7 +13,11 @@ use crate::{Error, Result};
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// The registry's directory, which must exist.
-    pub registry: PathBuf,
+    #[serde(default)]
+    pub registry: Option<PathBuf>,
+    /// Where the registry's objects are instead: `s3://BUCKET?endpoint=URL&region=NAME`.
+    #[serde(default)]
+    pub store: Option<String>,
     /// File of the tokens that users are known by.
     #[serde(default)]
     pub tokens: Option<PathBuf>,

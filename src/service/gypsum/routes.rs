@@ -1,6 +1,7 @@
 //! Which request gets which answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,7 +18,6 @@ use super::State;
 use super::answer::{self, Refusal, data, done};
 use super::body;
 use super::signature::Slug;
-use crate::digest::{self, hex};
 use crate::http::url::quote_path;
 use crate::job::Job;
 use crate::registry::bucket::{Identity, VersionPath, check_start, parse_asset, parse_project};
@@ -245,29 +245,25 @@ impl Call<'_, '_> {
                 let is_document = listed.is_none() && (name != layout::LOCK || !is_internal(&key));
                 let md5sum = match listed {
                     Some(md5sum) => md5sum,
-                    None => {
-                        let Content::File(file, _) = &content;
-                        let copy = file
-                            .try_clone()
-                            .map_err(|error| Failure::internal(error.to_string()))?;
-                        let seen = digest::of_reader(&copy, std::path::Path::new(&key), job)?;
-                        std::io::Seek::rewind(&mut &copy)
-                            .map_err(|error| Failure::internal(error.to_string()))?;
-                        hex(&seen.md5.0)
-                    }
+                    None => state.bucket.objects().digests(std::slice::from_ref(&key), job)?[0]
+                        .to_string(),
                 };
                 Ok(Some((content, md5sum, is_document)))
             })
             .await?;
-        let Some((Content::File(file, metadata), md5sum, is_document)) = found else {
+        let Some((content, md5sum, is_document)) = found else {
             return Err(Refusal::new(404, "object not found"));
         };
         let about = About {
             media_type: MediaType::Known(is_document.then_some("application/json")),
             etag: Some(format!("\"{md5sum}\"")),
         };
-        let response = content::content(file, &metadata, &about, self.headers)
-            .map_err(|error| Refusal::new(500, error.to_string()))?;
+        let response = match content {
+            Content::File(file, _) => content::content(file, &about, self.headers),
+            #[cfg(feature = "s3")]
+            Content::Remote(remote) => content::content(remote, &about, self.headers),
+        };
+        let response = response.map_err(|error| Refusal::new(500, error.to_string()))?;
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
             let refusal = Refusal::new(416, "no such range").into_response();
             let (mut parts, _) = response.into_parts();
@@ -425,18 +421,25 @@ impl Call<'_, '_> {
         let Some(base) = base(self.state, self.headers) else {
             return Err(Refusal::new(400, "the Host header is not a host"));
         };
-        let file = self
+        let (file, url) = self
             .run(move |state, _| {
                 let Slug { version, path, md5sum } = &parts;
-                state.bucket.presign(version, path, md5sum, &session)
+                let file = state.bucket.presign(version, path, md5sum, &session)?;
+                let lifetime = Duration::from_secs(state.options.url_lifetime);
+                let url = state.bucket.presign_in_store(&file, lifetime)?;
+                Ok((file, url))
             })
             .await?;
+        let md5sum_base64 = STANDARD.encode(file.md5.0);
+        if let Some(url) = url {
+            return Ok(data(&json!({"url": url, "md5sum_base64": md5sum_base64})));
+        }
         let expires = body::now().saturating_add(self.state.options.url_lifetime);
         let slug = Slug::encode(&file.version, &file.path, &file.md5.to_string());
         let signature = self.state.signer.sign(&slug, expires, &file.lock.session_hash);
         Ok(data(&json!({
             "url": format!("{base}/upload/object/{slug}?expires={expires}&signature={signature}"),
-            "md5sum_base64": STANDARD.encode(file.md5.0),
+            "md5sum_base64": md5sum_base64,
         })))
     }
 
