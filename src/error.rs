@@ -99,6 +99,17 @@ pub enum Error {
         /// The parser's error.
         source: serde_json::Error,
     },
+    /// Something that the caller asked for cannot be done, in words that others rely on.
+    #[error("{0}")]
+    Refused(String),
+    /// One of many items failed.
+    #[error("{item}")]
+    Item {
+        /// Which one.
+        item: String,
+        /// What happened to it.
+        source: Box<Error>,
+    },
     /// A change of a registry was refused or failed.
     #[error(transparent)]
     Registry(#[from] crate::registry::Failure),
@@ -115,6 +126,20 @@ impl Error {
         why: impl Into<String>,
     ) -> Self {
         Self::Invalid { argument, value: value.into(), why: why.into() }
+    }
+
+    /// This error as that of one of many items.
+    #[must_use]
+    pub fn of(self, item: impl Into<String>) -> Self {
+        Self::Item { item: item.into(), source: Box::new(self) }
+    }
+
+    /// The error itself, whichever item it is about.
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::Item { source, .. } => source.root(),
+            other => other,
+        }
     }
 
     /// The message followed by every cause, joined by `: `.
@@ -135,6 +160,7 @@ impl Error {
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         match self {
             Self::Io { source, .. } => Some(source.kind()),
+            Self::Item { source, .. } => source.io_kind(),
             _ => None,
         }
     }

@@ -3,7 +3,8 @@
 //! All of it belongs to one process id. After a `fork` the child has none of the parent's threads,
 //! so it neither uses nor drops the parent's runtime, but starts its own.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
@@ -19,7 +20,8 @@ pub struct Runtime {
     pid: u32,
     tokio: tokio::runtime::Runtime,
     pool: rayon::ThreadPool,
-    http: OnceLock<reqwest::Client>,
+    /// Connection pools, by what they trust.
+    http: Mutex<HashMap<String, reqwest::Client>>,
 }
 
 /// The runtime of this process, started at the first call.
@@ -61,7 +63,7 @@ impl Runtime {
             .thread_name(|index| format!("selenite-cpu-{index}"))
             .build()
             .map_err(|error| Error::invalid("SELENITE_JOBS", "", error.to_string()))?;
-        Ok(Self { pid: std::process::id(), tokio, pool, http: OnceLock::new() })
+        Ok(Self { pid: std::process::id(), tokio, pool, http: Mutex::default() })
     }
 
     /// Runs a future to its end on the calling thread, which must not be a Tokio thread.
@@ -74,15 +76,18 @@ impl Runtime {
         self.pool.install(work)
     }
 
-    /// The connection pool, made with `build` at the first call.
+    /// The connection pool of this name, made with `build` at the first call.
     pub(crate) fn http(
         &self,
+        name: String,
         build: impl FnOnce() -> Result<reqwest::Client>,
-    ) -> Result<&reqwest::Client> {
-        if let Some(client) = self.http.get() {
-            return Ok(client);
+    ) -> Result<reqwest::Client> {
+        let mut pools = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = pools.get(&name) {
+            return Ok(client.clone());
         }
         let client = build()?;
-        Ok(self.http.get_or_init(|| client))
+        pools.insert(name, client.clone());
+        Ok(client)
     }
 }

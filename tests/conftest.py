@@ -13,7 +13,9 @@ from support.original import installed
 from support.service import Gobbler, Service
 from support.tree import SAMPLE, Tree, make
 
-FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_")
+# Only where there is a server for it.
+collect_ignore = [] if "SELENITE_S3_SERVER" in os.environ else ["gypsum_store"]
+FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_", "GYPSUM_")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,12 +26,18 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Default settings, and a data directory of the test's own."""
-    keep = {"SELENITE_ORIGINAL_CLIENT", "SELENITE_TEST_KILLS"}
+    keep = {
+        "SELENITE_DEPENDENTS",
+        "SELENITE_ORIGINAL_CLIENT",
+        "SELENITE_S3_SERVER",
+        "SELENITE_TEST_KILLS",
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.upper().startswith(FOREIGN) and name not in keep:
                 patch.delenv(name)
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
         patch.setenv("SELENITE_PROGRESS", "off")
         old = os.umask(0o022)
         yield

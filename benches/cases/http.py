@@ -175,10 +175,9 @@ def _put(task: Task) -> Callable[[], Any]:
 def _put_ours(task: Task) -> Callable[[], Any]:
     paths, _ = json.loads(Path(task.facts["lists"]["U"]).read_text())
     url = f"{task.facts['url']}/put/{task.label}"
-    upload = ours.upload_files()
 
     def run() -> Path:
-        upload(url, paths, task.data["U"])
+        ours.upload_files(url, paths, task.data["U"])
         return Path(task.facts["put"]) / task.label
 
     return run

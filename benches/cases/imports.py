@@ -55,5 +55,5 @@ CASES = tuple(
         needs=(),
         check=lambda value, _task, _thorough: value,
     )
-    for ident, package in (("I1", "pygobbler"),)
+    for ident, package in (("I1", "pygobbler"), ("I2", "gypsum_client"))
 )

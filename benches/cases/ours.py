@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from cases.base import Skip
 
@@ -50,9 +50,10 @@ def download_files(
     return count
 
 
-def upload_files() -> Callable[[str, Sequence[str], Path], int]:
-    """A function that PUTs files, once some client's protocol has uploads over HTTP."""
-    return cast("Callable[[str, Sequence[str], Path], int]", _function("upload_files"))
+def upload_files(base_url: str, paths: Sequence[str], directory: Path) -> int:
+    """PUT files."""
+    count: int = _function("upload_files")(base_url, paths, directory)
+    return count
 
 
 def read_json(path: Path) -> Any:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Sequence
 
-    from pygobbler._process import Running
+    from selenite._process import Running
 
 test_staging: str | None = None
 """Staging directory of the running service."""
@@ -80,7 +80,7 @@ def start_gobbler(
     import tempfile
     from pathlib import Path
 
-    from pygobbler import _process
+    from selenite import _process
 
     executable = binary or os.environ.get("SELENITE_GOBBLER_BINARY") or None
     arguments: dict[str, object] = {
@@ -122,7 +122,7 @@ def start_gobbler(
             real_port = listener.getsockname()[1]
             if executable is None:
                 command = ["-durable=false", *flags]
-                process, lifeline = _process.start_embedded(command, listener, log)
+                process, lifeline = _process.start_embedded("gobbler", command, listener, log)
         if executable is not None:
             flags[5] = str(real_port)
             process = _process.start_external(os.fspath(executable), flags, log)
@@ -161,7 +161,7 @@ def stop_gobbler() -> None:
     test_staging = test_registry = test_port = test_process = None
     if running is None or running.owner != os.getpid():
         return
-    from pygobbler import _process
+    from selenite import _process
 
     _process.end(process, running.lifeline)
     running.log.close()

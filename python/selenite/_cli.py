@@ -63,7 +63,10 @@ serve_gobbler = VerbatimCommand(
 serve = LazyGroup(
     "serve",
     "Run a service until SIGTERM or SIGINT.",
-    {"gobbler": "selenite._cli:serve_gobbler"},
+    {
+        "gobbler": "selenite._cli:serve_gobbler",
+        "gypsum": "selenite._serve_gypsum:serve_gypsum",
+    },
 )
 
 main = LazyGroup(

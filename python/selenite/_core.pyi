@@ -18,17 +18,38 @@ __all__ = [
     "gobbler_read",
     "gobbler_request",
     "gobbler_upload",
+    "gypsum_clone",
+    "gypsum_download",
+    "gypsum_finish",
+    "gypsum_list_directories",
+    "gypsum_list_files",
+    "gypsum_prepare",
+    "gypsum_read",
+    "gypsum_record",
+    "gypsum_request",
+    "gypsum_resolve_links",
+    "gypsum_save_file",
+    "gypsum_save_version",
+    "gypsum_start",
+    "gypsum_text",
+    "gypsum_upload",
     "md5_file",
     "parse_gobbler_flags",
     "read_json",
     "serve_gobbler",
+    "serve_gypsum",
     "stage_directory",
+    "store_private",
+    "upload_files",
     "walk",
 ]
 
 __version__: Final[str]
 
 _Path = str | PathLike[str]
+# URL of a service, and what `requests` calls `verify`.
+_Site = tuple[str, bool | _Path]
+_Version = tuple[str, str, str]
 _Progress = Callable[[int, int, int, int], None]
 
 def digest_files(paths: Sequence[_Path], algorithm: str = "md5") -> list[str]: ...
@@ -87,11 +108,65 @@ def gobbler_upload(
     spoof: str | None,
     progress: _Progress | None,
 ) -> None: ...
+def gypsum_clone(site: _Site, cache: _Path, version: _Version, destination: _Path) -> None: ...
+def gypsum_download(site: _Site, target: _Path, json: bool) -> None: ...
+def gypsum_finish(site: _Site, path: str, session: str, abort: bool) -> None: ...
+def gypsum_list_directories(site: _Site, prefix: str, recursive: bool) -> list[str]: ...
+def gypsum_list_files(site: _Site, folder: str, prefix: str, include_dot: bool) -> list[str]: ...
+def gypsum_prepare(directory: _Path, links: str, cache: _Path) -> dict[str, Any]: ...
+def gypsum_read(site: _Site, key: str) -> Any: ...
+def gypsum_record(
+    site: _Site, cache: _Path, version: _Version, name: str, overwrite: bool
+) -> Any: ...
+def gypsum_request(
+    site: _Site,
+    method: str,
+    endpoint: str,
+    parameters: Sequence[str],
+    token: str | None,
+    body: str,
+    agent: str | None,
+) -> tuple[list[tuple[str, str]], Any]: ...
+def gypsum_resolve_links(site: _Site, cache: _Path, version: _Version, overwrite: bool) -> None: ...
+def gypsum_save_file(
+    site: _Site, cache: _Path, version: _Version, path: str, overwrite: bool
+) -> str: ...
+def gypsum_save_version(
+    site: _Site,
+    cache: _Path,
+    version: _Version,
+    overwrite: bool,
+    relink: bool,
+    concurrent: int,
+    progress: _Progress | None,
+) -> str: ...
+def gypsum_start(
+    site: _Site,
+    version: _Version,
+    files: Sequence[str] | Sequence[dict[str, Any]],
+    links: Sequence[dict[str, Any]],
+    deduplicate: bool,
+    probation: bool,
+    token: str,
+    directory: _Path | None,
+) -> Any: ...
+def gypsum_text(site: _Site) -> str: ...
+def gypsum_upload(
+    site: _Site,
+    places: Sequence[dict[str, Any]],
+    session: str,
+    directory: _Path,
+    concurrent: int,
+    progress: _Progress | None,
+) -> None: ...
 def md5_file(path: _Path) -> str: ...
 def read_json(path: _Path) -> Any: ...
 def parse_gobbler_flags(arguments: Sequence[str]) -> tuple[str, str, str, int]: ...
 def serve_gobbler(arguments: Sequence[str], *, embedded: bool = False) -> int: ...
+def serve_gypsum(settings: str, *, embedded: bool = False) -> int: ...
 def stage_directory(source: _Path, destination: _Path) -> int: ...
+def store_private(path: _Path, text: str) -> None: ...
+def upload_files(base_url: str, paths: Sequence[str], directory: _Path) -> int: ...
 @overload
 def walk(root: _Path, sizes: Literal[False] = False) -> list[str]: ...
 @overload

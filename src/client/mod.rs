@@ -1,3 +1,4 @@
 //! What a user of a registry does: one protocol per module, on `http` and `transfer`.
 
 pub mod gobbler;
+pub mod gypsum;

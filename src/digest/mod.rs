@@ -43,6 +43,18 @@ const AHEAD_BYTES: u64 = 8 << 20;
 pub struct Digest(pub [u8; 16]);
 
 impl Digest {
+    /// Reads 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        if text.len() != 32 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (byte, at) in bytes.iter_mut().zip((0..32).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
     /// The digest of a stream that is complete.
     fn of_state(state: [u32; 4]) -> Self {
         let mut bytes = [0; 16];

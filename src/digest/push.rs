@@ -44,7 +44,7 @@ pub struct Lanes {
 pub struct Stream {
     thread: mpsc::Sender<Message>,
     home: Arc<Home>,
-    file: Arc<File>,
+    file: Option<Arc<File>>,
     pushed: u64,
 }
 
@@ -93,12 +93,21 @@ impl Lanes {
         Ok(Self { kernel, threads, next: AtomicUsize::new(0), gathered: Mutex::default() })
     }
 
+    /// A new stream, of content that is not written.
+    pub fn stream(&self) -> Stream {
+        self.stream_from(Hasher::default(), None)
+    }
+
     /// A new stream that goes on where `hasher` and the content of `file` end.
-    pub fn stream(&self, hasher: Hasher, file: File) -> Stream {
+    pub fn stream_to(&self, hasher: Hasher, file: File) -> Stream {
+        self.stream_from(hasher, Some(Arc::new(file)))
+    }
+
+    fn stream_from(&self, hasher: Hasher, file: Option<Arc<File>>) -> Stream {
         let pushed = hasher.size();
         let home = Arc::new(Mutex::new(State { hasher, failure: None }));
         let next = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
-        Stream { thread: self.threads[next].0.clone(), home, file: Arc::new(file), pushed }
+        Stream { thread: self.threads[next].0.clone(), home, file, pushed }
     }
 
     /// Digests whole content together with others, and does the rest then.
@@ -155,14 +164,18 @@ impl Stream {
         let offset = self.pushed;
         self.pushed += content.len() as u64;
         let waiting = self.thread.max_capacity() - self.thread.capacity();
-        let piece = if waiting < BUSY_MESSAGES {
-            Piece::Unwritten(content, Arc::clone(&self.file), offset)
-        } else {
-            if let Some(failure) = lock(&self.home).failure.take() {
-                return Err(failure);
+        let piece = match &self.file {
+            None => Piece::Content(content),
+            Some(file) if waiting < BUSY_MESSAGES => {
+                Piece::Unwritten(content, Arc::clone(file), offset)
             }
-            self.file.write_all_at(&content, offset)?;
-            Piece::Content(content)
+            Some(file) => {
+                if let Some(failure) = lock(&self.home).failure.take() {
+                    return Err(failure);
+                }
+                file.write_all_at(&content, offset)?;
+                Piece::Content(content)
+            }
         };
         self.send(piece).await;
         Ok(())
@@ -315,7 +328,7 @@ mod tests {
             let tasks: Vec<_> = (0..100)
                 .map(|seed| {
                     let file = File::create(path(seed)).unwrap();
-                    let mut stream = lanes.stream(Hasher::default(), file);
+                    let mut stream = lanes.stream_to(Hasher::default(), file);
                     tokio::spawn(async move {
                         let content = content(seed);
                         for piece in pieces(content.clone(), seed) {
@@ -355,8 +368,8 @@ mod tests {
         let path = folder.path().join("file");
         let writable = File::create(&path).unwrap();
         let lanes = Lanes::start(1).unwrap();
-        let mut bad = lanes.stream(Hasher::default(), File::open(&path).unwrap());
-        let mut good = lanes.stream(Hasher::default(), writable);
+        let mut bad = lanes.stream_to(Hasher::default(), File::open(&path).unwrap());
+        let mut good = lanes.stream_to(Hasher::default(), writable);
         bad.push(Bytes::from_static(b"abc")).await.unwrap();
         good.push(Bytes::from_static(b"def")).await.unwrap();
         assert!(bad.finish().await.is_err());

@@ -49,6 +49,10 @@ struct State {
     holders: usize,
     is_exclusive: bool,
     file: Option<File>,
+    /// Whether the file was made for this hold.
+    is_made: bool,
+    /// Whether a file that was made for this hold goes away with it.
+    is_tidy: bool,
 }
 
 /// A held lock; released when dropped.
@@ -78,12 +82,28 @@ impl LockTable {
         self.lock_within(self.patience, path, mode, job)
     }
 
+    /// [`LockTable::lock`] that leaves no file behind where there was none, as long as it stays empty.
+    pub fn lock_tidily(&self, path: &Path, mode: Mode, job: &Job) -> Result<LockGuard<'_>> {
+        self.hold(self.patience, path, mode, true, job)
+    }
+
     /// [`LockTable::lock`] with a time limit of its own.
     pub fn lock_within(
         &self,
         patience: Duration,
         path: &Path,
         mode: Mode,
+        job: &Job,
+    ) -> Result<LockGuard<'_>> {
+        self.hold(patience, path, mode, false, job)
+    }
+
+    fn hold(
+        &self,
+        patience: Duration,
+        path: &Path,
+        mode: Mode,
+        is_tidy: bool,
         job: &Job,
     ) -> Result<LockGuard<'_>> {
         let deadline = Instant::now() + patience;
@@ -93,8 +113,10 @@ impl LockTable {
         if waiting.until_first_or_joined(mode, deadline, job)? {
             return Ok(waiting.into_guard());
         }
-        let file = lock_file(path, mode, deadline, job)?;
+        let (file, is_made) = lock_file(path, mode, deadline, job)?;
         let mut state = guard(&waiting.slot.state);
+        state.is_made = is_made;
+        state.is_tidy = is_tidy;
         state.holders = 1;
         state.is_exclusive = mode == Mode::Exclusive;
         state.file = Some(file);
@@ -172,8 +194,11 @@ impl Drop for LockGuard<'_> {
         let mut state = guard(&self.slot.state);
         state.holders -= 1;
         if state.holders == 0 {
-            state.is_exclusive = false;
-            state.file = None; // closing the handle releases the file
+            let is_exclusive = std::mem::take(&mut state.is_exclusive);
+            let file = state.file.take(); // closing the handle releases the file
+            if let Some(file) = file.filter(|_| state.is_made && state.is_tidy) {
+                remove_if_unused(&file, &self.path, is_exclusive);
+            }
         }
         drop(state);
         self.slot.changed.notify_all();
@@ -181,28 +206,59 @@ impl Drop for LockGuard<'_> {
     }
 }
 
+impl LockGuard<'_> {
+    /// True if there was no such file before this hold.
+    pub fn is_made(&self) -> bool {
+        guard(&self.slot.state).is_made
+    }
+}
+
+/// Removes a lock file that is held, unless it has content or others hold it too.
+///
+/// Whoever waits for it notices: see [`is_still_there`].
+fn remove_if_unused(file: &File, path: &Path, is_exclusive: bool) {
+    let is_alone = is_exclusive || flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    if is_alone
+        && file.metadata().is_ok_and(|metadata| metadata.len() == 0)
+        && is_still_there(file, path)
+    {
+        // An empty lock file that stays behind means nothing.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 fn timed_out(path: &Path) -> Error {
     Error::Io { path: path.to_owned(), source: io::ErrorKind::TimedOut.into() }
 }
 
-/// Opens and locks a file against other processes.
-fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<File> {
+/// Opens and locks a file against other processes; also tells whether it was made.
+fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<(File, bool)> {
     let operation = match mode {
         Mode::Shared => FlockOperation::NonBlockingLockShared,
         Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
     };
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .mode(0o666)
+        .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default());
+    let mut is_made = false;
     loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o666)
-            .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
-            .open(path)
-            .at(path)?;
+        let file = match options.clone().create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match options.open(path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    opened => opened.at(path)?,
+                }
+            }
+            made => {
+                is_made = true;
+                made.at(path)?
+            }
+        };
         match flock(&file, operation) {
-            Ok(()) if is_still_there(&file, path) => return Ok(file),
+            Ok(()) if is_still_there(&file, path) => return Ok((file, is_made)),
             Ok(()) => continue, // removed with its folder while we waited: the lock of nothing
             Err(rustix::io::Errno::WOULDBLOCK) => {}
             Err(error) => return Err(error).at(path),
@@ -245,6 +301,31 @@ mod tests {
         assert!(table.lock(&path, Mode::Shared, &job).is_err());
         drop(alone);
         assert!(guard(&table.slots).is_empty());
+    }
+
+    #[test]
+    fn a_tidy_lock_leaves_only_files_that_were_there_or_have_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("..LOCK");
+        let (table, other) = (table(120), table(120));
+        let job = Job::default();
+        let first = table.lock_tidily(&path, Mode::Shared, &job).unwrap();
+        let second = other.lock_tidily(&path, Mode::Shared, &job).unwrap();
+        assert!(first.is_made() && !second.is_made());
+        drop(second);
+        drop(first);
+        assert!(!path.exists());
+        let first = table.lock_tidily(&path, Mode::Shared, &job).unwrap();
+        let second = other.lock_tidily(&path, Mode::Shared, &job).unwrap();
+        drop(first);
+        assert!(path.exists(), "another process holds it");
+        drop(second);
+        assert!(path.exists(), "whoever has not made it does not remove it");
+        std::fs::remove_file(&path).unwrap();
+        let held = table.lock_tidily(&path, Mode::Exclusive, &job).unwrap();
+        std::fs::write(&path, "{}").unwrap();
+        drop(held);
+        assert!(path.exists(), "it has content");
     }
 
     #[test]

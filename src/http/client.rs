@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+    USER_AGENT,
+};
 use reqwest::{Certificate, Client, ClientBuilder, Method, NoProxy, Proxy, Url};
 use serde::de::DeserializeOwned;
 
@@ -15,7 +18,7 @@ use crate::job::Job;
 use crate::runtime::Runtime;
 use crate::{Error, Result};
 
-const USER_AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (pygobbler/0.1.11)");
+const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (pygobbler/0.1.11)");
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long unused connections are kept: servers close theirs after 60 s or more, and what is sent
 /// in that very moment is lost.
@@ -31,6 +34,18 @@ const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 const CERTIFICATE_VARIABLES: [&str; 5] =
     ["SELENITE_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
+/// Whose certificates are believed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// Those that the environment names, else the system's.
+    #[default]
+    Environment,
+    /// Those of this file, or of the files in this folder.
+    Bundle(PathBuf),
+    /// Everybody's.
+    Everybody,
+}
+
 /// The HTTP client of this process, with the limits that hold for this call.
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -39,6 +54,8 @@ pub struct Http {
     idle_limit: Duration,
     /// How requests that may be sent twice are tried again.
     pub retry: RetryPolicy,
+    /// How this client calls itself.
+    pub agent: std::borrow::Cow<'static, str>,
     is_offline: bool,
 }
 
@@ -109,7 +126,15 @@ impl Response {
         Ok(body)
     }
 
-    async fn into_document(self) -> Result<Document> {
+    /// The headers, in order.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let pairs = self.inner.headers().iter();
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        pairs.map(|(name, value)| (name.to_string(), text(value))).collect()
+    }
+
+    /// The whole body.
+    pub async fn into_document(self) -> Result<Document> {
         let url = url::redacted(&self.url);
         Ok(Document { url, body: self.collect(usize::MAX).await? })
     }
@@ -117,12 +142,7 @@ impl Response {
     async fn into_error(self) -> Error {
         let (method, url, status) =
             (self.method.to_string(), url::redacted(&self.url), self.status());
-        let pairs = self.inner.headers().iter();
-        let headers = pairs
-            .map(|(name, value)| {
-                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-            })
-            .collect();
+        let headers = self.headers();
         let media = self.header(CONTENT_TYPE).unwrap_or_default().to_owned();
         let fallback = self.inner.status().canonical_reason().unwrap_or("unknown status");
         // The status counts even if the connection breaks before the reason is complete.
@@ -153,12 +173,18 @@ fn excerpt(body: &[u8]) -> String {
 impl Http {
     /// The connection pool of `runtime`, and the limits that the environment asks for now.
     pub fn new(runtime: &Runtime) -> Result<Self> {
+        Self::trusting(&Trust::Environment, runtime)
+    }
+
+    /// [`Http::new`] with certificates of the caller's choice.
+    pub fn trusting(trust: &Trust, runtime: &Runtime) -> Result<Self> {
         let connect_limit = seconds("SELENITE_CONNECT_TIMEOUT", 10.0)?;
         Ok(Self {
-            client: runtime.http(|| build(connect_limit))?.clone(),
+            client: runtime.http(format!("{trust:?}"), || build(connect_limit, trust))?,
             connect_limit,
             idle_limit: seconds("SELENITE_TIMEOUT", 60.0)?,
-            retry: RetryPolicy { retries: retries()? },
+            retry: RetryPolicy { retries: retries()?, server_errors: false },
+            agent: AGENT.into(),
             is_offline: is_set("SELENITE_OFFLINE"),
         })
     }
@@ -170,7 +196,7 @@ impl Http {
 
     /// Sends one GET and follows redirects; a status of 300 and above is an error. No retries.
     pub async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
-        let mut url = url.clone();
+        let (mut url, mut headers) = (url.clone(), headers.clone());
         for _ in 0..=MOST_REDIRECTS {
             let request = self.client.get(url.clone()).headers(headers.clone());
             let response = self.send(Method::GET, &url, request, Some(self.idle_limit)).await?;
@@ -181,7 +207,13 @@ impl Http {
                 .then(|| url.join(response.header(LOCATION)?).ok())
                 .flatten();
             match target {
-                Some(target) => url = target,
+                Some(target) => {
+                    // Credentials are meant for the server that was asked.
+                    if target.origin() != url.origin() {
+                        headers.remove(AUTHORIZATION);
+                    }
+                    url = target;
+                }
                 None => return Err(response.into_error().await),
             }
         }
@@ -215,6 +247,46 @@ impl Http {
         .await
     }
 
+    /// Sends one request with a small body; redirects are not followed, a status of 300 and above
+    /// is an error. No retries.
+    pub async fn request_once(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response> {
+        let request = self.client.request(method.clone(), url.clone()).headers(headers.clone());
+        // Also for an empty body: some servers insist.
+        let request = request.header(CONTENT_LENGTH, body.len()).body(body);
+        let response = self.send(method, url, request, Some(self.idle_limit)).await?;
+        if response.status() < 300 { Ok(response) } else { Err(response.into_error().await) }
+    }
+
+    /// Sends one PUT whose body comes as a stream of `length` bytes. `touched` must be touched when a
+    /// piece of it is taken: the time limit runs from then. No redirects, no retries.
+    pub async fn put_stream(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        length: u64,
+        body: reqwest::Body,
+        touched: &Touched,
+    ) -> Result<()> {
+        let request = self.client.put(url.clone()).headers(headers.clone());
+        let request = request.header(CONTENT_LENGTH, length).body(body);
+        let answer = self.send(Method::PUT, url, request, None);
+        let limit = self.idle_limit;
+        let response = tokio::select! {
+            response = answer => response?,
+            () = touched.idle(limit) => {
+                let failure = Failure::Idle(limit);
+                return Err(failure.lift(&Method::PUT, url));
+            }
+        };
+        if response.status() < 300 { Ok(()) } else { Err(response.into_error().await) }
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -222,6 +294,7 @@ impl Http {
         request: reqwest::RequestBuilder,
         idle_limit: Option<Duration>,
     ) -> Result<Response> {
+        let request = request.header(USER_AGENT, self.agent.as_ref());
         if self.is_offline {
             return Err(Error::Transport {
                 method: method.to_string(),
@@ -247,6 +320,35 @@ impl Http {
     }
 }
 
+/// When something last moved on a connection.
+#[derive(Debug)]
+pub struct Touched(std::sync::Mutex<tokio::time::Instant>);
+
+impl Default for Touched {
+    fn default() -> Self {
+        Self(std::sync::Mutex::new(tokio::time::Instant::now()))
+    }
+}
+
+impl Touched {
+    /// Notes that something moved just now.
+    pub fn touch(&self) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            tokio::time::Instant::now();
+    }
+
+    /// Resolves when nothing has moved for so long.
+    async fn idle(&self, limit: Duration) {
+        loop {
+            let last = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if last.elapsed() >= limit {
+                return;
+            }
+            tokio::time::sleep_until(last + limit).await;
+        }
+    }
+}
+
 /// True if a request may have reached the server although no answer came back.
 pub fn was_sent(error: &Error) -> bool {
     match error {
@@ -261,7 +363,9 @@ pub fn was_sent(error: &Error) -> bool {
         | Error::UnsafePath { .. }
         | Error::Invalid { .. }
         | Error::Json { .. }
+        | Error::Refused(_)
         | Error::Registry(_) => false,
+        Error::Item { source, .. } => was_sent(source),
     }
 }
 
@@ -293,19 +397,23 @@ async fn within<T>(
     result.map_err(Failure::Transport)
 }
 
-fn build(connect_limit: Duration) -> Result<Client> {
+fn build(connect_limit: Duration, trust: &Trust) -> Result<Client> {
     let mut headers = HeaderMap::new();
     // Sizes and digests are those of the file itself.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let builder = Client::builder()
-        .user_agent(USER_AGENT)
         .default_headers(headers)
         .connect_timeout(connect_limit)
         .tcp_nodelay(true)
         .tcp_keepalive(KEEP_ALIVE)
         .pool_idle_timeout(IDLE_CONNECTIONS)
         .redirect(reqwest::redirect::Policy::none());
-    let builder = with_certificates(with_proxies(builder)?)?;
+    let builder = with_proxies(builder)?;
+    let builder = match trust {
+        Trust::Environment => with_certificates(builder)?,
+        Trust::Bundle(path) => with_certificates_of("verify", &path.to_string_lossy(), builder)?,
+        Trust::Everybody => builder.tls_danger_accept_invalid_certs(true),
+    };
     builder.build().map_err(|error| Error::Transport {
         method: "preparing".into(),
         url: "connections".into(),
@@ -340,11 +448,21 @@ fn with_certificates(builder: ClientBuilder) -> Result<ClientBuilder> {
     let set = CERTIFICATE_VARIABLES
         .into_iter()
         .find_map(|name| Some((name, std::env::var(name).ok().filter(|value| !value.is_empty())?)));
-    let Some((name, value)) = set else { return Ok(builder) };
+    match set {
+        Some((name, value)) => with_certificates_of(name, &value, builder),
+        None => Ok(builder),
+    }
+}
+
+fn with_certificates_of(
+    name: &'static str,
+    value: &str,
+    builder: ClientBuilder,
+) -> Result<ClientBuilder> {
     // Only the last variable holds a list.
     let paths: Vec<PathBuf> = match name {
-        "SSL_CERT_DIR" => std::env::split_paths(&value).collect(),
-        _ => vec![PathBuf::from(&value)],
+        "SSL_CERT_DIR" => std::env::split_paths(value).collect(),
+        _ => vec![PathBuf::from(value)],
     };
     let mut certificates = Vec::new();
     for path in paths {

@@ -6,6 +6,6 @@ mod retry;
 pub(crate) mod testing;
 pub mod url;
 
-pub use client::{Document, Http, Response, was_sent};
-pub use retry::RetryPolicy;
+pub use client::{Document, Http, Response, Touched, Trust, was_sent};
 pub(crate) use retry::pause;
+pub use retry::{RetryPolicy, was_refused};

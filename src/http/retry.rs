@@ -15,17 +15,17 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 pub struct RetryPolicy {
     /// Tries after the first.
     pub retries: u32,
+    /// Whether failures inside of the server may pass: some services answer so for good.
+    pub server_errors: bool,
 }
 
 impl RetryPolicy {
     /// The pause before try number `tried` + 1, or `None` if `error` is final.
     pub fn delay(&self, error: &Error, tried: u32) -> Option<Duration> {
-        if tried > self.retries || !is_transient(error) {
+        if tried > self.retries || !self.is_transient(error) {
             return None;
         }
-        let backoff = FIRST_DELAY.saturating_mul(1 << (tried - 1).min(16)).min(LONGEST_DELAY);
-        // Jitter: many clients that failed together must not come back together.
-        let backoff = backoff.mul_f64(rand::random_range(0.5..1.0));
+        let backoff = Self::backoff(tried);
         match retry_after(error) {
             Some(asked) if asked > LONGEST_RETRY_AFTER => None,
             Some(asked) => Some(asked.max(backoff)),
@@ -33,9 +33,45 @@ impl RetryPolicy {
         }
     }
 
+    /// The pause before try number `tried` + 1, if nobody asks for another.
+    pub fn backoff(tried: u32) -> Duration {
+        let backoff = FIRST_DELAY.saturating_mul(1 << (tried - 1).min(16)).min(LONGEST_DELAY);
+        // Jitter: many clients that failed together must not come back together.
+        backoff.mul_f64(rand::random_range(0.5..1.0))
+    }
+
+    fn is_transient(self, error: &Error) -> bool {
+        match error {
+            // Failures that are not the transport's own, such as being offline, would only come again.
+            Error::Transport { source, .. } => source.is::<reqwest::Error>(),
+            Error::Timeout { .. } => true,
+            Error::Status { status: 500, .. } => self.server_errors,
+            Error::Status { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
+            Error::Item { source, .. } => self.is_transient(source),
+            Error::Io { .. }
+            | Error::Digest { .. }
+            | Error::UnsafePath { .. }
+            | Error::Invalid { .. }
+            | Error::Json { .. }
+            | Error::Refused(_)
+            | Error::Registry(_)
+            | Error::Cancelled => false,
+        }
+    }
+
     /// Runs `attempt` until it succeeds, fails for good, or the tries are used up.
     pub async fn run<T, F: Future<Output = Result<T>>>(
         &self,
+        job: &Job,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T> {
+        self.run_while(|_| true, job, attempt).await
+    }
+
+    /// [`RetryPolicy::run`] as long as `again` holds for the failures.
+    pub async fn run_while<T, F: Future<Output = Result<T>>>(
+        &self,
+        again: impl Fn(&Error) -> bool,
         job: &Job,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T> {
@@ -46,9 +82,22 @@ impl RetryPolicy {
                 Err(error) => error,
             };
             tried += 1;
-            let Some(delay) = self.delay(&error, tried) else { return Err(error) };
+            let delay = self.delay(&error, tried).filter(|_| again(&error));
+            let Some(delay) = delay else { return Err(error) };
             pause(delay, job).await?;
         }
+    }
+}
+
+/// True for what is refused before anything was done, so that even a change may be asked for again.
+pub fn was_refused(error: &Error) -> bool {
+    match error {
+        Error::Status { status, .. } => matches!(status, 429 | 503),
+        Error::Transport { source, .. } => {
+            source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
+        }
+        Error::Timeout { connecting, .. } => *connecting,
+        _ => false,
     }
 }
 
@@ -59,22 +108,6 @@ pub(crate) async fn pause(delay: Duration, job: &Job) -> Result<()> {
         Ok(())
     })
     .await
-}
-
-fn is_transient(error: &Error) -> bool {
-    match error {
-        // Failures that are not the transport's own, such as being offline, would only come again.
-        Error::Transport { source, .. } => source.is::<reqwest::Error>(),
-        Error::Timeout { .. } => true,
-        Error::Status { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
-        Error::Io { .. }
-        | Error::Digest { .. }
-        | Error::UnsafePath { .. }
-        | Error::Invalid { .. }
-        | Error::Json { .. }
-        | Error::Registry(_)
-        | Error::Cancelled => false,
-    }
 }
 
 fn retry_after(error: &Error) -> Option<Duration> {
@@ -104,7 +137,7 @@ mod tests {
 
     #[test]
     fn delays_grow_and_end() {
-        let policy = RetryPolicy { retries: 3 };
+        let policy = RetryPolicy { retries: 3, server_errors: false };
         let error = status(503, &[]);
         for (tried, most) in [(1, 100), (2, 200), (3, 400)] {
             let delay = policy.delay(&error, tried).unwrap();
@@ -116,7 +149,7 @@ mod tests {
 
     #[test]
     fn only_transient_failures_are_tried_again() {
-        let policy = RetryPolicy { retries: 1 };
+        let policy = RetryPolicy { retries: 1, server_errors: false };
         for (code, again) in [(400, false), (404, false), (500, false), (429, true), (502, true)] {
             assert_eq!(policy.delay(&status(code, &[]), 1).is_some(), again, "{code}");
         }
@@ -125,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_server_may_ask_for_a_longer_pause() {
-        let policy = RetryPolicy { retries: 1 };
+        let policy = RetryPolicy { retries: 1, server_errors: false };
         let asked = status(429, &[("Retry-After", "3")]);
         assert_eq!(policy.delay(&asked, 1), Some(Duration::from_secs(3)));
         let too_long = status(503, &[("retry-after", "3600")]);

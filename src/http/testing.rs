@@ -14,15 +14,36 @@ pub(crate) fn serve(answers: Vec<Vec<u8>>) -> (Url, JoinHandle<Vec<String>>) {
         let mut heads = Vec::new();
         for answer in answers {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut head = vec![0; 4096];
-            let count = stream.read(&mut head).unwrap();
-            heads.push(String::from_utf8_lossy(&head[..count]).into_owned());
+            heads.push(read_request(&mut stream));
             // A client that has seen enough may close first.
             let _ = stream.write_all(&answer);
         }
         heads
     });
     (url, server)
+}
+
+/// Reads a request, and the body that it announces if that is small: closing a connection with
+/// unread bytes would take the answer away from the client.
+fn read_request(stream: &mut impl Read) -> String {
+    let mut request = Vec::new();
+    let mut window = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&request);
+        if let Some(end) = text.find("\r\n\r\n") {
+            let head = &text[..end];
+            let length = head.to_lowercase().split("content-length: ").nth(1).map_or(0, |rest| {
+                rest.split("\r\n").next().unwrap_or(rest).parse::<usize>().unwrap()
+            });
+            if length > window.len() || request.len() >= end + 4 + length {
+                return text.into_owned();
+            }
+        }
+        match stream.read(&mut window).unwrap() {
+            0 => return text.into_owned(),
+            count => request.extend_from_slice(&window[..count]),
+        }
+    }
 }
 
 /// An answer that announces `length` bytes and then sends `body`.

@@ -24,6 +24,11 @@ pub fn quote_path(path: &str) -> String {
     quoted
 }
 
+/// Quotes one component of a path or one value of a query: slashes too, and `%20` for a blank.
+pub fn quote_component(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
 /// Quotes a value of a query, with `+` for a blank and `%2F` for a slash.
 pub fn quote_plus(value: &str) -> String {
     let mut quoted = String::with_capacity(value.len() + 16);

@@ -1,6 +1,6 @@
 //! Core errors as Python exceptions: built-in ones where they fit, else those of `selenite`.
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::Error;
@@ -23,6 +23,18 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
                     PyOSError::new_err((code, capitalised(&text), path.clone().into_os_string()))
                 },
             ));
+        }
+        Error::Refused(reason) => return Ok(PyValueError::new_err(reason.clone())),
+        Error::Item { item, source } => {
+            // What others see of it is the error itself; the packages' messages name the items.
+            let made = to_exception(py, source)?;
+            let inner: Vec<String> = made
+                .value(py)
+                .getattr("items")
+                .and_then(|items| items.extract())
+                .unwrap_or_default();
+            made.value(py).setattr("items", [vec![item.clone()], inner].concat())?;
+            return Ok(made);
         }
         Error::Cancelled => return Ok(PyKeyboardInterrupt::new_err(())),
         Error::Status { method, url, status, reason, headers, body } => exceptions()?

@@ -19,7 +19,7 @@ use crate::runtime;
 
 /// An argument of which only the truth counts, as in Python's `if`.
 #[derive(Clone, Copy)]
-pub(super) struct Truth(bool);
+pub(super) struct Truth(pub(super) bool);
 
 impl FromPyObject<'_, '_> for Truth {
     type Error = PyErr;

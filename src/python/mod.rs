@@ -6,6 +6,7 @@ mod convert;
 mod digest;
 mod error;
 mod gobbler;
+mod gypsum;
 mod service;
 mod transfer;
 mod tree;
@@ -26,9 +27,16 @@ mod _core {
         gobbler_request, gobbler_upload, md5_file, read_json,
     };
     #[pymodule_export]
-    use super::service::{parse_gobbler_flags, serve_gobbler};
+    use super::gypsum::{
+        gypsum_clone, gypsum_download, gypsum_finish, gypsum_list_directories, gypsum_list_files,
+        gypsum_prepare, gypsum_read, gypsum_record, gypsum_request, gypsum_resolve_links,
+        gypsum_save_file, gypsum_save_version, gypsum_start, gypsum_text, gypsum_upload,
+        store_private,
+    };
     #[pymodule_export]
-    use super::transfer::{download_files, stage_directory};
+    use super::service::{parse_gobbler_flags, serve_gobbler, serve_gypsum};
+    #[pymodule_export]
+    use super::transfer::{download_files, stage_directory, upload_files};
     #[pymodule_export]
     use super::tree::walk_directory;
 

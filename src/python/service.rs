@@ -8,7 +8,9 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use crate::Result;
-use crate::service::gobbler::{self, BadOptions, Embedding, Options};
+use crate::service::Embedding;
+use crate::service::gobbler::{self, BadOptions, Options};
+use crate::service::gypsum;
 
 /// Runs the Gobbler service until it is told to stop; returns the exit status.
 #[pyfunction]
@@ -18,13 +20,26 @@ pub(super) fn serve_gobbler(
     arguments: Vec<OsString>,
     embedded: bool,
 ) -> PyResult<u8> {
-    let status = py.detach(|| match Options::parse(&arguments) {
+    until_stopped(py, || match Options::parse(&arguments) {
         Err(bad) => complain(&bad.message(), bad.exit_code()),
-        Ok(options) => match run(options, embedded) {
-            Ok(()) => 0,
-            Err(error) => complain(&format!("{}\n", error.chain()), 1),
-        },
-    });
+        Ok(options) => status(embedding(embedded).and_then(|own| gobbler::serve(options, own))),
+    })
+}
+
+/// Runs the gypsum service until it is told to stop; returns the exit status.
+///
+/// `settings` is JSON; see [`gypsum::Options`].
+#[pyfunction]
+#[pyo3(signature = (settings, *, embedded = false))]
+pub(super) fn serve_gypsum(py: Python<'_>, settings: &str, embedded: bool) -> PyResult<u8> {
+    until_stopped(py, || match serde_json::from_str(settings) {
+        Err(error) => complain(&format!("bad settings: {error}\n"), 2),
+        Ok(options) => status(embedding(embedded).and_then(|own| gypsum::serve(options, own))),
+    })
+}
+
+fn until_stopped(py: Python<'_>, run: impl FnOnce() -> u8 + Send) -> PyResult<u8> {
+    let status = py.detach(run);
     // Python has seen the signal too; it was obeyed by stopping.
     match py.check_signals() {
         Err(error) if !error.is_instance_of::<PyKeyboardInterrupt>(py) => Err(error),
@@ -32,9 +47,15 @@ pub(super) fn serve_gobbler(
     }
 }
 
-fn run(options: Options, embedded: bool) -> Result<()> {
-    let embedding = embedded.then(Embedding::from_standard_streams).transpose()?;
-    gobbler::serve(options, embedding)
+fn embedding(embedded: bool) -> Result<Option<Embedding>> {
+    embedded.then(Embedding::from_standard_streams).transpose()
+}
+
+fn status(ended: Result<()>) -> u8 {
+    match ended {
+        Ok(()) => 0,
+        Err(error) => complain(&format!("{}\n", error.chain()), 1),
+    }
 }
 
 fn complain(message: &str, exit_code: u8) -> u8 {

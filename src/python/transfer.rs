@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
+use reqwest::header::HeaderMap;
 
 use super::wait::wait;
 use crate::error::IoContext;
@@ -12,6 +13,7 @@ use crate::runtime;
 use crate::transfer::download::{Options, download};
 use crate::transfer::plan::{self, Expected};
 use crate::transfer::stage::Survey;
+use crate::transfer::upload::{self, Target};
 use crate::{Error, Result};
 
 /// Copies a directory into a new one and compares each copy with its source; returns how many
@@ -53,8 +55,38 @@ pub(super) fn download_files(
         let http = Http::new(&runtime)?;
         // Removed afterwards: a later call would not know what an earlier one left there.
         let scratch = crate::fs::atomic::stage_folder(&destination)?;
-        let options = Options { concurrency: 0, scratch: scratch.path().to_owned() };
+        let options =
+            Options { concurrency: 0, scratch: scratch.path().to_owned(), etag_is_md5: false };
         runtime.block_on(download(&http, items, &options, job))?;
+        Ok(job.progress().files_done)
+    })
+}
+
+/// Uploads files below a directory, each by a PUT to the same path below a URL; returns how many
+/// it uploaded.
+#[pyfunction]
+pub(super) fn upload_files(
+    py: Python<'_>,
+    base_url: &str,
+    paths: Vec<String>,
+    directory: PathBuf,
+) -> PyResult<u64> {
+    wait(py, None, |job| {
+        let base = url::parse(base_url)?;
+        let parsed = paths.into_iter().map(RelPath::parse).collect::<Result<Vec<_>>>()?;
+        let items: Vec<_> = parsed
+            .iter()
+            .map(|path| upload::Item { file: path.under(&directory), name: path.to_string() })
+            .collect();
+        let target = |index: usize| {
+            let target = plan::below(&base, &parsed[index]);
+            async {
+                Ok(Target { url: target, headers: HeaderMap::new(), md5: None, expires: false })
+            }
+        };
+        let runtime = runtime::current()?;
+        let http = Http::new(&runtime)?;
+        runtime.block_on(upload::upload(&http, &items, target, 0, job))?;
         Ok(job.progress().files_done)
     })
 }

@@ -17,7 +17,7 @@ pub enum FailureKind {
     NotFound,
     /// The change failed, or the registry's content does not allow it (500).
     Internal,
-    /// The client went away, or the service is stopping (503).
+    /// The client went away, others are in the way, or the service is stopping (503).
     Stopped,
 }
 
@@ -58,6 +58,11 @@ impl Failure {
     /// The change failed, or the registry's content does not allow it.
     pub fn internal(reason: impl Into<String>) -> Self {
         Self::new(FailureKind::Internal, reason)
+    }
+
+    /// Others are in the way, or the service is stopping: later it may work.
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self::new(FailureKind::Stopped, reason)
     }
 
     /// A system call failed: `open PATH: no such file or directory`.

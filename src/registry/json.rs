@@ -17,10 +17,19 @@ pub fn compact(value: &impl Serialize) -> Vec<u8> {
     write(value, CompactFormatter)
 }
 
+/// No blanks, and nothing escaped that need not be: the form of objects and of the gypsum service.
+pub fn plain(value: &impl Serialize) -> Vec<u8> {
+    write_with(value, CompactFormatter)
+}
+
 fn write(value: &impl Serialize, formatter: impl Formatter) -> Vec<u8> {
+    write_with(value, Escaping(formatter))
+}
+
+fn write_with(value: &impl Serialize, formatter: impl Formatter) -> Vec<u8> {
     let mut text = Vec::new();
     value
-        .serialize(&mut Serializer::with_formatter(&mut text, Escaping(formatter)))
+        .serialize(&mut Serializer::with_formatter(&mut text, formatter))
         .expect("values of this crate have string keys and are written to memory");
     text
 }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use axum::body::{Body, HttpBody};
+use axum::http::request::Parts;
+use axum::http::{Method, Response, header};
 use chrono::{DateTime, Local, SecondsFormat};
 
 /// Lines that may wait to be written; more are counted and dropped.
@@ -58,6 +61,74 @@ impl Drop for Writer {
         while !thread.is_finished() && std::time::Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+/// Logged as the status if the client went away before the answer (nginx's number for that).
+const CLIENT_GONE: u16 = 499;
+
+/// One line of the log, written when the answer begins or the client is gone.
+pub(crate) struct Entry<'a> {
+    log: &'a Log,
+    start: Instant,
+    method: Method,
+    path: String,
+    status: u16,
+    bytes: Option<u64>,
+    /// What was asked for.
+    pub(crate) action: Option<&'static str>,
+    /// Who asked.
+    pub(crate) user: Option<String>,
+    /// Why it failed.
+    pub(crate) reason: Option<String>,
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) fn new(log: &'a Log, request: &Parts) -> Self {
+        let path = request.uri.path_and_query().map_or("*", |path| path.as_str()).to_owned();
+        Self {
+            log,
+            start: Instant::now(),
+            method: request.method.clone(),
+            path,
+            status: CLIENT_GONE,
+            bytes: None,
+            action: None,
+            user: None,
+            reason: None,
+        }
+    }
+
+    /// Leaves out the query, which may hold secrets.
+    pub(crate) fn hide_query(&mut self) {
+        self.path.truncate(self.path.find('?').unwrap_or(self.path.len()));
+    }
+
+    /// Notes what was answered.
+    pub(crate) fn answered(&mut self, response: &Response<Body>) {
+        self.status = response.status().as_u16();
+        self.bytes = response.body().size_hint().exact().or_else(|| {
+            response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+        });
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        let bytes = self.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+        let milliseconds = self.start.elapsed().as_secs_f64() * 1e3;
+        let mut line =
+            format!("{} {} {} {bytes} {milliseconds:.1}ms", self.method, self.path, self.status);
+        if let Some(action) = self.action {
+            let _ = write!(line, " action={action}");
+        }
+        if let Some(user) = &self.user {
+            let _ = write!(line, " user={user:?}");
+        }
+        if let Some(reason) = &self.reason {
+            let _ = write!(line, " reason={reason:?}");
+        }
+        self.log.line(line);
     }
 }
 

@@ -1,8 +1,12 @@
 //! Services that are embedded in this package, on loopback or for a whole site.
 
+mod content;
 pub mod gobbler;
+pub mod gypsum;
 mod lexical;
 mod log;
 mod media_type;
 mod server;
 pub mod users;
+
+pub use server::Embedding;

@@ -1,7 +1,10 @@
 //! Bind, serve, stop, drain: what all services share.
 
+use std::fs::File;
 use std::future::Future;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +31,81 @@ const GRACE: Duration = Duration::from_secs(3);
 const FAREWELL: Duration = Duration::from_millis(500);
 /// Longest wait for a request's headers, and longest idle time of a connection.
 const HEADERS: Duration = Duration::from_secs(75);
+/// Threads for listings and checks, beyond those of the requests.
+const SPARE_THREADS: usize = 64;
 /// Pause after a failed accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A service that belongs to another process.
+#[derive(Debug)]
+pub struct Embedding {
+    /// The socket to serve, bound by that process.
+    pub listener: TcpListener,
+    /// Is told the URL once the service is ready, and ends the service when closed.
+    pub lifeline: std::os::unix::net::UnixStream,
+}
+
+impl Embedding {
+    /// Takes the listener from stdin and the lifeline from stdout, where the other process has put
+    /// them; both streams lead to nowhere afterwards.
+    pub fn from_standard_streams() -> Result<Self> {
+        let take = || {
+            let listener = io::stdin().as_fd().try_clone_to_owned()?;
+            let lifeline = io::stdout().as_fd().try_clone_to_owned()?;
+            let nowhere = File::options().read(true).write(true).open("/dev/null")?;
+            rustix::stdio::dup2_stdin(&nowhere)?;
+            rustix::stdio::dup2_stdout(&nowhere)?;
+            Ok::<_, io::Error>(Self { listener: listener.into(), lifeline: lifeline.into() })
+        };
+        take().at("standard streams")
+    }
+}
+
+/// The sockets of a service: those of its embedding, or a listener of its own.
+pub(crate) fn listen(
+    host: &str,
+    port: u16,
+    embedding: Option<Embedding>,
+) -> Result<(TcpListener, Option<std::os::unix::net::UnixStream>)> {
+    Ok(match embedding {
+        Some(Embedding { listener, lifeline }) => (listener, Some(lifeline)),
+        None => (bind(host, port)?, None),
+    })
+}
+
+/// Tells the parent, if there is one, and the log that the service is ready.
+pub(crate) fn announce(url: &str, lifeline: Option<std::os::unix::net::UnixStream>, log: &Log) {
+    if let Some(mut lifeline) = lifeline {
+        // A parent that is gone is noticed when its end of the lifeline closes.
+        let _ = lifeline.write_all(format!("listening on {url}\n").as_bytes());
+    }
+    log.line(format!("listening on {url}"));
+}
+
+/// Threads that answer connections. Half of the cores: the work of requests has threads of its own,
+/// and with more of them small answers cost more in being handed around than they gain.
+fn io_threads() -> usize {
+    (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).clamp(1, 8)
+}
+
+/// The threads of a service that carries out that many requests at once.
+pub(crate) fn runtime(concurrency: usize) -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(io_threads())
+        .thread_name("selenite-service")
+        .max_blocking_threads(concurrency + SPARE_THREADS)
+        .enable_all()
+        .build()
+        .at("tokio runtime")
+}
+
+/// Allows as many open files as the system does: connections must not use up those of requests.
+pub(crate) fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where that is refused, the limit stays as it is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
 
 /// Listens on `host`, or fails with the address in the error. Port 0 means any free port.
 pub(crate) fn bind(host: &str, port: u16) -> Result<TcpListener> {

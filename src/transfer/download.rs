@@ -16,7 +16,7 @@ use reqwest::header::{
 use tempfile::NamedTempFile;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::plan::Item;
+use super::plan::{Expected, Item};
 use crate::digest::push::Lanes;
 use crate::digest::{Hasher, Seen, WINDOW_BYTES};
 use crate::error::IoContext;
@@ -47,6 +47,9 @@ pub struct Options {
     pub concurrency: usize,
     /// Folder for what is unfinished, on the file system of the targets.
     pub scratch: PathBuf,
+    /// Whether the server's strong validators are MD5 digests, to be used where nothing better is
+    /// known.
+    pub etag_is_md5: bool,
 }
 
 /// Number of downloads at once for a caller who asked for `asked`.
@@ -59,6 +62,19 @@ pub fn concurrency(asked: usize) -> usize {
 
 /// Downloads all items; what is finished when one fails stays.
 pub async fn download(http: &Http, items: Vec<Item>, options: &Options, job: &Job) -> Result<()> {
+    download_named(http, items, options, job).await.map_err(|error| match error {
+        Error::Item { source, .. } => *source,
+        other => other,
+    })
+}
+
+/// [`download`]; the failure of an item names it.
+pub async fn download_named(
+    http: &Http,
+    items: Vec<Item>,
+    options: &Options,
+    job: &Job,
+) -> Result<()> {
     if items.is_empty() {
         return Ok(());
     }
@@ -73,7 +89,9 @@ pub async fn download(http: &Http, items: Vec<Item>, options: &Options, job: &Jo
     let all = stream::iter(items)
         .map(|item| async move {
             let item = Arc::new(item);
-            Transfer { http, item, options, lanes: digesting, turns, job }.run().await
+            let name = item.name.clone();
+            let transfer = Transfer { http, item, options, lanes: digesting, turns, job };
+            transfer.run().await.map_err(|error| error.of(&name))
         })
         .buffer_unordered(concurrency + FINISHING)
         .try_collect::<()>();
@@ -152,7 +170,8 @@ impl<'a> Transfer<'a> {
     }
 
     async fn attempt(&self, part: &mut Part, turn: SemaphorePermit<'_>) -> Result<()> {
-        let Item { url, name, expected, is_json, .. } = &*self.item;
+        let Item { url, name, is_json, .. } = &*self.item;
+        let mut expected = self.item.expected.clone();
         let mut response =
             match self.http.get_once(url, &part.range_headers(expected.is_some())).await {
                 Err(Error::Status { status: 416, .. }) if part.received > 0 => {
@@ -168,11 +187,14 @@ impl<'a> Transfer<'a> {
             part.restart()?;
         }
         part.remember_validator(&response);
+        if expected.is_none() && self.options.etag_is_md5 && part.received == 0 {
+            expected = expected_by_etag(&response);
+        }
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
         if *is_json || (small && part.received == 0) {
             let body = self.receive_small(&mut response).await?;
             drop(turn);
-            return self.place_small(body, part).await;
+            return self.place_small(body, expected, part).await;
         }
         let Some(expected) = expected else {
             part.place(&self.options.scratch)?;
@@ -201,13 +223,18 @@ impl<'a> Transfer<'a> {
     }
 
     /// Checks small content together with others, and gives it its name.
-    async fn place_small(&self, body: Bytes, part: &mut Part) -> Result<()> {
+    async fn place_small(
+        &self,
+        body: Bytes,
+        expected: Option<Expected>,
+        part: &mut Part,
+    ) -> Result<()> {
         part.restart()?;
         part.place = None;
         let (item, scratch) = (Arc::clone(&self.item), self.options.scratch.clone());
         let content = body.clone();
         let place = move |seen: Seen| {
-            if let Some(expected) = &item.expected {
+            if let Some(expected) = expected {
                 expected.check(&seen, &item.name)?;
             }
             atomic::write_through(&scratch, &item.target, &body, FILE_MODE)
@@ -221,7 +248,7 @@ impl<'a> Transfer<'a> {
         let place = part.place(&self.options.scratch)?;
         let path = place.path().to_owned();
         let file = place.file().try_clone().at(&path)?;
-        let mut stream = self.lanes.stream(std::mem::take(&mut part.hasher), file);
+        let mut stream = self.lanes.stream_to(std::mem::take(&mut part.hasher), file);
         let received = async {
             let mut block = BytesMut::new();
             while let Some(piece) = response.chunk().await? {
@@ -260,6 +287,13 @@ impl<'a> Transfer<'a> {
         }
         Ok(Part::new(None))
     }
+}
+
+/// What a server says about content by its validator and length.
+fn expected_by_etag(response: &Response) -> Option<Expected> {
+    let md5 = response.header(ETAG)?.trim_matches('"');
+    let is_md5 = md5.len() == 32 && md5.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_md5.then_some(Expected { size: response.length()?, md5: md5.to_owned() })
 }
 
 fn check_json(body: &[u8], item: &Item) -> Result<()> {
@@ -431,7 +465,6 @@ impl Part {
 mod tests {
     use super::*;
     use crate::http::testing::{answer, serve};
-    use crate::transfer::plan::Expected;
 
     const LARGE: usize = 9 * 1024 * 1024;
 
@@ -456,7 +489,8 @@ mod tests {
         });
         let target = folder.join("target");
         let item = Item { url, name: "target".into(), target, expected, is_json: false };
-        let options = Options { concurrency: 1, scratch: folder.join("scratch") };
+        let options =
+            Options { concurrency: 1, scratch: folder.join("scratch"), etag_is_md5: false };
         let runtime = runtime::current().unwrap();
         let mut http = Http::new(&runtime).unwrap();
         http.retry.retries = 1;

@@ -3,3 +3,4 @@
 pub mod download;
 pub mod plan;
 pub mod stage;
+pub mod upload;

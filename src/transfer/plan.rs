@@ -34,6 +34,34 @@ impl Expected {
     }
 }
 
+/// When content is compared with its manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Not at all.
+    Never,
+    /// After each download.
+    AfterDownload,
+    /// Also when it was in the cache.
+    Always,
+}
+
+impl Verify {
+    /// What `SELENITE_VERIFY` says.
+    pub fn from_environment() -> Result<Self> {
+        let text = std::env::var("SELENITE_VERIFY").unwrap_or_default();
+        match text.as_str() {
+            "" | "download" => Ok(Self::AfterDownload),
+            "always" => Ok(Self::Always),
+            "off" => Ok(Self::Never),
+            _ => Err(Error::invalid(
+                "SELENITE_VERIFY",
+                text,
+                "expected `download`, `always` or `off`",
+            )),
+        }
+    }
+}
+
 /// One file to download.
 #[derive(Debug, Clone)]
 pub struct Item {
@@ -49,6 +77,14 @@ pub struct Item {
     pub is_json: bool,
 }
 
+/// The URL of `path` below `base`.
+pub fn below(base: &reqwest::Url, path: &RelPath) -> reqwest::Url {
+    let mut url = base.clone();
+    let prefix = base.path().trim_end_matches('/');
+    url.set_path(&format!("{prefix}/{}", quote_path(path.as_str())));
+    url
+}
+
 /// Plans to download files below `base` to the same paths below `destination`, where it makes the
 /// folders that they need.
 pub fn items(
@@ -59,9 +95,7 @@ pub fn items(
     let mut items = Vec::with_capacity(files.len());
     let mut folders = BTreeSet::from([destination.to_owned()]);
     for (path, expected) in files {
-        let mut url = base.clone();
-        let prefix = base.path().trim_end_matches('/');
-        url.set_path(&format!("{prefix}/{}", quote_path(path.as_str())));
+        let url = below(base, &path);
         let target = path.under(destination);
         folders.extend(target.parent().map(Path::to_owned));
         items.push(Item { url, name: path.to_string(), target, expected, is_json: false });

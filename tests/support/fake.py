@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,28 @@ class Fake:
 
 
 @contextlib.contextmanager
-def serving(script: Script) -> Iterator[Fake]:
-    """Serve a script, a function from method and path (as sent) to a reply."""
+def serving(
+    script: Script,
+    certificate: Path | None = None,
+    heads: list[dict[str, str]] | None = None,
+    bodies: list[bytes] | None = None,
+) -> Iterator[Fake]:
+    """Serve a script, a function from method and path (as sent) to a reply.
+
+    With a certificate (its key beside it), over TLS. The headers and bodies of requests are added
+    to `heads` and `bodies`.
+    """
     end = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if bodies is not None:
+                bodies.append(body)
+            if heads is not None:
+                heads.append({name.lower(): value for name, value in self.headers.items()})
             fake.asked.append(f"{self.command} {self.path}")
             reply = script(self.command, self.path)
             self.send_response(reply.status)
@@ -76,10 +91,10 @@ def serving(script: Script) -> Iterator[Fake]:
             if reply.stall or reply.length is not None:
                 self.close_connection = True
 
-        do_GET = do_HEAD = do_POST = answer
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
 
         def handle(self) -> None:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
                 super().handle()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -87,7 +102,16 @@ def serving(script: Script) -> Iterator[Fake]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    fake = Fake(f"http://127.0.0.1:{server.server_address[1]}")
+    scheme = "http"
+    if certificate is not None:
+        scheme = "https"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, f"{certificate}.key")
+        # Hands are shaken on the connection's own thread.
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+    fake = Fake(f"{scheme}://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

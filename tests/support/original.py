@@ -1,4 +1,4 @@
-"""The original client from the package index, apart from everything else."""
+"""The original clients from the package index, apart from everything else."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-VERSION = "0.1.11"
+NAMES = ("pygobbler==0.1.11", "gypsum-client==0.2.0")
 
 
 def installed(directory: Path) -> Path:
-    """The directory that holds the original client and its dependencies.
+    """The directory that holds the original clients and their dependencies.
 
     The environment variable `SELENITE_ORIGINAL_CLIENT` names one that is there already; otherwise
     it is installed into `directory`.
@@ -20,5 +20,5 @@ def installed(directory: Path) -> Path:
     if given:
         return Path(given)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*command, "--target", str(directory), f"pygobbler=={VERSION}"], check=True)
+    subprocess.run([*command, "--target", str(directory), *NAMES], check=True)
     return directory

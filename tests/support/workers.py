@@ -42,3 +42,11 @@ def stop_service(_: Any) -> int:
 
     pyg.stop_gobbler()
     return os.getpid()
+
+
+def save_version(arguments: tuple[str, str, bool]) -> str:
+    """Save `p/a/v` from a gypsum service to a cache; returns where."""
+    import gypsum_client as gyp
+
+    url, cache, overwrite = arguments
+    return gyp.save_version("p", "a", "v", cache, overwrite, url=url)

@@ -6,16 +6,20 @@ import doctest
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
+import gypsum_client as gyp
 import pygobbler as pyg
 import pytest
 import selenite
+from support import bucket
 
 MODULES = [
-    *(f"pygobbler.{module.name}" for module in pkgutil.iter_modules(pyg.__path__)),
-    *(f"selenite.{module.name}" for module in pkgutil.iter_modules(selenite.__path__)),
+    f"{package.__name__}.{module.name}"
+    for package in (pyg, gyp, selenite)
+    for module in pkgutil.iter_modules(package.__path__)
 ]
 
 
@@ -34,7 +38,9 @@ EXAMPLES = examples()
 
 
 @pytest.fixture
-def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def names(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Any]]:
     """What examples take for granted: a service, a project and some files."""
     monkeypatch.chdir(tmp_path)
     results = tmp_path / "results"
@@ -42,6 +48,11 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     (results / "a.txt").write_text("a" * 12)
     (results / "b" / "c.txt").write_text("c" * 24)
     (tmp_path / "empty.txt").touch()
+    example = request.getfixturevalue("example")
+    if example.name.startswith("gypsum_client."):
+        with bucket.examples(tmp_path, monkeypatch) as found:
+            yield found
+        return
     pyg.stop_gobbler()
     _, staging, registry, url = pyg.start_gobbler()
     service: dict[str, Any] = {"staging": staging, "url": url}
@@ -54,8 +65,9 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
 
 def test_every_public_function_has_an_example() -> None:
     shown = {test.name.rpartition(".")[2] for test in EXAMPLES}
-    functions = {name for name in pyg.__all__ if callable(getattr(pyg, name))}
-    assert functions - shown == set()
+    for package in (pyg, gyp):
+        functions = {name for name in package.__all__ if isfunction(getattr(package, name))}
+        assert functions - shown == set()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import inspect
 
+import gypsum_client
 import pygobbler
 import pytest
 import selenite
 
 
-@pytest.mark.parametrize("package", [pygobbler, selenite], ids=lambda package: package.__name__)
+@pytest.mark.parametrize(
+    "package", [gypsum_client, pygobbler, selenite], ids=lambda package: package.__name__
+)
 def test_every_name_of_all_exists(package: object) -> None:
     for name in package.__all__:  # type: ignore[attr-defined]
         assert hasattr(package, name)
 
 
-@pytest.mark.parametrize("package", [pygobbler, selenite], ids=lambda package: package.__name__)
+@pytest.mark.parametrize(
+    "package", [gypsum_client, pygobbler, selenite], ids=lambda package: package.__name__
+)
 def test_other_names_are_private_or_modules(package: object) -> None:
     public = set(package.__all__)  # type: ignore[attr-defined]
     for name, value in vars(package).items():

@@ -8,16 +8,17 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import gypsum_client
 import pygobbler
 import selenite
 import selenite._core
 
-PACKAGES = ("selenite", "pygobbler")
+PACKAGES = ("selenite", "pygobbler", "gypsum_client")
 
 
 def test_the_packages_come_from_the_installed_wheel() -> None:
     site = Path(sysconfig.get_path("platlib")).resolve()
-    for package in (selenite, pygobbler, selenite._core):
+    for package in (selenite, pygobbler, gypsum_client, selenite._core):
         assert package.__file__ is not None
         assert Path(package.__file__).resolve().is_relative_to(site)
 

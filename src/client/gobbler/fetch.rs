@@ -29,7 +29,7 @@ use crate::registry::layout::{MANIFEST, SUMMARY, is_internal};
 use crate::registry::model::{Manifest, ManifestEntry, Summary};
 use crate::relpath::RelPath;
 use crate::transfer::download::{self, Options};
-use crate::transfer::plan::{Expected, Item};
+use crate::transfer::plan::{Expected, Item, Verify};
 use crate::{Error, Result, runtime};
 
 /// How to fetch.
@@ -86,30 +86,6 @@ impl Fetch {
                 Self::Directory => fetcher.directory(&parsed).await,
             }
         }))
-    }
-}
-
-/// When content is compared with its manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verify {
-    Never,
-    AfterDownload,
-    Always,
-}
-
-impl Verify {
-    fn from_environment() -> Result<Self> {
-        let text = std::env::var("SELENITE_VERIFY").unwrap_or_default();
-        match text.as_str() {
-            "" | "download" => Ok(Self::AfterDownload),
-            "always" => Ok(Self::Always),
-            "off" => Ok(Self::Never),
-            _ => Err(Error::invalid(
-                "SELENITE_VERIFY",
-                text,
-                "expected `download`, `always` or `off`",
-            )),
-        }
     }
 }
 
@@ -395,7 +371,8 @@ impl Fetcher<'_> {
                 is_json: is_record,
             });
         }
-        let options = Options { concurrency: self.options.concurrency, scratch };
+        let options =
+            Options { concurrency: self.options.concurrency, scratch, etag_is_md5: false };
         download::download(&self.service.http, items, &options, self.job).await?;
         for (original, target) in links {
             self.job.check()?;

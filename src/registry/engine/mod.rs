@@ -46,6 +46,7 @@ use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::{Error, Result};
 
+pub use pending::PREFIX as PENDING_PREFIX;
 pub use permissions::PermissionsChange;
 pub use repeat::Receipt;
 pub use reroute::{Change, Doomed};

@@ -23,7 +23,7 @@ use crate::registry::model::Usage;
 use crate::registry::{json, layout, store};
 
 /// Begins the names of pending files.
-const PREFIX: &str = "..tmp-pending-";
+pub const PREFIX: &str = "..tmp-pending-";
 
 /// A change under way. All paths but `source` are relative to the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,11 @@
 //! Which request gets which answer.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{Request, State as Shared};
 use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
@@ -15,21 +13,20 @@ use axum::http::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use super::fetch::{self, escape_html, plain};
+use super::fetch::{self, escape_html};
 use super::request_file::{self, HEALTH_CHECK, RequestFile};
 use super::{State, actions, list};
 use crate::job::Job;
 use crate::registry::Failure;
 use crate::registry::json::compact;
+use crate::service::content::plain;
 use crate::service::lexical;
-use crate::service::log::Log;
+use crate::service::log::Entry as LogEntry;
 
 /// The service's own name.
 const NAME: &str = "gobbler API";
 /// Where the original service, whose protocol this is, lives.
 const URL: &str = "https://github.com/ArtifactDB/gobbler";
-/// Logged as the status if the client went away before the answer (nginx's number for that).
-const CLIENT_GONE: u16 = 499;
 
 /// All endpoints of the service.
 pub(super) fn router(state: Arc<State>) -> Router {
@@ -42,58 +39,8 @@ async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response
     let (request, _) = request.into_parts();
     let mut entry = LogEntry::new(&state.log, &request);
     let response = route(&state, &request, &mut entry).await;
-    entry.status = response.status().as_u16();
-    entry.bytes =
-        response.body().size_hint().exact().or_else(|| {
-            response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-        });
+    entry.answered(&response);
     response
-}
-
-/// One line of the log, written when the answer begins or the client is gone.
-struct LogEntry<'a> {
-    log: &'a Log,
-    start: Instant,
-    method: Method,
-    path: String,
-    status: u16,
-    bytes: Option<u64>,
-    /// Action and user of a request.
-    request: Option<(&'static str, String)>,
-    /// Why it failed.
-    reason: Option<String>,
-}
-
-impl<'a> LogEntry<'a> {
-    fn new(log: &'a Log, request: &Parts) -> Self {
-        let path = request.uri.path_and_query().map_or("*", |path| path.as_str()).to_owned();
-        Self {
-            log,
-            start: Instant::now(),
-            method: request.method.clone(),
-            path,
-            status: CLIENT_GONE,
-            bytes: None,
-            request: None,
-            reason: None,
-        }
-    }
-}
-
-impl Drop for LogEntry<'_> {
-    fn drop(&mut self) {
-        let bytes = self.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
-        let milliseconds = self.start.elapsed().as_secs_f64() * 1e3;
-        let mut line =
-            format!("{} {} {} {bytes} {milliseconds:.1}ms", self.method, self.path, self.status);
-        if let Some((action, user)) = &self.request {
-            let _ = write!(line, " action={action} user={user:?}");
-        }
-        if let Some(reason) = &self.reason {
-            let _ = write!(line, " reason={reason:?}");
-        }
-        self.log.line(line);
-    }
 }
 
 async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) -> Response<Body> {
@@ -175,7 +122,8 @@ async fn process(
         })
         .await
         .map_err(|panic| crashed(&panic))??;
-    entry.request = Some((file.action, file.user.clone()));
+    entry.action = Some(file.action);
+    entry.user = Some(file.user.clone());
     if file.action == HEALTH_CHECK {
         return Ok((Map::new(), None));
     }

@@ -54,12 +54,12 @@ def url_of(host: str, port: int) -> str:
 
 
 def start_embedded(
-    flags: list[str], listener: socket.socket, log: IO[bytes]
+    service: str, arguments: list[str], listener: socket.socket, log: IO[bytes]
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     packages = Path(__file__).parents[1]
     # Neither `site` nor the user's packages: the child needs this one package only.
     child = str(Path(__file__).with_name("_service.py"))
-    command = [sys.executable, "-S", "-s", "-P", child, str(packages), *flags]
+    command = [sys.executable, "-S", "-s", "-P", child, str(packages), service, *arguments]
     ours, theirs = socket.socketpair()
     with theirs:
         try:

@@ -1,4 +1,4 @@
-"""What the child process of :func:`pygobbler.start_gobbler` runs.
+"""What the child process of an embedded service runs.
 
 It is started as a file, without ``site`` and without the package around it: it is ready sooner.
 """
@@ -11,7 +11,8 @@ import sys
 def main() -> int:
     """Serve with the listening socket as stdin and the parent's socket as stdout.
 
-    The first argument is the folder that holds the packages, the others are the service's flags.
+    The first argument is the folder that holds the packages, the second the name of the service,
+    the others are what the service takes.
 
     Returns:
         The exit status.
@@ -19,7 +20,9 @@ def main() -> int:
     sys.path.insert(0, sys.argv[1])
     from selenite import _core
 
-    return _core.serve_gobbler(sys.argv[2:], embedded=True)
+    if sys.argv[2] == "gypsum":
+        return _core.serve_gypsum(sys.argv[3], embedded=True)
+    return _core.serve_gobbler(sys.argv[3:], embedded=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+"""The package's exceptions, and the core's exceptions turned into them.
+
+GypsumError
+├── GypsumConnectionError    no answer, or a broken one (also an OSError)
+└── GypsumContentError       content that is not what it should be (also a ValueError)
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from selenite._exceptions import StatusError
+
+
+class GypsumError(Exception):
+    """A request that failed.
+
+    Attributes:
+        status_code: HTTP status of the answer, None if there was none.
+        reason: The service's own words, None if there are none.
+    """
+
+    def __init__(
+        self, message: str, status_code: int | None = None, reason: str | None = None
+    ) -> None:
+        """Keep the facts."""
+        super().__init__(message)
+        self.status_code = status_code
+        self.reason = reason
+
+
+class GypsumConnectionError(GypsumError, OSError):
+    """No answer, or a broken one: refused, reset, too late."""
+
+
+class GypsumContentError(GypsumError, ValueError):
+    """Content that is not what it should be: another digest, or no JSON."""
+
+
+class translated:  # noqa: N801 -- reads as a word of the `with` statement
+    """Turn exceptions of the core into those of this package.
+
+    Paths that would leave their directory, arguments that cannot be used, and errors of the file
+    system pass as they are.
+    """
+
+    def __init__(self, what: str, end: str = "") -> None:
+        """Say what fails, and what ends the message."""
+        self._what = what
+        self._end = end
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise the translated exception, if there is one."""
+        if error is not None:
+            better = self._translate(error)
+            if better is not None:
+                raise better from error
+
+    def _translate(self, error: BaseException) -> Exception | None:
+        from selenite import _exceptions as core
+
+        if isinstance(error, core.StatusError):
+            return of_status(self._what, error, self._end)
+        if isinstance(error, core.TransportError):
+            return GypsumConnectionError(f"{self._what}: {error}")
+        if isinstance(error, core.DocumentError | core.DigestError):
+            return GypsumContentError(f"{self._what}: {error}")
+        return None
+
+
+class saving(translated):  # noqa: N801 -- reads as a word of the `with` statement
+    """The same for objects that are saved to the cache: messages name the object."""
+
+    def __init__(self) -> None:
+        """Say what all of them have in common."""
+        super().__init__("Failed to save file from API")
+
+    def _translate(self, error: BaseException) -> Exception | None:
+        items: list[str] = getattr(error, "items", [])
+        # The last one is the object, one before it is a link that leads to it.
+        better = super()._translate(error)
+        if better is not None and items:
+            message = f"Failed to save '{items[-1]}'; {better}."
+            if isinstance(better, GypsumError):
+                better = type(better)(message, better.status_code, better.reason)
+        cause = better or error
+        is_link = len(items) > 1 or (items and better is None and type(error) is ValueError)
+        if is_link and isinstance(cause, Exception):
+            return ValueError(f"Failed to resolve link for '{items[0]}': {cause}")
+        return better
+
+
+def of_status(what: str, error: StatusError, end: str = "") -> GypsumError:
+    """Make the exception for an answer that is not a success.
+
+    Args:
+        what: What failed.
+        error: The core's exception.
+        end: What ends the message.
+
+    Returns:
+        The exception, to be raised by the caller.
+    """
+    message = f"{what}, {error.status} and reason: {error.body or error.reason}{end}"
+    return GypsumError(message, error.status, error.reason)

@@ -1,0 +1,193 @@
+"""Parts of the other modules."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from selenite import _core
+
+from gypsum_client._defaults import site
+from gypsum_client._errors import saving, translated
+from gypsum_client.config import REQUESTS_MOD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from typing import IO, Any
+
+__all__ = ["BUCKET_CACHE_NAME", "IS_LOCKED", "REQUESTS_MOD", "is_notebook"]
+
+#: Directory of the cache that holds objects of the registry.
+BUCKET_CACHE_NAME = "bucket"
+#: Versions that this process has locked by :func:`_acquire_lock`.
+IS_LOCKED: dict[str, dict[str, IO[bytes]]] = {"locks": {}}
+
+
+def _remove_slash_url(url: str) -> str:
+    """Drop slashes from the end of a URL."""
+    return url.rstrip("/")
+
+
+def _sanitize_path(x: str) -> str:
+    """Make one slash of several, and on Windows of backslashes."""
+    if sys.platform == "win32":
+        x = x.replace("\\", "/")
+    while "//" in x:
+        x = x.replace("//", "/")
+    return x
+
+
+def _cast_datetime(x: str) -> datetime:
+    """Read a time; the result is UTC without a zone and without fractions of a second."""
+    from datetime import UTC, datetime
+
+    time = datetime.fromisoformat(x)
+    if time.tzinfo is not None:
+        time = time.astimezone(UTC)
+    return time.replace(tzinfo=None, microsecond=0)
+
+
+def _format_datetime(time: str | datetime) -> str:
+    """Write a time as UTC; without a zone it is taken for UTC."""
+    from datetime import UTC, datetime
+
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return time.isoformat().replace("+00:00", "Z")
+
+
+def _sanitize_uploaders(uploaders: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Copy uploaders, with times as the service wants them."""
+    if isinstance(uploaders, dict):
+        uploaders = [uploaders]
+    copies = [dict(uploader) for uploader in uploaders or []]
+    for copy in copies:
+        if copy.get("until") is not None:
+            copy["until"] = _format_datetime(copy["until"])
+    return copies
+
+
+def _owners(owners: str | Iterable[str]) -> list[str]:
+    return [owners] if isinstance(owners, str) else list(owners)
+
+
+def _fetch_json(path: str, url: str | None) -> Any:
+    """Read a JSON object of the bucket, not through a cache."""
+    with translated("Failed to access json from API"):
+        return _core.gypsum_read(site(url), path)
+
+
+def _fetch_cacheable_json(
+    project: str,
+    asset: str,
+    version: str,
+    path: str,
+    cache: str | None,
+    url: str | None,
+    overwrite: bool,
+) -> Any:
+    """Read a JSON object of a version, through the cache if there is one."""
+    if cache is None:
+        return _fetch_json(f"{project}/{asset}/{version}/{path}", url)
+    with saving():
+        return _core.gypsum_record(site(url), cache, (project, asset, version), path, overwrite)
+
+
+def _list_for_prefix(
+    prefix: str | None,
+    url: str | None,
+    recursive: bool = False,
+    include_dot: bool = False,
+    only_dirs: bool = True,
+) -> list[str]:
+    """List what begins with a prefix, without the prefix."""
+    start = prefix or ""
+    with translated("Failed to access files from API"):
+        if only_dirs:
+            return _core.gypsum_list_directories(site(url), start, recursive)
+        return _core.gypsum_list_files(site(url), start, "", include_dot)
+
+
+def _save_file(
+    path: str,
+    destination: str,
+    overwrite: bool,
+    url: str | None,
+    error: bool = True,
+    verify: bool | str | None = None,
+) -> bool:
+    """Download one object; says whether it is there."""
+    if not overwrite and os.path.exists(destination):
+        return True
+    base, trust = site(url)
+    if verify is not None:
+        trust = verify
+    from urllib.parse import quote
+
+    try:
+        with translated(f"Failed to save '{path}'; Failed to save file from API", "."):
+            _core.gypsum_download(
+                (f"{base}/file/{quote(path, safe='')}", trust), destination, False
+            )
+    except Exception:
+        if error:
+            raise
+        return False
+    return True
+
+
+def _download_and_rename_file(url: str, dest: str) -> None:
+    """Download a file; it gets its name when it is whole."""
+    with translated(f"Failed to save '{dest}'; Failed to download file"):
+        _core.gypsum_download((url, REQUESTS_MOD.get("verify", True)), dest, False)
+
+
+def _rename_file(src: str, dest: str) -> None:
+    """Give a file its final name, replacing what is there."""
+    os.replace(src, dest)
+
+
+def _acquire_lock(cache: str, project: str, asset: str, version: str) -> None:
+    """Keep other processes from saving a version until :func:`_release_lock`."""
+    import fcntl
+
+    key = f"{project}/{asset}/{version}"
+    if key in IS_LOCKED["locks"]:
+        return
+    folder = os.path.join(cache, "status", project, asset, version)
+    os.makedirs(folder, exist_ok=True)
+    file = open(os.path.join(folder, "LOCK"), "ab")  # noqa: SIM115 -- kept open
+    fcntl.flock(file, fcntl.LOCK_EX)
+    IS_LOCKED["locks"][key] = file
+
+
+def _release_lock(project: str, asset: str, version: str) -> None:
+    """Undo :func:`_acquire_lock`; without it, do nothing."""
+    file = IS_LOCKED["locks"].pop(f"{project}/{asset}/{version}", None)
+    if file is not None:
+        file.close()
+
+
+def is_notebook() -> bool:
+    """Say whether this runs in a notebook.
+
+    Returns:
+        True in the kernel of a notebook.
+
+    Example:
+        >>> is_notebook()
+        False
+    """
+    shell = sys.modules.get("IPython")
+    if shell is None:
+        return False
+    running = shell.get_ipython()
+    return running is not None and "IPKernelApp" in running.config
+
+
+def _is_interactive() -> bool:
+    """Say whether somebody can be asked."""
+    return (sys.stdin is not None and sys.stdin.isatty()) or is_notebook()

@@ -1,0 +1,60 @@
+"""Schemas of metadata."""
+
+from __future__ import annotations
+
+import os
+
+from selenite import _core
+
+from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
+from gypsum_client._errors import translated
+from gypsum_client._locks import locked
+from gypsum_client.cache_directory import cache_directory
+from gypsum_client.config import REQUESTS_MOD
+
+__all__ = ["REQUESTS_MOD", "cache_directory", "fetch_metadata_schema"]
+
+_BASE = "https://artifactdb.github.io/bioconductor-metadata-index"
+
+
+def fetch_metadata_schema(
+    name: str = "bioconductor/v1.json", cache_dir: CacheDir = DEFAULT, overwrite: bool = False
+) -> str:
+    """Fetch the schema that metadata is to follow.
+
+    Args:
+        name: Name of the schema. The environment variable ``GYPSUM_METADATA_SCHEMA_URL`` says
+            where schemas are, if not at the public place.
+        cache_dir: Directory of the cache, by default ``cache_directory()``; None for a fresh
+            temporary file.
+        overwrite: Fetch it again if it is cached.
+
+    Returns:
+        Path of the schema.
+
+    Raises:
+        GypsumError: If there is no such schema, or if it cannot be reached.
+
+    Example:
+        >>> import gypsum_client
+        >>> path = gypsum_client.fetch_metadata_schema(cache_dir=cache)
+        >>> path.endswith("schemas/bioconductor/v1.json")
+        True
+    """
+    base = (os.environ.get("GYPSUM_METADATA_SCHEMA_URL") or _BASE).rstrip("/")
+    place = (f"{base}/{name}", REQUESTS_MOD.get("verify", True))
+    cache = optional_cache(cache_dir)
+    with translated(f"Failed to fetch metadata schema '{name}'"):
+        if cache is None:
+            import tempfile
+
+            handle, path = tempfile.mkstemp(suffix=".json")
+            os.close(handle)
+            _core.gypsum_download(place, path, True)
+            return path
+        path = os.path.join(cache, "schemas", name)
+        if overwrite or not os.path.exists(path):
+            with locked(path):
+                if overwrite or not os.path.exists(path):
+                    _core.gypsum_download(place, path, True)
+    return path

@@ -1,0 +1,298 @@
+"""Services for tests: each a process of its own on loopback, ready in a fraction of a second."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from selenite import _process
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["GypsumServer"]
+
+# A busy machine only delays the service.
+_PATIENCE = 30.0
+
+
+class GypsumServer:
+    """A gypsum service on 127.0.0.1, for as long as a ``with`` block lasts.
+
+    It does not wait for disks, since it is meant for tests, and ends with this process.
+
+    Attributes:
+        url: The service's URL; what ``rest_url`` of `gypsum_client` is set to.
+        github_url: What answers for GitHub; for ``set_access_token(token, github_url=...)``.
+        registry: Directory of the registry.
+
+    Example:
+        >>> from selenite.testing import GypsumServer
+        >>> import urllib.request
+        >>> with GypsumServer(tokens={"secret": "alice"}, admins=["alice"]) as server:
+        ...     urllib.request.urlopen(server.url + "/list").read()
+        b'[]'
+    """
+
+    def __init__(
+        self,
+        registry: str | os.PathLike[str] | None = None,
+        tokens: Mapping[str, str | Mapping[str, Any]] | str | os.PathLike[str] | None = None,
+        admins: Iterable[str] = (),
+        **settings: Any,  # noqa: ANN401 (the options of `selenite serve gypsum`)
+    ) -> None:
+        """Describe the service; entering the block starts it.
+
+        Args:
+            registry: Directory of the registry, made if missing. By default a temporary one.
+            tokens: Token to the name of its user, or to
+                ``{"login": name, "organizations": [name, ...]}``; or the path of a file of tokens.
+            admins: Names of administrators: users or organizations.
+            **settings: ``github_url``, ``public_url``, ``quota_baseline`` and ``quota_growth`` in
+                bytes, ``lock_timeout`` and ``url_lifetime`` in seconds, ``port``, ``durable``,
+                ``insecure_tokens``, ``s3_credentials`` (a dict of ``endpoint``, ``bucket``,
+                ``key``, ``secret``), ``github_app`` (a dict of ``id``, ``secret``).
+        """
+        self.url = ""
+        self.github_url = ""
+        self.registry = "" if registry is None else os.fspath(registry)
+        self._tokens = tokens
+        self._settings = {"durable": False, **settings, "administrators": list(admins)}
+        self._temporary: list[str] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline: socket.socket | None = None
+        self._log: IO[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start the service and wait until it answers.
+
+        Returns:
+            The server itself.
+
+        Raises:
+            OSError: The port is busy, or the registry cannot be made.
+            RuntimeError: The service did not start; the message holds its log.
+        """
+        if self._process is not None:
+            raise RuntimeError("the service is running already")
+        try:
+            settings = dict(self._settings)
+            if settings.get("store") is None:
+                self.registry = self.registry or self._temporary_directory("gypsum-registry-")
+                Path(self.registry).mkdir(parents=True, exist_ok=True)
+                settings["registry"] = str(Path(self.registry).resolve())
+            if self._tokens is not None:
+                settings["tokens"] = self._token_file()
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
+            host, port = settings.get("host", "127.0.0.1"), settings.pop("port", 0)
+            with _process.listen(host, port) as listener:
+                port = listener.getsockname()[1]
+                self._process, self._lifeline = _process.start_embedded(
+                    "gypsum", [json.dumps(settings)], listener, self._log
+                )
+            _process.await_line(self._process, self._lifeline, _PATIENCE, self._log)
+        except BaseException:
+            self.stop()
+            raise
+        self.url = _process.url_of(host, port)
+        self.github_url = self.url + "/github"
+        return self
+
+    def stop(self) -> None:
+        """Stop the service, and remove what was made for it; without one, do nothing."""
+        process, lifeline, log = self._process, self._lifeline, self._log
+        self._process = self._lifeline = self._log = None
+        _process.end(process, lifeline)
+        if log is not None:
+            log.close()
+        if self.registry in self._temporary:
+            self.registry = ""
+        _process.remove_all(self._temporary)
+        self._temporary.clear()
+
+    def add_fixture(self, token: str | None = None) -> None:
+        """Add the projects that the clients' own tests read: `test-R` and `test-Py`.
+
+        `test-R/basic` has three versions of the files `blah.txt` (52 bytes) and `foo/bar.txt`
+        (21 bytes): `v1` stores them, `v2` links to `v1`, and `v3`, the latest, to `v2`.
+
+        Args:
+            token: Token of an administrator. By default one of those given to the server.
+
+        Raises:
+            RuntimeError: The service refused something; the message holds its reason.
+            ValueError: No token of an administrator is known.
+
+        Example:
+            >>> from selenite.testing import GypsumServer
+            >>> with GypsumServer(tokens={"secret": "alice"}, admins=["alice"]) as server:
+            ...     server.add_fixture()
+            ...     server.request("GET", "/file/test-R%2Fbasic%2F..latest")
+            {'version': 'v3'}
+        """
+        token = token or self._administrator()
+        letters = "".join(f"{chr(code)}\n" for code in range(ord("A"), ord("Z") + 1))
+        files = {"blah.txt": letters.encode(), "foo/bar.txt": b"1 2 3 4 5\n6 7 8 9 10\n"}
+        for project in ("test-R", "test-Py"):
+            self.request("POST", f"/create/{project}", token, {"permissions": {"owners": []}})
+        for version in ("v1", "v2", "v3"):
+            self.upload("test-R", "basic", version, files, token)
+
+    def upload(
+        self,
+        project: str,
+        asset: str,
+        version: str,
+        files: Mapping[str, bytes],
+        token: str | None = None,
+        *,
+        on_probation: bool = False,
+    ) -> None:
+        """Upload a version; files that equal those of the latest version become links.
+
+        Args:
+            project: Project, which must exist.
+            asset: Asset.
+            version: Version, which must not exist.
+            files: Path to content of each file.
+            token: Token of somebody who may upload. By default that of an administrator.
+            on_probation: Whether the version is put on probation.
+
+        Raises:
+            RuntimeError: The service refused something; the message holds its reason.
+            ValueError: No token is known.
+
+        Example:
+            >>> from selenite.testing import GypsumServer
+            >>> with GypsumServer(tokens={"secret": "alice"}, admins=["alice"]) as server:
+            ...     server.request("POST", "/create/p", "secret", {})
+            ...     server.upload("p", "a", "v1", {"x.txt": b"content"})
+            ...     server.request("GET", "/list?prefix=p/a/v1/")
+            ['p/a/v1/..manifest', 'p/a/v1/..summary', 'p/a/v1/x.txt']
+        """
+        import hashlib
+        import urllib.parse
+
+        token = token or self._administrator()
+        names = (urllib.parse.quote(name, safe="") for name in (project, asset, version))
+        body = {
+            "files": [
+                {
+                    "type": "dedup",
+                    "path": path,
+                    "size": len(content),
+                    "md5sum": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+                }
+                for path, content in files.items()
+            ],
+            "on_probation": on_probation,
+        }
+        started = self.request("POST", "/upload/start/" + "/".join(names), token, body)
+        session = started["session_token"]
+        try:
+            for file in started["file_urls"]:
+                allowed = self.request("POST", file["url"], session)
+                headers = {"Content-MD5": allowed["md5sum_base64"]}
+                self._send("PUT", allowed["url"], headers, files[file["path"]])
+            self.request("POST", started["complete_url"], session)
+        except BaseException:
+            self.request("POST", started["abort_url"], session)
+            raise
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: Any = None,  # noqa: ANN401 (JSON)
+    ) -> Any:  # noqa: ANN401 (JSON)
+        """Send one request to the service.
+
+        Args:
+            method: HTTP method.
+            path: Path and query, quoted.
+            token: Token of the user or session, if one is needed.
+            body: What is sent as JSON.
+
+        Returns:
+            The answer, parsed from JSON, or ``None`` if it is empty.
+
+        Raises:
+            RuntimeError: The service refused; the message holds its reason.
+
+        Example:
+            >>> from selenite.testing import GypsumServer
+            >>> with GypsumServer() as server:
+            ...     server.request("GET", "/list")
+            []
+        """
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        data = b"" if body is None else json.dumps(body).encode()
+        answer = self._send(method, self.url + path, headers, data)
+        return json.loads(answer) if answer else None
+
+    def _send(self, method: str, url: str, headers: dict[str, str], body: bytes) -> bytes:
+        import http.client
+        import urllib.parse
+
+        parts = urllib.parse.urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=_PATIENCE)
+        try:
+            path = parts.path + (f"?{parts.query}" if parts.query else "")
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        if response.status >= 300:
+            reason = answer.decode(errors="replace")
+            raise RuntimeError(f"{method} {path} answered {response.status}: {reason}")
+        return answer
+
+    def _administrator(self) -> str:
+        if self._tokens is not None and not isinstance(self._tokens, (str, os.PathLike)):
+            admins = set(self._settings["administrators"])
+            for token, user in self._tokens.items():
+                names = {user} if isinstance(user, str) else {user["login"]}
+                if not isinstance(user, str):
+                    names.update(user.get("organizations", []))
+                if names & admins and not token.startswith("sha256:"):
+                    return token
+        raise ValueError("no token of an administrator is known; pass `token`")
+
+    def __enter__(self) -> Self:
+        """Start the service."""
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the service."""
+        self.stop()
+
+    def _temporary_directory(self, prefix: str) -> str:
+        self._temporary.append(tempfile.mkdtemp(prefix=prefix))
+        return self._temporary[-1]
+
+    def _token_file(self) -> str:
+        if isinstance(self._tokens, (str, os.PathLike)):
+            return str(Path(self._tokens).resolve())
+        users = {
+            token: {"login": user} if isinstance(user, str) else dict(user)
+            for token, user in (self._tokens or {}).items()
+        }
+        path = Path(self._temporary_directory("gypsum-tokens-"), "tokens.json")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(users, file)
+        return str(path)

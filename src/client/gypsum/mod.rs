@@ -1,0 +1,20 @@
+//! gypsum: a registry in an object store, behind a REST service.
+//!
+//! Everything goes over HTTP. What is downloaded is kept in a cache whose layout is shared with
+//! other clients.
+
+mod cache;
+mod clone;
+mod list;
+mod prepare;
+mod save;
+mod service;
+mod upload;
+
+pub use cache::{Cache, store_private};
+pub use clone::clone_version;
+pub use list::{list_directories, list_files};
+pub use prepare::{LinkTo, Links, Prepared, prepare_directory};
+pub use save::{SaveOptions, Saver};
+pub use service::{Answer, Call, Service};
+pub use upload::{End, File, Place, Start, describe, finish, start, upload_files};

@@ -1,0 +1,192 @@
+//! The service's endpoints.
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
+
+use crate::http::url::{parse, quote_component};
+use crate::http::{Document, Http, Trust, was_refused};
+use crate::job::Job;
+use crate::runtime::Runtime;
+use crate::{Error, Result};
+
+const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (gypsum_client/0.2.0)");
+
+/// A gypsum service, or another server that is talked to in the same way.
+#[derive(Debug, Clone)]
+pub struct Service {
+    base: String,
+    /// The client it is reached by.
+    pub http: Http,
+}
+
+/// An answer with its headers.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Names and values, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body and where it came from.
+    pub document: Document,
+}
+
+/// One request to send.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// Its method.
+    pub method: Method,
+    /// Its URL.
+    pub url: Url,
+    /// On whose behalf, if that matters.
+    pub token: Option<&'a str>,
+    /// How the client calls itself, if not by its own name.
+    pub agent: Option<&'a str>,
+    /// JSON, or nothing.
+    pub body: Bytes,
+    /// Whether it does no harm when it is sent twice.
+    pub is_repeatable: bool,
+}
+
+impl<'a> Call<'a> {
+    /// A POST without a body.
+    pub fn post(url: Url, token: &'a str) -> Self {
+        let method = Method::POST;
+        Self {
+            method,
+            url,
+            token: Some(token),
+            agent: None,
+            body: Bytes::new(),
+            is_repeatable: false,
+        }
+    }
+}
+
+/// A header whose value never shows up in messages.
+fn secret(token: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Error::invalid("token", "***", "it holds characters that no token has"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl Service {
+    /// The service at `url`, believed if `trust` says so.
+    pub fn new(url: &str, trust: &Trust, runtime: &Runtime) -> Result<Self> {
+        parse(url)?;
+        let mut http = Http::trusting(trust, runtime)?;
+        http.agent = AGENT.into();
+        http.retry.server_errors = true;
+        Ok(Self { base: url.trim_end_matches('/').to_owned(), http })
+    }
+
+    /// The URL of a path that comes as the service wrote it: what no URL can hold is quoted.
+    pub fn at(&self, path: &str) -> Result<Url> {
+        if !path.starts_with('/') {
+            return Err(Error::invalid("path", path, "expected a path that begins with `/`"));
+        }
+        parse(&format!("{}{}", self.base, path.replace('?', "%3F").replace('#', "%23")))
+    }
+
+    /// The URL of an endpoint whose parameters are to be quoted.
+    pub fn endpoint(&self, name: &str, parameters: &[&str]) -> Result<Url> {
+        let mut url = self.base.clone();
+        if !name.is_empty() {
+            url.push('/');
+            url.push_str(name);
+        }
+        for parameter in parameters {
+            url.push('/');
+            url.push_str(&quote_component(parameter));
+        }
+        parse(&url)
+    }
+
+    /// URL of an object.
+    pub fn file_url(&self, key: &str) -> Result<Url> {
+        self.endpoint("file", &[key])
+    }
+
+    /// Keys that begin with `prefix`.
+    pub async fn list(&self, prefix: &str, is_recursive: bool, job: &Job) -> Result<Vec<String>> {
+        let mut url = format!("{}/list?recursive={is_recursive}", self.base);
+        if !prefix.is_empty() {
+            url.push_str("&prefix=");
+            url.push_str(&quote_component(prefix));
+        }
+        self.http.get(&parse(&url)?, job).await?.parse()
+    }
+
+    /// Content of an object.
+    pub async fn read(&self, key: &str, job: &Job) -> Result<Document> {
+        self.http.get(&self.file_url(key)?, job).await
+    }
+
+    /// True if there is such an object; any doubt is a no.
+    pub async fn has(&self, key: &str, job: &Job) -> Result<bool> {
+        let url = self.file_url(key)?;
+        let headers = HeaderMap::new();
+        let request = self.http.request_once(Method::HEAD, &url, &headers, Bytes::new());
+        match job.race(request).await {
+            Ok(_) => Ok(true),
+            Err(Error::Cancelled) => Err(Error::Cancelled),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Sends one request.
+    ///
+    /// What is not repeatable is sent again only if the service has refused it before it did
+    /// anything.
+    pub async fn send(&self, call: &Call<'_>, job: &Job) -> Result<Answer> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(token) = call.token {
+            headers.insert(AUTHORIZATION, secret(token)?);
+        }
+        if !call.body.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let mut http = self.http.clone();
+        if let Some(agent) = call.agent {
+            http.agent = agent.to_owned().into();
+        }
+        let (http, headers) = (&http, &headers);
+        let attempt = || async {
+            let method = call.method.clone();
+            let response = http.request_once(method, &call.url, headers, call.body.clone()).await?;
+            let headers = response.headers();
+            Ok(Answer { headers, document: response.into_document().await? })
+        };
+        let again = |error: &Error| call.is_repeatable || was_refused(error);
+        http.retry.run_while(again, job, attempt).await
+    }
+}
+
+/// True for the answer to a request for an object that is not there.
+pub(super) fn is_missing(error: &Error) -> bool {
+    matches!(error.root(), Error::Status { status: 404, .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime;
+
+    #[test]
+    fn parameters_are_quoted_and_given_paths_kept() {
+        let runtime = runtime::current().unwrap();
+        let service = Service::new("http://h:1/p//", &Trust::Environment, &runtime).unwrap();
+        let quoted = service.file_url("a b/é+%").unwrap();
+        assert_eq!(quoted.as_str(), "http://h:1/p/file/a%20b%2F%C3%A9%2B%25");
+        let given = service.at("/upload/complete/a b/é?/%41+").unwrap();
+        assert_eq!(given.as_str(), "http://h:1/p/upload/complete/a%20b/%C3%A9%3F/%41+");
+        assert!(service.at("@evil.example/x").is_err());
+    }
+
+    #[test]
+    fn a_token_is_never_shown() {
+        assert!(!format!("{:?}", secret("abc").unwrap()).contains("abc"));
+        let error = secret("a\nb").unwrap_err();
+        assert!(!error.chain().contains('\n'), "{error}");
+    }
+}

@@ -1,0 +1,266 @@
+//! Uploads: a session is started, files are sent to the places that the service names, and the
+//! session is completed or aborted.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+
+use super::prepare::LinkTo;
+use super::service::{Call, Service};
+use crate::digest::{self, Digest};
+use crate::http::{Document, url, was_sent};
+use crate::job::Job;
+use crate::registry::layout::SUMMARY;
+use crate::relpath::RelPath;
+use crate::transfer::upload::{self, Item, Target};
+use crate::{Error, Result, runtime};
+
+const EXISTS: &str = r#"{"status":"error","reason":"project-asset-version already exists"}"#;
+
+/// A file of a new version.
+#[derive(Debug, Clone, Deserialize)]
+pub struct File {
+    /// Path inside of the version.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// MD5 digest in hexadecimal digits.
+    pub md5sum: String,
+    /// Whether the service may link it to an equal file of the latest version.
+    #[serde(default)]
+    pub dedup: Option<bool>,
+}
+
+/// A new version.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// Its project.
+    pub project: &'a str,
+    /// Its asset.
+    pub asset: &'a str,
+    /// Its name.
+    pub version: &'a str,
+    /// Its files.
+    pub files: Vec<File>,
+    /// Its links to files of the registry.
+    pub links: Vec<LinkTo>,
+    /// What holds for files that do not say it themselves.
+    pub deduplicate: bool,
+    /// Whether it is to be approved or rejected later.
+    pub on_probation: bool,
+}
+
+/// Where one file is to be sent.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Place {
+    path: String,
+    url: serde_json::Value,
+    method: String,
+}
+
+/// Sizes and digests of files below `directory`, or the working directory.
+pub fn describe(directory: Option<&Path>, paths: Vec<String>, job: &Job) -> Result<Vec<File>> {
+    let full =
+        |path: &String| directory.map_or_else(|| PathBuf::from(path), |root| root.join(path));
+    let places: Vec<PathBuf> = paths.iter().map(full).collect();
+    let seen = digest::of_files(&places, job)?;
+    let files = paths.into_iter().zip(seen).map(|(path, seen)| {
+        let seen = seen?;
+        Ok(File { path, size: seen.size, md5sum: seen.md5.to_string(), dedup: None })
+    });
+    files.collect()
+}
+
+/// Runs of slashes as one.
+fn collapsed(path: &str) -> String {
+    let mut text = String::with_capacity(path.len());
+    for letter in path.chars() {
+        if letter != '/' || !text.ends_with('/') {
+            text.push(letter);
+        }
+    }
+    text
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Sent {
+    Simple { path: String, size: u64, md5sum: String },
+    Dedup { path: String, size: u64, md5sum: String },
+    Link { path: String, link: SentLink },
+}
+
+#[derive(Serialize)]
+struct SentLink {
+    project: String,
+    asset: String,
+    version: String,
+    path: String,
+}
+
+/// Starts an upload; the answer says what to send where.
+///
+/// A version that exists is left alone: some services delete it when they refuse to make it again.
+pub fn start(service: &Service, new: Start<'_>, token: &str, job: &Job) -> Result<Document> {
+    #[derive(Serialize)]
+    struct Body {
+        files: Vec<Sent>,
+        on_probation: bool,
+    }
+
+    let Start { project, asset, version, files, links, deduplicate, on_probation } = new;
+    let files = files.into_iter().map(|File { path, size, md5sum, dedup }| {
+        let path = collapsed(&path);
+        if dedup.unwrap_or(deduplicate) {
+            Sent::Dedup { path, size, md5sum }
+        } else {
+            Sent::Simple { path, size, md5sum }
+        }
+    });
+    let links = links.into_iter().map(|link| {
+        let LinkTo { from_path, project, asset, version, path } = link;
+        let link = SentLink { project, asset, version, path: collapsed(&path) };
+        Sent::Link { path: collapsed(&from_path), link }
+    });
+    let body = Body { files: files.chain(links).collect(), on_probation };
+    let body = serde_json::to_vec(&body)
+        .map_err(|error| Error::invalid("files", "", error.to_string()))?;
+    let url = service.endpoint("upload/start", &[project, asset, version])?;
+    runtime::current()?.block_on(async {
+        if service.has(&format!("{project}/{asset}/{version}/{SUMMARY}"), job).await? {
+            return Err(Error::Status {
+                method: "POST".into(),
+                url: url::redacted(&url),
+                status: 400,
+                reason: "project-asset-version already exists".into(),
+                headers: Vec::new(),
+                body: EXISTS.into(),
+            });
+        }
+        let call = Call { body: body.into(), ..Call::post(url, token) };
+        let sent = service.send(&call, job).await?;
+        Ok(sent.document)
+    })
+}
+
+/// Sends the files of a session; each place is asked for just before its file is sent.
+pub fn upload_files(
+    service: &Service,
+    places: &[Place],
+    session: &str,
+    directory: &Path,
+    concurrency: usize,
+    job: &Job,
+) -> Result<()> {
+    let mut items = Vec::with_capacity(places.len());
+    let mut urls = Vec::with_capacity(places.len());
+    for Place { path, url, method } in places {
+        if method != "presigned" {
+            return Err(Error::Refused(format!(
+                "unknown upload method '{method}' for file '{path}'"
+            )));
+        }
+        // The service names files of ours: only below this directory.
+        let file = RelPath::parse(path.as_str())?.under(directory);
+        items.push(Item { file, name: path.clone() });
+        urls.push(service.at(url.as_str().unwrap_or_default())?);
+    }
+    let target = |index: usize| presigned(service, &urls[index], session, job);
+    let runtime = runtime::current()?;
+    runtime.block_on(upload::upload(&service.http, &items, target, concurrency, job))
+}
+
+async fn presigned(
+    service: &Service,
+    url: &reqwest::Url,
+    session: &str,
+    job: &Job,
+) -> Result<Target> {
+    #[derive(Deserialize)]
+    struct Presigned {
+        url: String,
+        md5sum_base64: String,
+    }
+
+    let call = Call { is_repeatable: true, ..Call::post(url.clone(), session) };
+    let presigned: Presigned = service.send(&call, job).await?.document.parse()?;
+    let mut headers = HeaderMap::new();
+    let value = HeaderValue::try_from(&presigned.md5sum_base64)
+        .map_err(|_| Error::invalid("md5sum_base64", &presigned.md5sum_base64, "no digest"))?;
+    headers.insert(HeaderName::from_static("content-md5"), value);
+    let md5 = STANDARD.decode(&presigned.md5sum_base64).ok();
+    let md5 = md5.and_then(|bytes| Some(Digest(bytes.try_into().ok()?)));
+    Ok(Target { url: url::parse(&presigned.url)?, headers, md5, expires: true })
+}
+
+/// How a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The version is there.
+    Complete,
+    /// Nothing of it stays.
+    Abort,
+}
+
+/// Ends a session. An answer that was lost is no failure if the service has done its work.
+pub fn finish(service: &Service, end: End, path: &str, session: &str, job: &Job) -> Result<()> {
+    let mut once = service.clone();
+    once.http.retry.retries = 0;
+    let call = Call::post(service.at(path)?, session);
+    let may_be_done = Cell::new(false);
+    runtime::current()?.block_on(async {
+        let attempt = || async {
+            let sent = once.send(&call, job).await;
+            sent.inspect_err(|error| may_be_done.set(may_be_done.get() || is_lost(error)))
+        };
+        let again = |_: &Error| end == End::Abort || !may_be_done.get();
+        let sent = service.http.retry.run_while(again, job, attempt).await;
+        let Err(error) = sent else { return Ok(()) };
+        let is_done = may_be_done.get()
+            && match end {
+                // Our session was the only one that could unlock the project.
+                End::Abort => matches!(error, Error::Status { status: 403, .. }),
+                End::Complete => is_finished(service, path, job).await,
+            };
+        if is_done { Ok(()) } else { Err(error) }
+    })
+}
+
+/// True if the request may have been carried out although nobody said so.
+fn is_lost(error: &Error) -> bool {
+    was_sent(error) || matches!(error, Error::Status { status: 500 | 502 | 504, .. })
+}
+
+async fn is_finished(service: &Service, path: &str, job: &Job) -> bool {
+    let version = path.strip_prefix("/upload/complete/").unwrap_or(path);
+    let version = percent_encoding::percent_decode_str(version).decode_utf8_lossy();
+    let summary = service.read(&format!("{version}/{SUMMARY}"), job).await;
+    summary.is_ok_and(|summary| {
+        summary
+            .parse::<serde_json::Value>()
+            .is_ok_and(|summary| summary.get("upload_finish").is_some())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_slashes_are_one() {
+        for (path, one) in [("a//b///c", "a/b/c"), ("/a/", "/a/"), ("//", "/"), ("", "")] {
+            assert_eq!(collapsed(path), one);
+        }
+    }
+
+    #[test]
+    fn requests_say_what_becomes_of_each_file() {
+        let sent = Sent::Dedup { path: "f".into(), size: 1, md5sum: "00".into() };
+        let text = serde_json::to_string(&sent).unwrap();
+        assert_eq!(text, r#"{"type":"dedup","path":"f","size":1,"md5sum":"00"}"#);
+    }
+}

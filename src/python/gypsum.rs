@@ -1,0 +1,337 @@
+//! The client of gypsum for Python: conversions around `client::gypsum`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBool;
+use reqwest::Method;
+
+use super::convert;
+use super::gobbler::Truth;
+use super::wait::wait;
+use crate::client::gypsum::{
+    self, Cache, Call, End, File, LinkTo, Links, Place, SaveOptions, Saver, Service, Start,
+};
+use crate::error::IoContext;
+use crate::http::{Document, Trust, url};
+use crate::job::Job;
+use crate::transfer::download::{self, Options};
+use crate::transfer::plan::Item;
+use crate::{Error, Result, runtime};
+
+/// Whose certificates are believed, as `requests` takes it: a truth, or the path of a bundle.
+pub(super) struct Verify(Trust);
+
+impl FromPyObject<'_, '_> for Verify {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        if object.is_none() || object.cast::<PyBool>().is_ok() {
+            let is_off = !object.is_none() && !object.is_truthy()?;
+            return Ok(Self(if is_off { Trust::Everybody } else { Trust::Environment }));
+        }
+        object.extract().map(|path| Self(Trust::Bundle(path)))
+    }
+}
+
+/// The service at a URL, and whose certificates are believed.
+type Site = (String, Verify);
+
+fn service((url, verify): &Site) -> Result<Service> {
+    let runtime = runtime::current()?;
+    Service::new(url, &verify.0, &runtime)
+}
+
+/// Names and values, in order.
+type Headers = Vec<(String, String)>;
+
+/// `project/asset/version`.
+type Version = (String, String, String);
+
+fn key((project, asset, version): &Version) -> String {
+    format!("{project}/{asset}/{version}")
+}
+
+fn python_document(py: Python<'_>, document: &Document) -> PyResult<Option<Py<PyAny>>> {
+    if document.body.is_empty() { Ok(None) } else { convert::document(py, document).map(Some) }
+}
+
+/// Sends one request to an endpoint; gives the headers of the answer and its content, if any.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
+pub(super) fn gypsum_request(
+    py: Python<'_>,
+    site: Site,
+    method: &str,
+    endpoint: &str,
+    parameters: Vec<String>,
+    token: Option<String>,
+    body: &str,
+    agent: Option<String>,
+) -> PyResult<(Headers, Option<Py<PyAny>>)> {
+    let answer = wait(py, None, |job| {
+        let service = service(&site)?;
+        let parameters: Vec<_> = parameters.iter().map(String::as_str).collect();
+        let method = method.parse().map_err(|_| Error::invalid("method", method, "no method"))?;
+        let call = Call {
+            is_repeatable: method == Method::GET,
+            method,
+            url: service.endpoint(endpoint, &parameters)?,
+            token: token.as_deref(),
+            agent: agent.as_deref(),
+            body: body.to_owned().into(),
+        };
+        runtime::current()?.block_on(service.send(&call, job))
+    })?;
+    Ok((answer.headers, python_document(py, &answer.document)?))
+}
+
+/// Content of a JSON object of the bucket, not through a cache.
+#[pyfunction]
+pub(super) fn gypsum_read(py: Python<'_>, site: Site, key: &str) -> PyResult<Py<PyAny>> {
+    let document = wait(py, None, |job| {
+        let service = service(&site)?;
+        runtime::current()?.block_on(service.read(key, job))
+    })?;
+    convert::document(py, &document)
+}
+
+/// A JSON record of a version, through the cache.
+#[pyfunction]
+pub(super) fn gypsum_record(
+    py: Python<'_>,
+    site: Site,
+    cache: PathBuf,
+    version: Version,
+    name: &str,
+    overwrite: Truth,
+) -> PyResult<Py<PyAny>> {
+    let document = wait(py, None, |job| {
+        let options = SaveOptions { overwrite: overwrite.0, concurrency: 1 };
+        let (service, cache) = (service(&site)?, Cache::new(cache));
+        Saver::new(&service, &cache, options, job)?.document(&key(&version), name)
+    })?;
+    convert::document(py, &document)
+}
+
+/// Names of the directories directly below a prefix.
+#[pyfunction]
+pub(super) fn gypsum_list_directories(
+    py: Python<'_>,
+    site: Site,
+    prefix: &str,
+    recursive: Truth,
+) -> PyResult<Vec<String>> {
+    wait(py, None, |job| gypsum::list_directories(&service(&site)?, prefix, recursive.0, job))
+}
+
+/// Paths below a folder of the objects that begin with a prefix.
+#[pyfunction]
+pub(super) fn gypsum_list_files(
+    py: Python<'_>,
+    site: Site,
+    folder: &str,
+    prefix: &str,
+    include_dot: Truth,
+) -> PyResult<Vec<String>> {
+    wait(py, None, |job| gypsum::list_files(&service(&site)?, folder, prefix, include_dot.0, job))
+}
+
+/// Makes sure that a file of a version is in the cache; returns where.
+#[pyfunction]
+pub(super) fn gypsum_save_file(
+    py: Python<'_>,
+    site: Site,
+    cache: PathBuf,
+    version: Version,
+    path: &str,
+    overwrite: Truth,
+) -> PyResult<OsString> {
+    let saved = wait(py, None, |job| {
+        let options = SaveOptions { overwrite: overwrite.0, concurrency: 1 };
+        let (service, cache) = (service(&site)?, Cache::new(cache));
+        Saver::new(&service, &cache, options, job)?.file(&key(&version), path)
+    })?;
+    Ok(saved.into())
+}
+
+/// Makes sure that a version is in the cache; returns its directory.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
+pub(super) fn gypsum_save_version(
+    py: Python<'_>,
+    site: Site,
+    cache: PathBuf,
+    version: Version,
+    overwrite: Truth,
+    relink: Truth,
+    concurrent: i64,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<OsString> {
+    let saved = wait(py, progress.as_ref(), |job| {
+        let concurrency = usize::try_from(concurrent).unwrap_or(1);
+        let options = SaveOptions { overwrite: overwrite.0, concurrency };
+        let (service, cache) = (service(&site)?, Cache::new(cache));
+        Saver::new(&service, &cache, options, job)?.version(&key(&version), relink.0)
+    })?;
+    Ok(saved.into())
+}
+
+/// Gives each link of a cached version the content that it leads to.
+#[pyfunction]
+pub(super) fn gypsum_resolve_links(
+    py: Python<'_>,
+    site: Site,
+    cache: PathBuf,
+    version: Version,
+    overwrite: Truth,
+) -> PyResult<()> {
+    wait(py, None, |job| {
+        let options = SaveOptions { overwrite: overwrite.0, concurrency: 1 };
+        let (service, cache) = (service(&site)?, Cache::new(cache));
+        Saver::new(&service, &cache, options, job)?.links(&key(&version))
+    })
+}
+
+/// Makes a directory of links to the cached files of a version.
+#[pyfunction]
+pub(super) fn gypsum_clone(
+    py: Python<'_>,
+    site: Site,
+    cache: PathBuf,
+    version: Version,
+    destination: PathBuf,
+) -> PyResult<()> {
+    wait(py, None, |job| {
+        let (service, cache, version) = (service(&site)?, Cache::new(cache), key(&version));
+        let saver = Saver::new(&service, &cache, SaveOptions::default(), job)?;
+        let manifest = saver.document(&version, crate::registry::layout::MANIFEST)?.parse()?;
+        gypsum::clone_version(&cache, &version, &manifest, &destination, job)
+    })
+}
+
+/// Files and links of a directory that is to be uploaded.
+#[pyfunction]
+pub(super) fn gypsum_prepare(
+    py: Python<'_>,
+    directory: PathBuf,
+    links: &str,
+    cache: PathBuf,
+) -> PyResult<Py<PyAny>> {
+    let prepared = wait(py, None, |job| {
+        gypsum::prepare_directory(&directory, Links::parse(links)?, &Cache::new(cache), job)
+    })?;
+    Ok(pythonize::pythonize(py, &prepared)?.unbind())
+}
+
+/// Starts an upload. Files are paths, to be digested, or dictionaries.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
+pub(super) fn gypsum_start(
+    py: Python<'_>,
+    site: Site,
+    version: Version,
+    files: &Bound<'_, PyAny>,
+    links: &Bound<'_, PyAny>,
+    deduplicate: Truth,
+    probation: Truth,
+    token: &str,
+    directory: Option<PathBuf>,
+) -> PyResult<Py<PyAny>> {
+    enum Files {
+        Paths(Vec<String>),
+        Described(Vec<File>),
+    }
+
+    let files = match files.extract() {
+        Ok(paths) => Files::Paths(paths),
+        Err(_) => Files::Described(pythonize::depythonize(files)?),
+    };
+    let links: Vec<LinkTo> = pythonize::depythonize(links)?;
+    let answer = wait(py, None, |job| {
+        let start = Start {
+            project: &version.0,
+            asset: &version.1,
+            version: &version.2,
+            files: match files {
+                Files::Paths(paths) => gypsum::describe(directory.as_deref(), paths, job)?,
+                Files::Described(files) => files,
+            },
+            links,
+            deduplicate: deduplicate.0,
+            on_probation: probation.0,
+        };
+        gypsum::start(&service(&site)?, start, token, job)
+    })?;
+    convert::document(py, &answer)
+}
+
+/// Sends the files of an upload to where the service wants them.
+#[pyfunction]
+pub(super) fn gypsum_upload(
+    py: Python<'_>,
+    site: Site,
+    places: &Bound<'_, PyAny>,
+    session: &str,
+    directory: PathBuf,
+    concurrent: i64,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<()> {
+    let places: Vec<Place> = pythonize::depythonize(places)?;
+    let concurrency = usize::try_from(concurrent).unwrap_or(1);
+    wait(py, progress.as_ref(), |job| {
+        gypsum::upload_files(&service(&site)?, &places, session, &directory, concurrency, job)
+    })
+}
+
+/// Completes or aborts an upload.
+#[pyfunction]
+pub(super) fn gypsum_finish(
+    py: Python<'_>,
+    site: Site,
+    path: &str,
+    session: &str,
+    abort: Truth,
+) -> PyResult<()> {
+    let end = if abort.0 { End::Abort } else { End::Complete };
+    wait(py, None, |job| gypsum::finish(&service(&site)?, end, path, session, job))
+}
+
+/// Downloads one file from any server; it gets its name when it is whole.
+#[pyfunction]
+pub(super) fn gypsum_download(
+    py: Python<'_>,
+    site: Site,
+    target: PathBuf,
+    json: Truth,
+) -> PyResult<()> {
+    wait(py, None, |job: &Job| {
+        let from = url::parse(&site.0)?;
+        let folder = target.parent().unwrap_or_else(|| std::path::Path::new("."));
+        std::fs::create_dir_all(folder).at(folder)?;
+        let scratch = crate::fs::atomic::stage_folder(folder)?;
+        let options =
+            Options { concurrency: 1, scratch: scratch.path().to_owned(), etag_is_md5: false };
+        let name = url::redacted(&from);
+        let item = Item { url: from, name, target, expected: None, is_json: json.0 };
+        let http = service(&site)?.http;
+        runtime::current()?.block_on(download::download(&http, vec![item], &options, job))
+    })
+}
+
+/// Text at any URL.
+#[pyfunction]
+pub(super) fn gypsum_text(py: Python<'_>, site: Site) -> PyResult<String> {
+    let document = wait(py, None, |job| {
+        let http = service(&site)?.http;
+        runtime::current()?.block_on(http.get(&url::parse(&site.0)?, job))
+    })?;
+    Ok(String::from_utf8_lossy(&document.body).into_owned())
+}
+
+/// Replaces a file that only the user may read.
+#[pyfunction]
+pub(super) fn store_private(py: Python<'_>, path: PathBuf, text: &str) -> PyResult<()> {
+    wait(py, None, |job| gypsum::store_private(&path, text.as_bytes(), job))
+}

@@ -1,0 +1,147 @@
+//! Who may do what with a project.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Bucket, parse_time};
+use crate::names::ProjectName;
+use crate::registry::failure::Failure;
+use crate::registry::layout;
+
+/// A user who is known by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's name.
+    pub login: String,
+    /// Names of the organizations that the user belongs to.
+    pub organizations: Vec<String>,
+}
+
+impl Identity {
+    /// True if the user or one of its organizations is in a list.
+    pub fn is_in(&self, names: &[String]) -> bool {
+        names.iter().any(|name| self.is(name))
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.login == name || self.organizations.iter().any(|organization| organization == name)
+    }
+}
+
+/// `..permissions` of a project, as far as rights depend on it. What cannot be understood grants
+/// nothing.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Permissions {
+    #[serde(default)]
+    owners: Vec<Value>,
+    #[serde(default)]
+    uploaders: Vec<Value>,
+}
+
+/// What somebody may do with a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Right {
+    /// Everything that an owner may.
+    Owner,
+    /// Upload; not on probation if trusted.
+    Uploader { is_trusted: bool },
+}
+
+impl Permissions {
+    pub(super) fn is_owner(&self, user: &Identity) -> bool {
+        self.owners.iter().filter_map(Value::as_str).any(|owner| user.is(owner))
+    }
+
+    /// The first entry that names the user decides, whatever comes after it.
+    fn uploader(&self, user: &Identity, asset: &str, version: &str) -> Option<Right> {
+        let text =
+            |entry: &Value, key: &str| entry.get(key).filter(|value| !value.is_null()).cloned();
+        let entry = self
+            .uploaders
+            .iter()
+            .find(|entry| entry.get("id").and_then(Value::as_str).is_some_and(|id| user.is(id)))?;
+        let fits = |key: &str, name: &str| text(entry, key).is_none_or(|only| only == name);
+        let is_in_time = text(entry, "until").is_none_or(|until| {
+            until.as_str().and_then(parse_time).is_some_and(|until| until >= chrono::Utc::now())
+        });
+        let is_trusted = entry.get("trusted") == Some(&Value::Bool(true));
+        (fits("asset", asset) && fits("version", version) && is_in_time)
+            .then_some(Right::Uploader { is_trusted })
+    }
+}
+
+impl Bucket {
+    /// The permissions of a project; `None` if there is no such project.
+    pub(super) fn permissions(
+        &self,
+        project: &ProjectName,
+    ) -> Result<Option<Permissions>, Failure> {
+        self.get(&format!("{project}/{}", layout::PERMISSIONS))
+    }
+
+    pub(super) fn known_permissions(&self, project: &ProjectName) -> Result<Permissions, Failure> {
+        self.permissions(project)?.ok_or_else(|| {
+            Failure::invalid(format!("no existing permissions for project '{project}'"))
+        })
+    }
+
+    /// What a user may do with a version, or that it may do nothing.
+    pub(super) fn upload_right(
+        &self,
+        user: &Identity,
+        version: &super::VersionPath,
+    ) -> Result<Right, Failure> {
+        let permissions = self.known_permissions(&version.project)?;
+        if self.is_administrator(user) || permissions.is_owner(user) {
+            return Ok(Right::Owner);
+        }
+        permissions
+            .uploader(user, version.asset.as_str(), version.version.as_str())
+            .ok_or_else(|| Failure::forbidden("user is not authorized to upload"))
+    }
+
+    /// Refuses everybody but administrators.
+    pub fn check_administrator(&self, user: &Identity) -> Result<(), Failure> {
+        if self.is_administrator(user) {
+            Ok(())
+        } else {
+            Err(Failure::forbidden("user is not an administrator"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_first_entry_that_names_the_user_decides() {
+        let permissions: Permissions = serde_json::from_value(json!({"uploaders": [
+            {"id": "a", "asset": "x"},
+            {"id": "a", "trusted": true},
+            {"id": "org", "version": "v1", "trusted": true},
+            {"id": "old", "until": "2020-01-01T00:00:00"},
+            {"id": "new", "until": "2999-01-01T00:00:00+01:00"},
+            {"id": "odd", "until": 7},
+        ]}))
+        .unwrap();
+        let right = |login: &str, organizations: &[&str], asset: &str, version: &str| {
+            let user = Identity {
+                login: login.into(),
+                organizations: organizations.iter().map(ToString::to_string).collect(),
+            };
+            permissions.uploader(&user, asset, version)
+        };
+        let untrusted = Some(Right::Uploader { is_trusted: false });
+        assert_eq!(right("a", &[], "x", "v1"), untrusted);
+        assert_eq!(right("a", &[], "y", "v1"), None);
+        assert_eq!(right("b", &["org"], "y", "v1"), Some(Right::Uploader { is_trusted: true }));
+        assert_eq!(right("b", &["org"], "y", "v2"), None);
+        assert_eq!(right("old", &[], "x", "v1"), None);
+        assert_eq!(right("new", &[], "x", "v1"), untrusted);
+        assert_eq!(right("odd", &[], "x", "v1"), None);
+        assert_eq!(right("nobody", &[], "x", "v1"), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! Removing projects, assets and versions.
+
+use serde_json::{Value, json};
+
+use super::model::{Latest, Usage};
+use super::{Bucket, VersionPath, log, no_project, token};
+use crate::job::Job;
+use crate::names::{AssetName, ProjectName};
+use crate::registry::failure::Failure;
+use crate::registry::json::plain;
+use crate::registry::layout;
+use crate::registry::objects::{Batch, Lock, Purpose};
+
+impl Bucket {
+    /// A lock that no session knows.
+    pub(super) fn lock_for_change() -> Lock {
+        Lock {
+            session_hash: token::hash(&token::new()),
+            asset: String::new(),
+            version: String::new(),
+            ending: None,
+        }
+    }
+
+    /// The usage of a project when `freed` bytes are gone.
+    pub(super) fn usage_less(
+        &self,
+        project: &ProjectName,
+        freed: u64,
+    ) -> Result<(String, Value), Failure> {
+        let total = self.usage(project)?.saturating_sub(freed);
+        Ok((format!("{project}/{}", layout::USAGE), json!(Usage { total })))
+    }
+
+    /// Removes a project with everything in it.
+    pub fn remove_project(&self, project: &ProjectName, job: &Job) -> Result<(), Failure> {
+        let event = log::project(project);
+        match self.enter(project, Purpose::Remove, job) {
+            Ok(mut hold) => {
+                let batch = Batch {
+                    writes: vec![event],
+                    deletes: Vec::new(),
+                    removed: Some(project.to_string()),
+                };
+                self.commit(hold.as_mut(), Self::lock_for_change(), batch)
+            }
+            // Nothing to remove, but others are told what was asked for.
+            Err(failure) if failure.reason == no_project().reason => {
+                self.objects.write(&event.0, &plain(&event.1))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Removes an asset.
+    pub fn remove_asset(
+        &self,
+        project: &ProjectName,
+        asset: &AssetName,
+        job: &Job,
+    ) -> Result<(), Failure> {
+        self.check_project(project)?;
+        let mut hold = self.enter(project, Purpose::Change, job)?;
+        let folder = format!("{project}/{asset}");
+        let freed = self.stored_bytes(&folder, job)?;
+        let batch = Batch {
+            writes: vec![self.usage_less(project, freed)?, log::asset(project, asset)],
+            deletes: Vec::new(),
+            removed: Some(folder),
+        };
+        self.commit(hold.as_mut(), Self::lock_for_change(), batch)
+    }
+
+    /// Removes a version. If it was the latest of its asset, that is found again.
+    pub fn remove_version(&self, version: &VersionPath, job: &Job) -> Result<(), Failure> {
+        self.check_project(&version.project)?;
+        let mut hold = self.enter(&version.project, Purpose::Change, job)?;
+        let freed = self.stored_bytes(&version.folder(), job)?;
+        let key = version.asset_key(layout::LATEST);
+        let latest: Option<Latest> = self.get(&key)?;
+        let name = version.version.as_str();
+        let is_latest = latest.is_some_and(|latest| latest.version == name);
+        let mut batch = Batch { removed: Some(version.folder()), ..Batch::default() };
+        if is_latest {
+            match self.find_latest(&version.project, &version.asset, Some(name), job)? {
+                Some(version) => batch.writes.push((key, json!(Latest { version }))),
+                None => batch.deletes.push(key),
+            }
+        }
+        batch.writes.push(self.usage_less(&version.project, freed)?);
+        batch.writes.push(log::version("delete-version", version, is_latest));
+        self.commit(hold.as_mut(), Self::lock_for_change(), batch)
+    }
+
+    /// Nothing is locked, or made, for projects that do not exist.
+    fn check_project(&self, project: &ProjectName) -> Result<(), Failure> {
+        if self.project_exists(project)? { Ok(()) } else { Err(no_project()) }
+    }
+}

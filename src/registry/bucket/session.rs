@@ -1,0 +1,502 @@
+//! Uploads: a session starts, files are sent, and it is completed or aborted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::access::{Identity, Right};
+use super::files::{self, Content};
+use super::model::{Latest, Summary, Usage, link_to};
+use super::{Batch, Bucket, Entry, Lock, Manifest, PoisonError, VersionPath, log, now, token};
+use crate::digest::Digest;
+use crate::job::Job;
+use crate::registry::failure::Failure;
+use crate::registry::layout;
+use crate::registry::model::Link;
+use crate::registry::objects::{Hold, Incoming, Purpose, is_internal};
+
+/// A session that was started.
+#[derive(Debug)]
+pub struct Started {
+    /// The secret that the session is known by.
+    pub token: String,
+    /// Path and digest of each file to be sent, in order.
+    pub files: Vec<(String, String)>,
+}
+
+/// A file that may be sent.
+#[derive(Debug, Clone)]
+pub struct PresignedFile {
+    /// The version it belongs to.
+    pub version: VersionPath,
+    /// Its path in that version.
+    pub path: String,
+    /// Its digest, which the content must have.
+    pub md5: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The lock of the session.
+    pub lock: Lock,
+}
+
+impl PresignedFile {
+    /// The key of the object.
+    pub fn key(&self) -> String {
+        self.version.key(&self.path)
+    }
+}
+
+/// Checks the parts of a request to start a session that need no knowledge of the registry.
+/// Returns whether the version is to be on probation.
+pub fn check_start(body: &Value) -> Result<bool, Failure> {
+    let body = body
+        .as_object()
+        .ok_or_else(|| Failure::invalid("expected request body to be a JSON object"))?;
+    match body.get("on_probation") {
+        None => Ok(false),
+        Some(Value::Bool(on_probation)) => Ok(*on_probation),
+        Some(_) => Err(Failure::invalid("expected the 'on_probation' property to be a boolean")),
+    }
+}
+
+impl Bucket {
+    /// Starts a session that uploads a version. `body` is the whole request.
+    pub fn start(
+        &self,
+        version: &VersionPath,
+        body: &Value,
+        user: &Identity,
+        job: &Job,
+    ) -> Result<Started, Failure> {
+        let on_probation = check_start(body)?;
+        let right = self.upload_right(user, version)?;
+        let is_trusted = right != Right::Uploader { is_trusted: false };
+        let mut hold = self.enter(&version.project, Purpose::Change, job)?;
+        let folder = version.folder();
+        // Whatever is there was not made by this session, and is not to be removed with it.
+        let is_new = self.summary(version)?.is_none()
+            && self.objects.list(&format!("{folder}/"), false, job)?.is_empty();
+        if !is_new {
+            return Err(Failure::invalid("project-asset-version already exists"));
+        }
+        let files = files::parse(body.get("files"), self.objects.limits())?;
+        let manifest = self.plan(version, files, job)?;
+        let needed: u64 = stored(&manifest).map(|(_, entry)| entry.size).sum();
+        #[allow(clippy::cast_precision_loss, reason = "quotas are not that exact")]
+        let wanted = self.usage(&version.project)?.saturating_add(needed) as f64;
+        if wanted >= self.quota(&version.project)? {
+            return Err(Failure::invalid("upload exceeds the storage quota for this project"));
+        }
+        job.check()?;
+
+        let token = token::new();
+        let lock = Lock {
+            session_hash: token::hash(&token),
+            asset: version.asset.to_string(),
+            version: version.version.to_string(),
+            ending: None,
+        };
+        // Until the client knows the token, a crash ends the session.
+        let undo = Batch { removed: Some(folder), ..Batch::default() };
+        let unborn = Lock { ending: Some(undo.clone()), ..lock.clone() };
+        if !hold.set_lock(&unborn)? {
+            return Err(super::already_locked());
+        }
+        let summary = Summary {
+            upload_user_id: user.login.clone(),
+            upload_start: now(),
+            on_probation: Some(on_probation || !is_trusted),
+            upload_finish: None,
+        };
+        let written = self
+            .put(&version.key(layout::SUMMARY), &summary)
+            .and_then(|()| self.put(&version.key(layout::MANIFEST), &manifest))
+            .and_then(|()| hold.set_lock(&lock));
+        if let Err(failure) = written {
+            self.apply(&undo)?;
+            hold.clear_lock()?;
+            return Err(failure);
+        }
+        let files =
+            stored(&manifest).map(|(path, entry)| (path.clone(), entry.md5sum.clone())).collect();
+        Ok(Started { token, files })
+    }
+
+    /// The manifest of an upload: what is stored, then what is linked.
+    fn plan(
+        &self,
+        version: &VersionPath,
+        files: Vec<files::File>,
+        job: &Job,
+    ) -> Result<Manifest, Failure> {
+        let wants_dedup =
+            files.iter().any(|file| matches!(file.content, Content::Stored { dedup: true, .. }));
+        let known = if wants_dedup { self.known_files(version)? } else { HashMap::new() };
+        let (mut simple, mut missed) = (Manifest::new(), Manifest::new());
+        let (mut linked, mut links) = (Manifest::new(), Vec::new());
+        for file in files {
+            match file.content {
+                Content::Link(link) => links.push((file.path, link)),
+                Content::Stored { size, md5sum, dedup } => {
+                    let found = if dedup { known.get(&(md5sum.clone(), size)) } else { None };
+                    let entry = found.cloned().unwrap_or(Entry { size, md5sum, link: None });
+                    let list = match (&entry.link, dedup) {
+                        (Some(_), _) => &mut linked,
+                        (None, true) => &mut missed,
+                        (None, false) => &mut simple,
+                    };
+                    list.insert(file.path, entry);
+                }
+            }
+        }
+        let mut targets = Targets::default();
+        for (path, link) in links {
+            job.check()?;
+            linked.insert(path.clone(), self.resolve(version, &path, link, &mut targets)?);
+        }
+        simple.extend(missed);
+        simple.extend(linked);
+        Ok(simple)
+    }
+
+    /// Files of the latest version as entries that link to them, by digest and size.
+    fn known_files(&self, version: &VersionPath) -> Result<HashMap<(String, u64), Entry>, Failure> {
+        let latest: Option<Latest> = self.get(&version.asset_key(layout::LATEST))?;
+        let Some(latest) = latest else { return Ok(HashMap::new()) };
+        let key = version.asset_key(&format!("{}/{}", latest.version, layout::MANIFEST));
+        let manifest: Manifest = self.get(&key)?.unwrap_or_default();
+        // Of several equal files the last one counts.
+        Ok(manifest
+            .into_iter()
+            .filter(|(_, entry)| !entry.is_folder())
+            .map(|(path, entry)| {
+                let target = Link {
+                    project: version.project.to_string(),
+                    asset: version.asset.to_string(),
+                    version: latest.version.clone(),
+                    path,
+                    ancestor: None,
+                };
+                ((entry.md5sum.clone(), entry.size), link_to(target, &entry))
+            })
+            .collect())
+    }
+
+    /// The entry of a file that is linked to one of another version.
+    fn resolve(
+        &self,
+        version: &VersionPath,
+        path: &str,
+        link: Link,
+        targets: &mut Targets,
+    ) -> Result<Entry, Failure> {
+        let folder = format!("{}/{}/{}", link.project, link.asset, link.version);
+        let target = link.registry_path();
+        let refused =
+            |why: &str| Failure::invalid(format!("{why} link from '{path}' to '{target}'"));
+        if folder == version.folder() {
+            return Err(refused("detected circular"));
+        }
+        let sound = VersionPath::parse(&link.project, &link.asset, &link.version).ok();
+        let Some(manifest) = targets.0.get(&folder) else {
+            let summary = match &sound {
+                Some(sound) => self.summary(sound)?,
+                None => None,
+            };
+            let summary = summary.ok_or_else(|| refused("cannot find version summary for"))?;
+            if summary.is_probational() {
+                return Err(refused("cannot refer to probational version for"));
+            }
+            if summary.upload_finish.is_none() {
+                return Err(refused("cannot refer to incomplete upload for"));
+            }
+            let key = format!("{folder}/{}", layout::MANIFEST);
+            let manifest = self.get(&key)?.ok_or_else(|| {
+                Failure::invalid(format!("no manifest available for link target inside '{folder}'"))
+            })?;
+            targets.0.insert(folder, manifest);
+            return self.resolve(version, path, link, targets);
+        };
+        let entry = manifest.get(&link.path).filter(|entry| !entry.is_folder());
+        let entry = entry.ok_or_else(|| {
+            Failure::invalid(format!("failed to link from '{path}' to '{target}'"))
+        })?;
+        Ok(link_to(link, entry))
+    }
+
+    /// The lock of a project, if it is this session that has locked it.
+    fn check_session<'lock>(
+        lock: Option<&'lock Lock>,
+        version: &VersionPath,
+        session: &str,
+    ) -> Result<&'lock Lock, Failure> {
+        let refused = |why: &str| Err(Failure::forbidden(why));
+        let Some(lock) = lock else { return Err(not_locked()) };
+        if !token::is_sound(session) {
+            return refused("session token does not look like a v4 UUID");
+        }
+        if !token::is_equal(lock.session_hash.as_bytes(), token::hash(session).as_bytes()) {
+            return refused("project was locked for a different upload session");
+        }
+        if lock.asset != version.asset.as_str() {
+            return refused("project was locked for upload of a different asset");
+        }
+        if lock.version != version.version.as_str() {
+            return refused("project was locked for upload of a different version");
+        }
+        Ok(lock)
+    }
+
+    /// Enters the project that a session has locked.
+    fn enter_session(
+        &self,
+        version: &VersionPath,
+        session: &str,
+        job: &Job,
+    ) -> Result<(Box<dyn Hold + '_>, Lock), Failure> {
+        let hold = self.objects.enter(&version.project, Purpose::Session, job)?;
+        let hold = hold.ok_or_else(not_locked)?;
+        let lock = Self::check_session(hold.lock(), version, session)?.clone();
+        if lock.ending.is_some() && !hold.is_abandoned() {
+            return Err(Failure::unavailable("the session is being ended; try again later"));
+        }
+        Ok((hold, lock))
+    }
+
+    /// Allows a session to send one of its files.
+    pub fn presign(
+        &self,
+        version: &VersionPath,
+        path: &str,
+        md5sum: &str,
+        session: &str,
+    ) -> Result<PresignedFile, Failure> {
+        let lock = self.objects.lock_of(&version.project)?;
+        let lock = Self::check_session(lock.as_ref(), version, session)?;
+        self.file_to_send(version, path, md5sum, lock.clone())
+    }
+
+    /// A file that was allowed to be sent, if its session still goes on. `is_it` knows the session
+    /// by its hash.
+    pub fn presigned(
+        &self,
+        version: &VersionPath,
+        path: &str,
+        md5sum: &str,
+        is_it: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<PresignedFile>, Failure> {
+        let lock = self.objects.lock_of(&version.project)?;
+        let Some(lock) = lock.filter(|lock| {
+            lock.asset == version.asset.as_str()
+                && lock.version == version.version.as_str()
+                && lock.ending.is_none()
+                && is_it(&lock.session_hash)
+        }) else {
+            return Ok(None);
+        };
+        self.file_to_send(version, path, md5sum, lock).map(Some)
+    }
+
+    fn file_to_send(
+        &self,
+        version: &VersionPath,
+        path: &str,
+        md5sum: &str,
+        lock: Lock,
+    ) -> Result<PresignedFile, Failure> {
+        let manifest = self.manifest(version)?.unwrap_or_default();
+        let entry = manifest
+            .get(path)
+            .filter(|entry| entry.link.is_none() && entry.md5sum == md5sum)
+            .ok_or_else(|| Failure::invalid(format!("path '{path}' is not in the manifest")))?;
+        let md5 = Digest::parse(md5sum)
+            .ok_or_else(|| Failure::internal(format!("'{md5sum}' is no MD5 digest")))?;
+        let (version, path) = (version.clone(), path.to_owned());
+        Ok(PresignedFile { version, path, md5, size: entry.size, lock })
+    }
+
+    /// A URL at which the store itself takes a file; `None` if it is sent to the service.
+    pub fn presign_in_store(
+        &self,
+        file: &PresignedFile,
+        lifetime: std::time::Duration,
+    ) -> Result<Option<String>, Failure> {
+        self.objects.presign(&file.key(), file.md5, lifetime)
+    }
+
+    /// Begins to receive a file; `None` if it is sent to the store itself.
+    pub fn receive(&self, file: &PresignedFile) -> Result<Option<Incoming>, Failure> {
+        self.objects.receive(&file.key())
+    }
+
+    /// Places a file that was received whole. False if its session has ended meanwhile.
+    pub fn place(
+        &self,
+        file: &PresignedFile,
+        incoming: Incoming,
+        job: &Job,
+    ) -> Result<bool, Failure> {
+        self.objects.place(&file.version.project, &file.lock, incoming, file.md5, job)
+    }
+
+    /// Completes an upload: checks that everything has come, and publishes the version.
+    ///
+    /// If something is missing the session goes on.
+    pub fn complete(&self, version: &VersionPath, session: &str, job: &Job) -> Result<(), Failure> {
+        let (mut hold, lock) = self.enter_session(version, session, job)?;
+        // A process has died while it did just that.
+        if self.finish(hold.as_mut())? {
+            return Ok(());
+        }
+        let missing = |name: &str| Failure::internal(format!("no file at '{}'", version.key(name)));
+        let manifest = self.manifest(version)?.ok_or_else(|| missing(layout::MANIFEST))?;
+        let summary = self.summary(version)?.ok_or_else(|| missing(layout::SUMMARY))?;
+        let total = self.check_content(version, &manifest, job)?;
+        for (folder, links) in links_of(&manifest) {
+            self.objects.sweep(version.key(folder).trim_end_matches('/'))?;
+            self.put(&version.key(&format!("{folder}{}", layout::LINKS)), &links)?;
+        }
+        let is_probational = summary.is_probational();
+        let summary = Summary {
+            upload_finish: Some(now()),
+            on_probation: summary.on_probation.filter(|on_probation| *on_probation),
+            ..summary
+        };
+        let mut batch = Batch::default();
+        batch.writes.push((version.key(layout::SUMMARY), json!(summary)));
+        if !is_probational {
+            let latest = Latest { version: version.version.to_string() };
+            batch.writes.push((version.asset_key(layout::LATEST), json!(latest)));
+        }
+        let usage = Usage { total: self.usage(&version.project)?.saturating_add(total) };
+        batch.writes.push((format!("{}/{}", version.project, layout::USAGE), json!(usage)));
+        if !is_probational {
+            batch.writes.push(log::version("add-version", version, true));
+        }
+        job.check()?;
+        self.commit(hold.as_mut(), lock, batch)
+    }
+
+    /// Compares what has come with the manifest; returns the bytes that are stored.
+    fn check_content(
+        &self,
+        version: &VersionPath,
+        manifest: &Manifest,
+        job: &Job,
+    ) -> Result<u64, Failure> {
+        let prefix = format!("{}/", version.folder());
+        let sizes: HashMap<String, u64> =
+            self.objects.sizes(&version.folder(), job)?.into_iter().collect();
+        let mut total = 0;
+        let mut stored = Vec::new();
+        for (path, entry) in manifest {
+            let key = format!("{prefix}{path}");
+            match (sizes.get(&key), &entry.link) {
+                (Some(_), Some(_)) => {
+                    return Err(Failure::internal(format!(
+                        "linked-from path '{path}' in manifest should not have a file"
+                    )));
+                }
+                (None, Some(_)) => {}
+                (None, None) => {
+                    return Err(Failure::invalid(format!(
+                        "path '{path}' in manifest should have a file"
+                    )));
+                }
+                (Some(size), None) if *size != entry.size => {
+                    return Err(Failure::invalid(format!(
+                        "actual size of '{path}' does not match its reported size in the manifest"
+                    )));
+                }
+                (Some(size), None) => {
+                    total += size;
+                    stored.push((path, key, entry));
+                }
+            }
+        }
+        let keys: Vec<String> = stored.iter().map(|(_, key, _)| key.clone()).collect();
+        let digests = self.objects.digests(&keys, job)?;
+        for ((path, _, entry), md5) in stored.iter().zip(digests) {
+            if md5.to_string() != entry.md5sum {
+                return Err(Failure::invalid(format!(
+                    "actual MD5 checksum of '{path}' does not match its reported checksum in the manifest"
+                )));
+            }
+        }
+        Ok(total)
+    }
+
+    /// Ends an upload without a trace.
+    pub fn abort(&self, version: &VersionPath, session: &str, job: &Job) -> Result<(), Failure> {
+        let (mut hold, lock) = self.enter_session(version, session, job)?;
+        if self.finish(hold.as_mut())? {
+            return Err(not_locked());
+        }
+        let batch = Batch { removed: Some(version.folder()), ..Batch::default() };
+        self.commit(hold.as_mut(), lock, batch)
+    }
+
+    /// The manifest of a version, from memory if it is still the same.
+    pub(super) fn manifest(&self, version: &VersionPath) -> Result<Option<Arc<Manifest>>, Failure> {
+        let key = version.key(layout::MANIFEST);
+        let Some(stat) = self.objects.stat(&key)? else { return Ok(None) };
+        let cached = {
+            let manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+            manifests.get(&key).filter(|(state, _)| *state == stat.state).cloned()
+        };
+        if let Some((_, manifest)) = cached {
+            return Ok(Some(manifest));
+        }
+        let Some(manifest) = self.get::<Manifest>(&key)? else { return Ok(None) };
+        let manifest = Arc::new(manifest);
+        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        if manifests.len() >= super::CACHED_MANIFESTS {
+            manifests.clear();
+        }
+        manifests.insert(key, (stat.state, Arc::clone(&manifest)));
+        Ok(Some(manifest))
+    }
+
+    /// The digest of a user's file by the manifest of its version; `None` for other objects.
+    pub fn known_digest(&self, key: &str) -> Result<Option<String>, Failure> {
+        if is_internal(key) {
+            return Ok(None);
+        }
+        let mut parts = key.splitn(4, '/');
+        let (Some(project), Some(asset), Some(version), Some(path)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Ok(None);
+        };
+        let Ok(version) = VersionPath::parse(project, asset, version) else { return Ok(None) };
+        let manifest = self.manifest(&version)?;
+        let entry = manifest.as_ref().and_then(|manifest| manifest.get(path));
+        Ok(entry.filter(|entry| entry.link.is_none()).map(|entry| entry.md5sum.clone()))
+    }
+}
+
+fn not_locked() -> Failure {
+    Failure::forbidden("project has not been previously locked for upload")
+}
+
+/// Manifests of versions that links lead to.
+#[derive(Default)]
+struct Targets(HashMap<String, Manifest>);
+
+/// The files of a manifest that are stored.
+fn stored(manifest: &Manifest) -> impl Iterator<Item = (&String, &Entry)> {
+    manifest.iter().filter(|(_, entry)| entry.link.is_none())
+}
+
+/// `..links` of every folder that has links; folders end with a slash, or are empty.
+fn links_of(manifest: &Manifest) -> BTreeMap<&str, indexmap::IndexMap<&str, &Link>> {
+    let mut folders: BTreeMap<&str, indexmap::IndexMap<&str, &Link>> = BTreeMap::new();
+    for (path, entry) in manifest {
+        if let Some(link) = &entry.link {
+            let (folder, name) = path.split_at(path.rfind('/').map_or(0, |at| at + 1));
+            folders.entry(folder).or_default().insert(name, link);
+        }
+    }
+    folders
+}

@@ -1,0 +1,733 @@
+//! Objects as the regular files of a directory.
+//!
+//! Symbolic links are not followed and do not exist for readers; lock files of a Gobbler service
+//! that has the same registry are hidden. Its `flock`s are taken for each change.
+
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+use super::{Content, Hold, Limits, Lock, Objects, Purpose, Stat};
+use crate::digest::{self, Digest, Hasher, Seen};
+use crate::error::IoContext;
+use crate::fs::atomic::{self, STAGE_PREFIX};
+use crate::fs::beneath::Root;
+use crate::fs::lock::{LockGuard, LockTable, Mode};
+use crate::fs::walk::{self, Kind};
+use crate::job::Job;
+use crate::names::ProjectName;
+use crate::registry::engine::PENDING_PREFIX;
+use crate::registry::failure::Failure;
+use crate::registry::{json, layout};
+use crate::relpath::RelPath;
+use crate::{Error, Result};
+
+/// How long the locks of others are waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+/// Digests of received objects that are remembered.
+const REMEMBERED: usize = 1 << 20;
+
+const FILE_MODE: u32 = 0o644;
+const FOLDER_MODE: u32 = 0o755;
+
+/// The objects of a registry in a directory.
+#[derive(Debug)]
+pub struct Directory {
+    root: PathBuf,
+    is_durable: bool,
+    locks: LockTable,
+    /// What was digested when it was received: no need to read it again.
+    received: Mutex<HashMap<String, (Identity, Digest)>>,
+}
+
+/// Tells whether a file is still the one it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+/// An object that is being received, digested on the way. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Incoming {
+    staged: Staged,
+    target: PathBuf,
+    key: String,
+    hasher: Hasher,
+}
+
+/// A file without its final name.
+#[derive(Debug)]
+enum Staged {
+    /// A file that has no name at all: when this process is killed, it is gone.
+    Nameless(File),
+    /// Where the file system has no such files.
+    Named(NamedTempFile),
+}
+
+impl Staged {
+    fn new(folder: &Path) -> Result<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{Mode, OFlags};
+            use rustix::io::Errno;
+            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+            match rustix::fs::open(folder, flags, Mode::from_raw_mode(FILE_MODE)) {
+                Ok(file) => return Ok(Self::Nameless(file.into())),
+                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
+                Err(error) => return Err(error).at(folder),
+            }
+        }
+        Ok(Self::Named(atomic::stage(folder, FILE_MODE)?))
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Self::Nameless(file) => file,
+            Self::Named(staged) => staged.as_file(),
+        }
+    }
+
+    /// Gives the file its name, replacing what is there.
+    fn persist(self, target: &Path) -> Result<()> {
+        match self {
+            Self::Named(staged) => atomic::persist(staged, target),
+            Self::Nameless(file) => match link(&file, target) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    let stage = target.with_file_name(stage_name());
+                    link(&file, &stage).at(target)?;
+                    fs::rename(&stage, target).at(target)
+                }
+                other => other.at(target),
+            },
+        }
+    }
+}
+
+/// Gives a name to a file that has none.
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use std::os::fd::AsRawFd;
+    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, nameless, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+fn stage_name() -> String {
+    format!("{STAGE_PREFIX}{:016x}", rand::random::<u64>())
+}
+
+impl Incoming {
+    /// Adds the next piece.
+    pub fn write(&mut self, piece: &[u8]) -> Result<()> {
+        self.hasher.update(piece);
+        self.staged.file().write_all(piece).at(&self.target)
+    }
+
+    /// What has come so far.
+    pub fn seen(&self) -> Seen {
+        self.hasher.clone().finish()
+    }
+}
+
+impl Directory {
+    /// The registry at `root`, which must exist. `is_durable`: whether a finished change survives
+    /// a power failure.
+    pub fn new(root: impl Into<PathBuf>, is_durable: bool) -> Self {
+        Self {
+            root: root.into(),
+            is_durable,
+            locks: LockTable::new(LOCK_PATIENCE),
+            received: Mutex::default(),
+        }
+    }
+
+    /// Where a key would be; `None` for keys that cannot be.
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        let path = RelPath::parse(key).ok()?;
+        let is_hidden = path.components().any(|component| component.starts_with(STAGE_PREFIX));
+        (!is_hidden).then(|| path.under(&self.root))
+    }
+
+    fn target(&self, key: &str) -> Result<PathBuf, Failure> {
+        self.path(key).ok_or_else(|| Failure::internal(format!("'{key}' cannot be stored")))
+    }
+
+    /// Opens a visible object.
+    fn open_file(&self, key: &str) -> Result<Option<(File, Metadata)>, Failure> {
+        let Some(path) = self.path(key) else { return Ok(None) };
+        let system = |error: io::Error| Failure::system("open", &path, &error);
+        let opened = Root::open(&self.root).and_then(|root| root.open_file(key));
+        let (file, _) = match opened {
+            Ok(opened) => opened,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(system(error)),
+        };
+        let metadata = file.metadata().map_err(system)?;
+        let name = key.rsplit('/').next().unwrap_or(key);
+        if layout::is_lock(name) && (name != layout::LOCK || parse_lock(&file).is_none()) {
+            return Ok(None);
+        }
+        Ok(Some((file, metadata)))
+    }
+
+    /// True for a folder that is reached without links.
+    fn is_real_folder(&self, relative: &str) -> bool {
+        let mut path = self.root.clone();
+        relative.split('/').filter(|component| !component.is_empty()).all(|component| {
+            path.push(component);
+            fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir())
+        })
+    }
+
+    /// Whether an entry of a folder is an object.
+    fn is_object(folder: &Path, name: &str, kind: Kind) -> bool {
+        kind == Kind::File
+            && !name.starts_with(STAGE_PREFIX)
+            && (!layout::is_lock(name)
+                || (name == layout::LOCK
+                    && digest::open_regular(&folder.join(name), false)
+                        .is_ok_and(|file| parse_lock(&file).is_some())))
+    }
+
+    /// Calls `each` with the keys of all objects below a folder; `prefix` is its own, with a slash.
+    /// Ends early when `each` says so.
+    fn visit(
+        &self,
+        prefix: &str,
+        is_wanted: &dyn Fn(&str) -> bool,
+        job: &Job,
+        each: &mut dyn FnMut(String) -> bool,
+    ) -> Result<bool, Failure> {
+        // An explicit stack: a deep tree must not exhaust the thread's own.
+        let mut open = vec![prefix.to_owned()];
+        while let Some(prefix) = open.pop() {
+            job.check()?;
+            let folder = self.root.join(prefix.trim_end_matches('/'));
+            for (name, kind) in read_folder(&folder)? {
+                if name.starts_with(STAGE_PREFIX) {
+                    continue;
+                }
+                let key = format!("{prefix}{name}");
+                if kind == Kind::Folder {
+                    let inner = format!("{key}/");
+                    if is_wanted(&inner) {
+                        open.push(inner);
+                    }
+                } else if is_wanted(&key) && Self::is_object(&folder, &name, kind) && !each(key) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes the folders that hold `path`. Links among them are refused.
+    fn make_parents(&self, path: &Path) -> Result<(), Failure> {
+        let parent = path.parent().unwrap_or(&self.root);
+        let relative = parent.strip_prefix(&self.root).unwrap_or(Path::new(""));
+        let mut folder = self.root.clone();
+        for component in relative.components() {
+            let outer = folder.clone();
+            folder.push(component);
+            match fs::DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
+                Ok(()) if self.is_durable => atomic::sync_folder(&outer)?,
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    let is_folder = fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
+                    if !is_folder {
+                        return Err(Failure::system(
+                            "mkdir",
+                            &folder,
+                            &ErrorKind::NotADirectory.into(),
+                        ));
+                    }
+                }
+                Err(error) => return Err(Failure::system("mkdir", &folder, &error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes folders that have become empty, from `folder` up to its project.
+    fn prune(&self, mut folder: &Path) {
+        let depth = |path: &Path| path.components().count();
+        // Only folders that are empty go away; others are not ours to look at.
+        while depth(folder) > depth(&self.root) + 1 && fs::remove_dir(folder).is_ok() {
+            let Some(parent) = folder.parent() else { return };
+            folder = parent;
+        }
+    }
+
+    /// Removes what is unfinished or half removed in a folder that is held alone.
+    fn sweep_folder(&self, folder: &Path) -> Result<(), Failure> {
+        // What a Gobbler service has noted it will settle itself.
+        let is_noted = |(name, _): &(String, Kind)| name.starts_with(PENDING_PREFIX);
+        if read_folder(&self.root)?.iter().any(is_noted) {
+            return Ok(());
+        }
+        for (name, kind) in read_folder(folder)? {
+            if name.starts_with(STAGE_PREFIX) {
+                let path = folder.join(name);
+                if kind == Kind::Folder {
+                    atomic::remove_tree(&path)?;
+                } else {
+                    atomic::remove_file(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self, folder: &Path, mode: Mode, is_tidy: bool, job: &Job) -> Result<LockGuard<'_>> {
+        let path = folder.join(layout::LOCK);
+        if is_tidy {
+            self.locks.lock_tidily(&path, mode, job)
+        } else {
+            self.locks.lock(&path, mode, job)
+        }
+    }
+
+    /// Takes the locks that a Gobbler service would take, and reads the lock of uploads.
+    fn enter_with(
+        &self,
+        project: &ProjectName,
+        mode: Mode,
+        is_alone: bool,
+        job: &Job,
+    ) -> Result<Option<DirectoryHold<'_>>, Failure> {
+        let folder = self.root.join(project);
+        if !self.is_real_folder(project.as_str()) {
+            return Ok(None);
+        }
+        let registry_mode = if is_alone { Mode::Exclusive } else { Mode::Shared };
+        let registry = self
+            .lock(&self.root, registry_mode, true, job)
+            .map_err(|error| busy(error, "the registry"))?;
+        // Where nobody else keeps lock files, none stay behind.
+        let is_tidy = registry.is_made();
+        let held = match self.lock(&folder, mode, is_tidy, job) {
+            Err(error) if error.io_kind() == Some(ErrorKind::NotFound) => return Ok(None),
+            other => other.map_err(|error| busy(error, &format!("project '{project}'")))?,
+        };
+        let path = folder.join(layout::LOCK);
+        let file = digest::open_regular(&path, false)?;
+        if mode == Mode::Exclusive {
+            self.sweep_folder(&folder)?;
+        }
+        let since = file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let lock = parse_lock(&file);
+        Ok(Some(DirectoryHold {
+            objects: self,
+            path,
+            is_tidy,
+            is_alone: mode == Mode::Exclusive,
+            since: since.filter(|_| lock.is_some()),
+            lock,
+            _locks: [held, registry],
+        }))
+    }
+}
+
+fn busy(error: Error, what: &str) -> Failure {
+    match error.io_kind() {
+        Some(ErrorKind::TimedOut) => {
+            Failure::unavailable(format!("{what} is in use by another service; try again later"))
+        }
+        _ => error.into(),
+    }
+}
+
+/// True if the system's error means that there is no such object.
+fn is_absent(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename
+    ) || [Errno::LOOP, Errno::NXIO, Errno::XDEV]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// The entries of a folder; one that is not there has none.
+fn read_folder(folder: &Path) -> Result<Vec<(String, Kind)>, Failure> {
+    match walk::entries(folder) {
+        Err(error)
+            if matches!(error.io_kind(), Some(ErrorKind::NotFound | ErrorKind::NotADirectory)) =>
+        {
+            Ok(Vec::new())
+        }
+        other => Ok(other?),
+    }
+}
+
+/// The lock that a file holds; `None` for the empty lock files of a Gobbler service, and for what a
+/// crash has left unfinished.
+fn parse_lock(mut file: &File) -> Option<Lock> {
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    // What stands behind it is left from an older text.
+    let lock = serde_json::Deserializer::from_slice(&text).into_iter().next()?.ok();
+    io::Seek::rewind(&mut file).ok()?;
+    lock
+}
+
+/// A project whose lock files are held.
+struct DirectoryHold<'a> {
+    objects: &'a Directory,
+    path: PathBuf,
+    /// Whether nobody else keeps lock files here.
+    is_tidy: bool,
+    is_alone: bool,
+    lock: Option<Lock>,
+    since: Option<SystemTime>,
+    // The project's lock file goes before the registry's.
+    _locks: [LockGuard<'a>; 2],
+}
+
+impl Drop for DirectoryHold<'_> {
+    fn drop(&mut self) {
+        if self.is_tidy && self.is_alone && self.lock.is_none() {
+            // While it is still held. An empty file that stays behind means nothing.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl DirectoryHold<'_> {
+    /// Replaces the text of the lock file in place, since others hold this very file. What a crash
+    /// leaves unfinished locks nothing.
+    fn rewrite(&self, text: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(&self.path)?;
+        file.write_all(text)?;
+        file.set_len(text.len() as u64)?;
+        if self.objects.is_durable { file.sync_all() } else { Ok(()) }
+    }
+
+    fn failure(&self, error: &io::Error) -> Failure {
+        Failure::system("write", &self.path, error)
+    }
+}
+
+impl Hold for DirectoryHold<'_> {
+    fn lock(&self) -> Option<&Lock> {
+        self.lock.as_ref()
+    }
+
+    fn locked_since(&self) -> Option<SystemTime> {
+        self.since
+    }
+
+    fn is_abandoned(&self) -> bool {
+        // Whoever is at work holds the lock files.
+        true
+    }
+
+    fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure> {
+        if let Err(error) = self.rewrite(&json::plain(lock)) {
+            // On a full disk the old text, which is the shorter one, still has its place.
+            if let Some(old) = &self.lock {
+                self.rewrite(&json::plain(old)).map_err(|error| self.failure(&error))?;
+            }
+            return Err(self.failure(&error));
+        }
+        self.lock = Some(lock.clone());
+        self.since = Some(SystemTime::now());
+        Ok(true)
+    }
+
+    fn clear_lock(&mut self) -> Result<(), Failure> {
+        // Emptied, not removed: others wait for this very file.
+        match self.rewrite(b"") {
+            // Gone with its project.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            other => other.map_err(|error| self.failure(&error))?,
+        }
+        self.lock = None;
+        Ok(())
+    }
+}
+
+impl Objects for Directory {
+    fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let Some((mut file, metadata)) = self.open_file(key)? else { return Ok(None) };
+        let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
+        file.read_to_end(&mut content)
+            .map_err(|error| Failure::system("read", &self.root.join(key), &error))?;
+        Ok(Some(content))
+    }
+
+    fn stat(&self, key: &str) -> Result<Option<Stat>, Failure> {
+        Ok(self.open_file(key)?.map(|(_, metadata)| Stat {
+            size: metadata.len(),
+            state: format!("{:?}", Identity::of(&metadata)),
+            modified: metadata.modified().ok(),
+            md5: None,
+        }))
+    }
+
+    fn open(&self, key: &str) -> Result<Option<Content>, Failure> {
+        Ok(self.open_file(key)?.map(|(file, metadata)| Content::File(file, metadata)))
+    }
+
+    fn list(&self, prefix: &str, is_recursive: bool, job: &Job) -> Result<Vec<String>, Failure> {
+        let base = prefix.rfind('/').map_or("", |at| &prefix[..=at]);
+        let is_sound = base.is_empty() || self.path(base.trim_end_matches('/')).is_some();
+        // Runs of slashes are part of no key.
+        if !is_sound || base.ends_with("//") || !self.is_real_folder(base) {
+            return Ok(Vec::new());
+        }
+        let is_wanted = |key: &str| key.starts_with(prefix);
+        let mut keys = Vec::new();
+        if is_recursive {
+            self.visit(base, &is_wanted, job, &mut |key| {
+                keys.push(key);
+                true
+            })?;
+            keys.sort_unstable();
+            return Ok(keys);
+        }
+        let folder = self.root.join(base);
+        let mut folders = Vec::new();
+        for (name, kind) in read_folder(&folder)? {
+            let key = format!("{base}{name}");
+            if name.starts_with(STAGE_PREFIX) || !is_wanted(&key) {
+                continue;
+            }
+            if kind == Kind::Folder {
+                let inner = format!("{key}/");
+                // A folder without objects is no prefix of a key.
+                if !self.visit(&inner, &|_| true, job, &mut |_| false)? {
+                    folders.push(inner);
+                }
+            } else if Self::is_object(&folder, &name, kind) {
+                keys.push(key);
+            }
+        }
+        folders.append(&mut keys);
+        Ok(folders)
+    }
+
+    fn sizes(&self, folder: &str, job: &Job) -> Result<Vec<(String, u64)>, Failure> {
+        if self.path(folder).is_none() || !self.is_real_folder(folder) {
+            return Ok(Vec::new());
+        }
+        let keys = self.list(&format!("{folder}/"), true, job)?;
+        keys.into_iter()
+            .map(|key| {
+                let path = self.root.join(&key);
+                let metadata = fs::symlink_metadata(&path)
+                    .map_err(|error| Failure::system("stat", &path, &error))?;
+                Ok((key, metadata.len()))
+            })
+            .collect()
+    }
+
+    fn digests(&self, keys: &[String], job: &Job) -> Result<Vec<Digest>, Failure> {
+        let mut digests = Vec::with_capacity(keys.len());
+        let mut unknown = Vec::new();
+        {
+            let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+            for (index, key) in keys.iter().enumerate() {
+                let path = self.target(key)?;
+                let known = received.get(key).filter(|(identity, _)| {
+                    fs::symlink_metadata(&path).is_ok_and(|found| Identity::of(&found) == *identity)
+                });
+                digests.push(known.map(|(_, md5)| *md5));
+                if known.is_none() {
+                    unknown.push((index, path));
+                }
+            }
+        }
+        let paths: Vec<&PathBuf> = unknown.iter().map(|(_, path)| path).collect();
+        let found = digest::of_files(&paths, job)?;
+        for ((index, _), seen) in unknown.iter().zip(found) {
+            digests[*index] = Some(seen?.md5);
+        }
+        Ok(digests.into_iter().map(|md5| md5.expect("all were known or read")).collect())
+    }
+
+    fn write(&self, key: &str, content: &[u8]) -> Result<(), Failure> {
+        let path = self.target(key)?;
+        self.make_parents(&path)?;
+        Ok(atomic::write(&path, content, FILE_MODE, self.is_durable)?)
+    }
+
+    fn delete(&self, key: &str) -> Result<(), Failure> {
+        let path = self.target(key)?;
+        match fs::remove_file(&path) {
+            Err(error) if is_absent(&error) => return Ok(()),
+            other => other.map_err(|error| Failure::system("remove", &path, &error))?,
+        }
+        let parent = path.parent().unwrap_or(&self.root);
+        if self.is_durable {
+            atomic::sync_folder(parent)?;
+        }
+        self.prune(parent);
+        Ok(())
+    }
+
+    fn remove(&self, folder: &str) -> Result<(), Failure> {
+        let path = self.target(folder)?;
+        let parent = path.parent().unwrap_or(&self.root).to_owned();
+        // Gone for every reader in one step.
+        match fs::rename(&path, parent.join(stage_name())) {
+            Err(error) if is_absent(&error) => {}
+            other => other.map_err(|error| Failure::system("rename", &path, &error))?,
+        }
+        if self.is_durable && parent.exists() {
+            atomic::sync_folder(&parent)?;
+        }
+        self.sweep_folder(&parent)?;
+        let inside = format!("{folder}/");
+        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        received.retain(|key, _| !key.starts_with(&inside));
+        drop(received);
+        self.prune(&parent);
+        Ok(())
+    }
+
+    fn sweep(&self, folder: &str) -> Result<(), Failure> {
+        self.path(folder).map_or(Ok(()), |path| self.sweep_folder(&path))
+    }
+
+    fn make_project(
+        &self,
+        project: &ProjectName,
+        objects: &[(&str, Value)],
+        job: &Job,
+    ) -> Result<bool, Failure> {
+        let _registry = self
+            .lock(&self.root, Mode::Exclusive, true, job)
+            .map_err(|error| busy(error, "the registry"))?;
+        let folder = self.root.join(project);
+        let (deciding, _) = objects.last().expect("a project has objects");
+        if self.stat(&format!("{project}/{deciding}"))?.is_some() {
+            return Ok(false);
+        }
+        if folder.symlink_metadata().is_ok() {
+            for (name, value) in objects {
+                self.write(&format!("{project}/{name}"), &json::plain(value))?;
+            }
+            return Ok(true);
+        }
+        let stage = atomic::stage_folder(&self.root)?;
+        fs::set_permissions(
+            stage.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(FOLDER_MODE),
+        )
+        .map_err(|error| Failure::system("chmod", stage.path(), &error))?;
+        for (name, value) in objects {
+            let path = stage.path().join(name);
+            atomic::write(&path, &json::plain(value), FILE_MODE, self.is_durable)?;
+        }
+        fs::rename(stage.path(), &folder)
+            .map_err(|error| Failure::system("rename", &folder, &error))?;
+        // It has its name: there is nothing left to remove.
+        let _ = stage.keep();
+        if self.is_durable {
+            atomic::sync_folder(&self.root)?;
+        }
+        Ok(true)
+    }
+
+    fn enter(
+        &self,
+        project: &ProjectName,
+        purpose: Purpose,
+        job: &Job,
+    ) -> Result<Option<Box<dyn Hold + '_>>, Failure> {
+        let is_alone = purpose == Purpose::Remove;
+        let hold = self.enter_with(project, Mode::Exclusive, is_alone, job)?;
+        Ok(hold.map(|hold| Box::new(hold) as Box<dyn Hold>))
+    }
+
+    fn lock_of(&self, project: &ProjectName) -> Result<Option<Lock>, Failure> {
+        let found = self.open_file(&format!("{project}/{}", layout::LOCK))?;
+        Ok(found.and_then(|(file, _)| parse_lock(&file)))
+    }
+
+    fn receive(&self, key: &str) -> Result<Option<Incoming>, Failure> {
+        let target = self.target(key)?;
+        // In the version's own folder, which goes away as a whole if the upload does not succeed.
+        let mut folders = key.split('/');
+        let version: Vec<&str> = folders.by_ref().take(3).collect();
+        let folder = self.root.join(version.join("/"));
+        let staged = Staged::new(&folder)?;
+        let (key, hasher) = (key.to_owned(), Hasher::default());
+        Ok(Some(Incoming { staged, target, key, hasher }))
+    }
+
+    fn place(
+        &self,
+        project: &ProjectName,
+        lock: &Lock,
+        incoming: Incoming,
+        md5: Digest,
+        job: &Job,
+    ) -> Result<bool, Failure> {
+        let Incoming { staged, target, key, .. } = incoming;
+        if self.is_durable {
+            staged.file().sync_all().at(&target)?;
+        }
+        // Several files of an upload may be placed at once, but not while it ends.
+        let Some(hold) = self.enter_with(project, Mode::Shared, false, job)? else {
+            return Ok(false);
+        };
+        if hold.lock.as_ref() != Some(lock) {
+            return Ok(false);
+        }
+        self.make_parents(&target)?;
+        let metadata = staged.file().metadata().at(&target)?;
+        staged.persist(&target)?;
+        if self.is_durable {
+            atomic::sync_folder(target.parent().unwrap_or(&self.root))?;
+        }
+        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        if received.len() >= REMEMBERED {
+            received.clear();
+        }
+        received.insert(key, (Identity::of(&metadata), md5));
+        Ok(true)
+    }
+
+    fn presign(&self, _: &str, _: Digest, _: Duration) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { ignores_case: self.ignores_case(), forbids_control: false }
+    }
+}
+
+impl Directory {
+    /// True if names that differ only in case are the same.
+    fn ignores_case(&self) -> bool {
+        let Ok(probe) = atomic::stage_folder(&self.root) else { return false };
+        let name = probe.path().file_name().unwrap_or_default().to_string_lossy().to_uppercase();
+        self.root.join(name).exists()
+    }
+}

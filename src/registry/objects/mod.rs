@@ -1,0 +1,200 @@
+//! Where the objects of a registry are kept: keys such as `project/asset/version/path` to content.
+//!
+//! The rules of [`crate::registry::bucket`] are written once, over this seam.
+
+mod directory;
+#[cfg(feature = "s3")]
+mod s3;
+
+use std::fmt::Debug;
+use std::fs::{File, Metadata};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use directory::{Directory, Incoming};
+#[cfg(feature = "s3")]
+pub use s3::{Remote, S3};
+
+use super::failure::Failure;
+use crate::digest::Digest;
+use crate::job::Job;
+use crate::names::ProjectName;
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Size in bytes.
+    pub size: u64,
+    /// Changes whenever the content does.
+    pub state: String,
+    /// When it was written.
+    pub modified: Option<SystemTime>,
+    /// The digest, if the store knows it.
+    pub md5: Option<Digest>,
+}
+
+/// An object to be read.
+#[derive(Debug)]
+pub enum Content {
+    /// A file of this machine.
+    File(File, Metadata),
+    /// An object of a store.
+    #[cfg(feature = "s3")]
+    Remote(std::sync::Arc<Remote>),
+}
+
+/// What the names in a store cannot be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Names that differ only in case are the same.
+    pub ignores_case: bool,
+    /// Names hold no control characters.
+    pub forbids_control: bool,
+}
+
+/// Why a project is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To change what its lock protects.
+    Change,
+    /// To go on with, or end, the upload that has locked it.
+    Session,
+    /// To change its settings, which no lock protects.
+    Settings,
+    /// To remove the project itself.
+    Remove,
+}
+
+/// `..LOCK` of a project: its existence means that an upload, or another change, is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// Digest of the token that the session is known by.
+    pub session_hash: String,
+    /// Asset of the upload.
+    #[serde(default)]
+    pub asset: String,
+    /// Version of the upload.
+    #[serde(default)]
+    pub version: String,
+    /// What ends it: carried out again by whoever finds it after a crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Batch>,
+}
+
+/// Changes that belong together, in the order in which they are made. Each can be repeated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Objects to write.
+    #[serde(default)]
+    pub writes: Vec<(String, Value)>,
+    /// Objects to delete.
+    #[serde(default)]
+    pub deletes: Vec<String>,
+    /// A folder to remove with everything in it.
+    #[serde(default)]
+    pub removed: Option<String>,
+}
+
+/// A project that others keep their hands off for now. Ends when dropped.
+pub trait Hold {
+    /// The lock as it was found or last written.
+    fn lock(&self) -> Option<&Lock>;
+
+    /// When the lock was written.
+    fn locked_since(&self) -> Option<SystemTime>;
+
+    /// True if nobody can be at work any more on what the lock has noted.
+    fn is_abandoned(&self) -> bool;
+
+    /// Writes the lock. False if somebody else has locked the project first.
+    fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure>;
+
+    /// Removes the lock.
+    fn clear_lock(&mut self) -> Result<(), Failure>;
+}
+
+/// A store of objects. Keys that could not be told apart from others, or that lie outside of the
+/// registry, name nothing.
+pub trait Objects: Debug + Send + Sync {
+    /// The content of an object; `None` if there is none.
+    fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Failure>;
+
+    /// Size and state of an object; `None` if there is none.
+    fn stat(&self, key: &str) -> Result<Option<Stat>, Failure>;
+
+    /// Opens an object to be sent to a client.
+    fn open(&self, key: &str) -> Result<Option<Content>, Failure>;
+
+    /// Keys that begin with `prefix`, sorted. Unless `is_recursive`, those with a further `/` are
+    /// cut behind it, and come first.
+    fn list(&self, prefix: &str, is_recursive: bool, job: &Job) -> Result<Vec<String>, Failure>;
+
+    /// Every object below a folder, with its size, in order of the keys.
+    fn sizes(&self, folder: &str, job: &Job) -> Result<Vec<(String, u64)>, Failure>;
+
+    /// Digests of objects that are there.
+    fn digests(&self, keys: &[String], job: &Job) -> Result<Vec<Digest>, Failure>;
+
+    /// Writes an object in one step.
+    fn write(&self, key: &str, content: &[u8]) -> Result<(), Failure>;
+
+    /// Deletes an object; one that is not there is fine.
+    fn delete(&self, key: &str) -> Result<(), Failure>;
+
+    /// Removes everything below a folder; one that is not there is fine.
+    fn remove(&self, folder: &str) -> Result<(), Failure>;
+
+    /// Removes what dead processes have left unfinished in a folder of a project that is entered.
+    fn sweep(&self, folder: &str) -> Result<(), Failure>;
+
+    /// Makes a project of these objects. False if it exists: if the last of them does.
+    fn make_project(
+        &self,
+        project: &ProjectName,
+        objects: &[(&str, Value)],
+        job: &Job,
+    ) -> Result<bool, Failure>;
+
+    /// Enters a project; `None` if there is nothing of that name.
+    fn enter(
+        &self,
+        project: &ProjectName,
+        purpose: Purpose,
+        job: &Job,
+    ) -> Result<Option<Box<dyn Hold + '_>>, Failure>;
+
+    /// The lock of a project as it is now.
+    fn lock_of(&self, project: &ProjectName) -> Result<Option<Lock>, Failure>;
+
+    /// Begins to receive an object, or `None` if clients send it to the store itself.
+    fn receive(&self, key: &str) -> Result<Option<Incoming>, Failure>;
+
+    /// Gives a received object its name, if the project is still locked by `lock`.
+    fn place(
+        &self,
+        project: &ProjectName,
+        lock: &Lock,
+        incoming: Incoming,
+        md5: Digest,
+        job: &Job,
+    ) -> Result<bool, Failure>;
+
+    /// A URL at which the store itself takes an object of that digest; `None` if objects are sent to
+    /// the service.
+    fn presign(
+        &self,
+        key: &str,
+        md5: Digest,
+        lifetime: std::time::Duration,
+    ) -> Result<Option<String>, Failure>;
+
+    /// What names cannot be.
+    fn limits(&self) -> Limits;
+}
+
+/// True for keys of internal objects, which do not count towards the usage.
+pub fn is_internal(key: &str) -> bool {
+    key.starts_with("..") || key.contains("/..")
+}

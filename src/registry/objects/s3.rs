@@ -1,0 +1,615 @@
+//! Objects in a bucket of an S3-compatible store.
+//!
+//! Clients send files to the store itself, by URLs that are signed here. Instead of locks on files
+//! there are conditional writes: `..LOCK` is put only if it is absent, or still the one that was
+//! seen. The store must know `If-None-Match` and `If-Match`.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Utc;
+use futures_util::TryStreamExt;
+use futures_util::stream::StreamExt;
+use hmac::{Hmac, KeyInit, Mac};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::path::Path;
+use object_store::{
+    Attribute, Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, UpdateVersion,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
+
+use super::{Content, Hold, Incoming, Limits, Lock, Objects, Purpose, Stat};
+use crate::digest::{Digest, Hasher, hex};
+use crate::job::Job;
+use crate::names::ProjectName;
+use crate::registry::failure::Failure;
+use crate::registry::{json, layout};
+use crate::{Error, Result};
+
+/// What is unreserved in a signed URL.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// After this time nobody is at work any more on what a lock has noted.
+const ABANDONED: Duration = Duration::from_secs(15 * 60);
+const DOCUMENT: &str = "application/json";
+
+/// The objects of a registry in a bucket.
+#[derive(Debug)]
+pub struct S3 {
+    store: Arc<AmazonS3>,
+    /// What signed URLs begin with: the bucket as clients reach it.
+    base: String,
+    region: String,
+    runtime: Handle,
+}
+
+/// An object that is read piece by piece.
+pub struct Remote {
+    store: Arc<AmazonS3>,
+    path: Path,
+    runtime: Handle,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was written.
+    pub modified: SystemTime,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Remote").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    /// Reads a part, waiting on this thread, which must not be one that answers connections.
+    pub fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let read = self.runtime.block_on(self.store.get_range(&self.path, range));
+        read.map(Vec::from).map_err(io::Error::other)
+    }
+}
+
+/// Where a bucket is, as `s3://BUCKET?endpoint=URL&region=NAME` says.
+#[derive(Debug, Default)]
+struct Place {
+    bucket: String,
+    endpoint: Option<String>,
+    region: Option<String>,
+    /// The endpoint that clients reach, if it is another one.
+    public_endpoint: Option<String>,
+}
+
+impl Place {
+    fn parse(text: &str) -> Result<Self> {
+        let invalid = |why: &str| Error::invalid("store", text, why);
+        let url = reqwest::Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
+        let bucket = url.host_str().unwrap_or_default().to_owned();
+        if url.scheme() != "s3" || bucket.is_empty() || !matches!(url.path(), "" | "/") {
+            return Err(invalid("expected `s3://BUCKET?endpoint=URL&region=NAME`"));
+        }
+        let mut place = Self { bucket, ..Self::default() };
+        for (key, value) in url.query_pairs() {
+            let value = value.trim_end_matches('/').to_owned();
+            match &*key {
+                "endpoint" => place.endpoint = Some(value),
+                "region" => place.region = Some(value),
+                "public_endpoint" => place.public_endpoint = Some(value),
+                _ => return Err(invalid(&format!("`{key}` is not known"))),
+            }
+        }
+        Ok(place)
+    }
+}
+
+fn failure(error: &object_store::Error) -> Failure {
+    Failure::internal(format!("the object store failed: {error}"))
+}
+
+fn found<T>(result: object_store::Result<T>) -> Result<Option<T>, Failure> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// The path of a key; `None` for keys that cannot be.
+fn path_of(key: &str) -> Option<Path> {
+    let path = Path::parse(key).ok()?;
+    // Slashes at the ends are dropped by the parser.
+    (path.as_ref() == key && !key.is_empty()).then_some(path)
+}
+
+fn md5_of(meta: &ObjectMeta) -> Option<Digest> {
+    let tag = meta.e_tag.as_deref()?.trim_start_matches("W/").trim_matches('"');
+    Digest::parse(tag)
+}
+
+impl S3 {
+    /// The bucket that `place` names; credentials come from the environment, as for AWS.
+    ///
+    /// Work is done on the threads of `runtime`; whoever calls the methods waits on another one.
+    pub fn new(place: &str, runtime: Handle) -> Result<Self> {
+        let Place { bucket, endpoint, region, public_endpoint } = Place::parse(place)?;
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(&bucket);
+        if let Some(endpoint) = &endpoint {
+            builder =
+                builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
+        }
+        if let Some(region) = &region {
+            builder = builder.with_region(region);
+        }
+        let known = |key| builder.get_config_value(&key);
+        let region = known(AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
+        let endpoint = public_endpoint
+            .or_else(|| known(AmazonS3ConfigKey::Endpoint))
+            .unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+        let base = format!("{}/{bucket}", endpoint.trim_end_matches('/'));
+        let store =
+            builder.build().map_err(|error| Error::invalid("store", place, error.to_string()))?;
+        Ok(Self { store: Arc::new(store), base, region, runtime })
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    fn put(
+        &self,
+        path: &Path,
+        content: &[u8],
+        mode: PutMode,
+    ) -> object_store::Result<object_store::PutResult> {
+        let attributes = Attributes::from_iter([(Attribute::ContentType, DOCUMENT)]);
+        let options = PutOptions { mode, attributes, ..PutOptions::default() };
+        self.wait(self.store.put_opts(path, PutPayload::from(content.to_vec()), options))
+    }
+
+    /// Everything below a folder, sorted.
+    fn below(&self, folder: &str) -> Result<Vec<ObjectMeta>, Failure> {
+        let prefix = path_of(folder);
+        if prefix.is_none() && !folder.is_empty() {
+            return Ok(Vec::new());
+        }
+        let listed = self.wait(self.store.list(prefix.as_ref()).try_collect::<Vec<_>>());
+        let mut objects = listed.map_err(|error| failure(&error))?;
+        objects.sort_unstable_by(|one, other| one.location.cmp(&other.location));
+        Ok(objects)
+    }
+
+    /// The lock of a project, with what it takes to replace just this one.
+    fn read_lock(&self, project: &ProjectName) -> Result<Option<(Lock, ObjectMeta)>, Failure> {
+        let path = lock_path(project);
+        let Some(result) = found(self.wait(self.store.get(&path)))? else { return Ok(None) };
+        let meta = result.meta.clone();
+        let text = self.wait(result.bytes()).map_err(|error| failure(&error))?;
+        Ok(serde_json::from_slice(&text).ok().map(|lock| (lock, meta)))
+    }
+
+    /// Locks a project in one step, for as long as nothing else is written there.
+    fn claim(&self, project: &ProjectName) -> Result<Option<UpdateVersion>, Failure> {
+        let claim = Lock {
+            session_hash: STANDARD.encode(Sha256::digest(rand::random::<[u8; 32]>())),
+            asset: String::new(),
+            version: String::new(),
+            ending: None,
+        };
+        match self.put(&lock_path(project), &json::plain(&claim), PutMode::Create) {
+            Ok(put) => Ok(Some(UpdateVersion::from(put))),
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(None),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+}
+
+fn lock_path(project: &ProjectName) -> Path {
+    Path::from_iter([project.as_str()]).join(layout::LOCK)
+}
+
+/// A project whose lock was seen, or claimed.
+struct S3Hold<'a> {
+    objects: &'a S3,
+    path: Path,
+    lock: Option<Lock>,
+    since: Option<SystemTime>,
+    seen: Option<UpdateVersion>,
+    /// Whether the lock is ours and says nothing yet.
+    is_claim: bool,
+}
+
+impl Hold for S3Hold<'_> {
+    fn lock(&self) -> Option<&Lock> {
+        self.lock.as_ref()
+    }
+
+    fn locked_since(&self) -> Option<SystemTime> {
+        self.since
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let age = self.since.and_then(|since| since.elapsed().ok());
+        age.is_some_and(|age| age > ABANDONED)
+    }
+
+    fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure> {
+        let mode = self.seen.clone().map_or(PutMode::Create, PutMode::Update);
+        match self.objects.put(&self.path, &json::plain(lock), mode) {
+            Ok(put) => {
+                self.seen = Some(put.into());
+                self.lock = Some(lock.clone());
+                self.is_claim = false;
+                Ok(true)
+            }
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. }
+                | object_store::Error::NotFound { .. },
+            ) => {
+                // Whatever is there now is not ours to remove.
+                self.is_claim = false;
+                Ok(false)
+            }
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    fn clear_lock(&mut self) -> Result<(), Failure> {
+        found(self.objects.wait(self.objects.store.delete(&self.path)))?;
+        (self.lock, self.seen, self.is_claim) = (None, None, false);
+        Ok(())
+    }
+}
+
+impl Drop for S3Hold<'_> {
+    fn drop(&mut self) {
+        if self.is_claim {
+            // A claim that stays behind is removed by an administrator, as the original's is.
+            let _ = self.clear_lock();
+        }
+    }
+}
+
+impl Objects for S3 {
+    fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(path) = path_of(key) else { return Ok(None) };
+        let Some(result) = found(self.wait(self.store.get(&path)))? else { return Ok(None) };
+        let bytes = self.wait(result.bytes()).map_err(|error| failure(&error))?;
+        Ok(Some(bytes.into()))
+    }
+
+    fn stat(&self, key: &str) -> Result<Option<Stat>, Failure> {
+        let Some(path) = path_of(key) else { return Ok(None) };
+        let meta = found(self.wait(self.store.head(&path)))?;
+        Ok(meta.map(|meta| Stat {
+            size: meta.size,
+            state: format!("{:?} {:?} {:?}", meta.e_tag, meta.version, meta.last_modified),
+            modified: Some(meta.last_modified.into()),
+            md5: md5_of(&meta),
+        }))
+    }
+
+    fn open(&self, key: &str) -> Result<Option<Content>, Failure> {
+        let Some(path) = path_of(key) else { return Ok(None) };
+        let meta = found(self.wait(self.store.head(&path)))?;
+        Ok(meta.map(|meta| {
+            Content::Remote(Arc::new(Remote {
+                store: Arc::clone(&self.store),
+                path,
+                runtime: self.runtime.clone(),
+                size: meta.size,
+                modified: meta.last_modified.into(),
+            }))
+        }))
+    }
+
+    fn list(&self, prefix: &str, is_recursive: bool, _: &Job) -> Result<Vec<String>, Failure> {
+        let base = prefix.rfind('/').map_or("", |at| &prefix[..at]);
+        let is_wanted = |key: &String| key.starts_with(prefix);
+        if is_recursive {
+            let objects = self.below(base)?;
+            let mut keys: Vec<String> =
+                objects.into_iter().map(|meta| meta.location.to_string()).collect();
+            keys.retain(is_wanted);
+            keys.sort_unstable();
+            return Ok(keys);
+        }
+        let folder = path_of(base);
+        if folder.is_none() && !base.is_empty() {
+            return Ok(Vec::new());
+        }
+        let listed = self.wait(self.store.list_with_delimiter(folder.as_ref()));
+        let listed = listed.map_err(|error| failure(&error))?;
+        let mut folders: Vec<String> =
+            listed.common_prefixes.iter().map(|folder| format!("{folder}/")).collect();
+        let mut keys: Vec<String> =
+            listed.objects.into_iter().map(|meta| meta.location.to_string()).collect();
+        for list in [&mut folders, &mut keys] {
+            list.retain(is_wanted);
+            list.sort_unstable();
+        }
+        folders.append(&mut keys);
+        Ok(folders)
+    }
+
+    fn sizes(&self, folder: &str, _: &Job) -> Result<Vec<(String, u64)>, Failure> {
+        let objects = self.below(folder)?;
+        Ok(objects.into_iter().map(|meta| (meta.location.to_string(), meta.size)).collect())
+    }
+
+    fn digests(&self, keys: &[String], job: &Job) -> Result<Vec<Digest>, Failure> {
+        let Some(first) = keys.first() else { return Ok(Vec::new()) };
+        // All are files of one version.
+        let version: Vec<&str> = first.split('/').take(3).collect();
+        let known: std::collections::HashMap<String, Digest> = self
+            .below(&version.join("/"))?
+            .into_iter()
+            .filter_map(|meta| Some((meta.location.to_string(), md5_of(&meta)?)))
+            .collect();
+        keys.iter()
+            .map(|key| match known.get(key) {
+                Some(md5) => Ok(*md5),
+                // Stores that encrypt have other tags.
+                None => {
+                    job.check()?;
+                    let content = self.read(key)?.unwrap_or_default();
+                    let mut hasher = Hasher::default();
+                    hasher.update(&content);
+                    Ok(hasher.finish().md5)
+                }
+            })
+            .collect()
+    }
+
+    fn write(&self, key: &str, content: &[u8]) -> Result<(), Failure> {
+        let path =
+            path_of(key).ok_or_else(|| Failure::internal(format!("'{key}' cannot be stored")))?;
+        self.put(&path, content, PutMode::Overwrite).map_err(|error| failure(&error))?;
+        Ok(())
+    }
+
+    fn delete(&self, key: &str) -> Result<(), Failure> {
+        let Some(path) = path_of(key) else { return Ok(()) };
+        found(self.wait(self.store.delete(&path))).map(drop)
+    }
+
+    fn remove(&self, folder: &str) -> Result<(), Failure> {
+        // The lock of a project goes last: it holds what is left to be done.
+        let is_lock = |path: &Path| path.filename() == Some(layout::LOCK);
+        let paths = self.below(folder)?.into_iter().map(|meta| meta.location);
+        let paths: Vec<_> = paths.filter(|path| !is_lock(path)).map(Ok).collect();
+        let deleted = self.store.delete_stream(futures_util::stream::iter(paths).boxed());
+        self.wait(deleted.try_collect::<Vec<_>>()).map_err(|error| failure(&error))?;
+        Ok(())
+    }
+
+    fn sweep(&self, _: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn make_project(
+        &self,
+        project: &ProjectName,
+        objects: &[(&str, Value)],
+        _: &Job,
+    ) -> Result<bool, Failure> {
+        let Some(seen) = self.claim(project)? else { return Ok(false) };
+        let mut hold = S3Hold {
+            objects: self,
+            path: lock_path(project),
+            lock: None,
+            since: None,
+            seen: Some(seen),
+            is_claim: true,
+        };
+        let (deciding, _) = objects.last().expect("a project has objects");
+        let is_new = self.stat(&format!("{project}/{deciding}"))?.is_none();
+        if is_new {
+            for (name, value) in objects {
+                self.write(&format!("{project}/{name}"), &json::plain(value))?;
+            }
+        }
+        hold.clear_lock()?;
+        Ok(is_new)
+    }
+
+    fn enter(
+        &self,
+        project: &ProjectName,
+        purpose: Purpose,
+        _: &Job,
+    ) -> Result<Option<Box<dyn Hold + '_>>, Failure> {
+        let path = lock_path(project);
+        let mut hold =
+            S3Hold { objects: self, path, lock: None, since: None, seen: None, is_claim: false };
+        match purpose {
+            Purpose::Settings => {}
+            Purpose::Session => hold.see(project)?,
+            Purpose::Change | Purpose::Remove => {
+                let folder = Path::from_iter([project.as_str()]);
+                let mut listed = self.store.list(Some(&folder));
+                match self.wait(listed.next()) {
+                    None => return Ok(None),
+                    Some(first) => first.map_err(|error| failure(&error))?,
+                };
+                match self.claim(project)? {
+                    Some(seen) => (hold.seen, hold.is_claim) = (Some(seen), true),
+                    None => hold.see(project)?,
+                }
+            }
+        }
+        Ok(Some(Box::new(hold)))
+    }
+
+    fn lock_of(&self, project: &ProjectName) -> Result<Option<Lock>, Failure> {
+        Ok(self.read_lock(project)?.map(|(lock, _)| lock))
+    }
+
+    fn receive(&self, _: &str) -> Result<Option<Incoming>, Failure> {
+        Ok(None)
+    }
+
+    fn place(
+        &self,
+        _: &ProjectName,
+        _: &Lock,
+        _: Incoming,
+        _: Digest,
+        _: &Job,
+    ) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
+    fn presign(
+        &self,
+        key: &str,
+        md5: Digest,
+        lifetime: Duration,
+    ) -> Result<Option<String>, Failure> {
+        let credential = self.wait(self.store.credentials().get_credential());
+        let credential = credential.map_err(|error| failure(&error))?;
+        let url = Presigner {
+            base: &self.base,
+            region: &self.region,
+            key_id: &credential.key_id,
+            secret: &credential.secret_key,
+            token: credential.token.as_deref(),
+            now: Utc::now(),
+        }
+        .put(key, md5, lifetime);
+        Ok(Some(url))
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { ignores_case: false, forbids_control: true }
+    }
+}
+
+impl S3Hold<'_> {
+    fn see(&mut self, project: &ProjectName) -> Result<(), Failure> {
+        if let Some((lock, meta)) = self.objects.read_lock(project)? {
+            self.lock = Some(lock);
+            self.since = Some(meta.last_modified.into());
+            self.seen = Some(UpdateVersion { e_tag: meta.e_tag, version: meta.version });
+        }
+        Ok(())
+    }
+}
+
+/// Signs URLs by version 4 of the signatures of AWS.
+struct Presigner<'a> {
+    base: &'a str,
+    region: &'a str,
+    key_id: &'a str,
+    secret: &'a str,
+    token: Option<&'a str>,
+    now: chrono::DateTime<Utc>,
+}
+
+impl Presigner<'_> {
+    /// A URL to PUT an object to, with just that `Content-MD5`.
+    fn put(&self, key: &str, md5: Digest, lifetime: Duration) -> String {
+        let quoted: Vec<String> =
+            key.split('/').map(|part| utf8_percent_encode(part, ESCAPED).to_string()).collect();
+        let url = format!("{}/{}", self.base, quoted.join("/"));
+        let (_, rest) = url.split_once("://").unwrap_or(("", &url));
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let time = self.now.format("%Y%m%dT%H%M%SZ").to_string();
+        let scope = format!("{}/{}/s3/aws4_request", &time[..8], self.region);
+        let mut pairs = vec![
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256".to_owned()),
+            ("X-Amz-Credential", format!("{}/{scope}", self.key_id)),
+            ("X-Amz-Date", time.clone()),
+            ("X-Amz-Expires", lifetime.as_secs().to_string()),
+            ("X-Amz-SignedHeaders", "content-md5;host".to_owned()),
+        ];
+        if let Some(token) = self.token {
+            pairs.push(("X-Amz-Security-Token", token.to_owned()));
+        }
+        pairs.sort_unstable();
+        let mut query = String::new();
+        for (name, value) in &pairs {
+            let start = if query.is_empty() { "" } else { "&" };
+            let _ = write!(query, "{start}{name}={}", utf8_percent_encode(value, ESCAPED));
+        }
+        let md5 = STANDARD.encode(md5.0);
+        let request = format!(
+            "PUT\n/{path}\n{query}\ncontent-md5:{md5}\nhost:{host}\n\ncontent-md5;host\nUNSIGNED-PAYLOAD"
+        );
+        let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(request)));
+        let mut signing = format!("AWS4{}", self.secret).into_bytes();
+        for part in [&time[..8], self.region, "s3", "aws4_request"] {
+            signing = hmac(&signing, part);
+        }
+        format!("{url}?{query}&X-Amz-Signature={}", hex(&hmac(&signing, &text)))
+    }
+}
+
+fn hmac(key: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("keys of any length do");
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_parsed() {
+        let place = Place::parse(
+            "s3://data?endpoint=http://127.0.0.1:9000/&region=eu&public_endpoint=https://s3.test",
+        )
+        .unwrap();
+        assert_eq!(place.bucket, "data");
+        assert_eq!(place.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
+        assert_eq!(place.region.as_deref(), Some("eu"));
+        assert_eq!(place.public_endpoint.as_deref(), Some("https://s3.test"));
+        for text in ["data", "s3://", "http://data", "s3://data/prefix", "s3://data?key=secret"] {
+            assert!(Place::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_that_cannot_be_name_nothing() {
+        for key in ["", "/a", "a/", "a//b", "a/../b", "./a", "a\nb"] {
+            assert!(path_of(key).is_none(), "{key:?}");
+        }
+        for key in ["a", "p/..LOCK", "p/a/v/x y+%2F?é", "a\\b"] {
+            assert_eq!(path_of(key).unwrap().as_ref(), key);
+        }
+    }
+
+    #[test]
+    fn a_signed_url_names_all_that_is_signed() {
+        let presigner = Presigner {
+            base: "http://127.0.0.1:9000/data",
+            region: "us-east-1",
+            key_id: "key",
+            secret: "secret",
+            token: Some("to/ken"),
+            now: chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
+        };
+        let url = presigner.put("p/a/v/ü x", Digest([7; 16]), Duration::from_secs(60));
+        let (start, signature) = url.split_at(url.len() - 64);
+        assert_eq!(
+            start,
+            "http://127.0.0.1:9000/data/p/a/v/%C3%BC%20x?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=key%2F20231114%2Fus-east-1%2Fs3%2Faws4_request\
+             &X-Amz-Date=20231114T221320Z&X-Amz-Expires=60&X-Amz-Security-Token=to%2Fken\
+             &X-Amz-SignedHeaders=content-md5%3Bhost&X-Amz-Signature="
+        );
+        assert!(signature.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let other = presigner.put("p/a/v/ü x", Digest([8; 16]), Duration::from_secs(60));
+        assert_ne!(url, other);
+    }
+}

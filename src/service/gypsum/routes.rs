@@ -1,0 +1,485 @@
+//! Which request gets which answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State as Shared};
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{Method, Response, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use super::State;
+use super::answer::{self, Refusal, data, done};
+use super::body;
+use super::signature::Slug;
+use crate::http::url::quote_path;
+use crate::job::Job;
+use crate::registry::bucket::{Identity, VersionPath, check_start, parse_asset, parse_project};
+use crate::registry::objects::{Content, is_internal};
+use crate::registry::{Failure, layout};
+use crate::service::content::{self, About, MediaType};
+use crate::service::log::Entry as LogEntry;
+
+/// Where the protocol is described.
+const DOCUMENTATION: &str = "https://artifactdb.github.io/gypsum-worker";
+
+type Answer = Result<Response<Body>, Refusal>;
+
+/// All endpoints of the service.
+pub(super) fn router(state: Arc<State>) -> Router {
+    Router::new().fallback(answer).with_state(state)
+}
+
+async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
+    let (request, mut body) = request.into_parts();
+    let mut entry = LogEntry::new(&state.log, &request);
+    if request.method == Method::PUT {
+        entry.hide_query();
+    }
+    let mut response = match route(&state, &request, &mut body, &mut entry).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            entry.reason = Some(refusal.reason.clone());
+            refusal.into_response()
+        }
+    };
+    body::drain(&mut body).await;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    entry.answered(&response);
+    response
+}
+
+/// One segment of a path, decoded.
+fn decode(segment: &str) -> Result<String, Refusal> {
+    let malformed = || Refusal::new(400, "URI malformed");
+    let bytes = segment.as_bytes();
+    for (at, _) in segment.match_indices('%') {
+        let digits = bytes.get(at + 1..at + 3).unwrap_or_default();
+        if digits.len() != 2 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(malformed());
+        }
+    }
+    let text = percent_decode_str(segment).decode_utf8().map_err(|_| malformed())?;
+    Ok(text.into_owned())
+}
+
+/// A value of a query, decoded once.
+fn query_value(query: &str, key: &str) -> Result<Option<String>, Refusal> {
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if decode(&name.replace('+', " "))? == key {
+            return decode(&value.replace('+', " ")).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+async fn route(
+    state: &Arc<State>,
+    request: &Parts,
+    body: &mut Body,
+    entry: &mut LogEntry<'_>,
+) -> Answer {
+    let headers = &request.headers;
+    if request.method == Method::OPTIONS {
+        return Ok(answer::options(headers));
+    }
+    let path = request.uri.path();
+    let query = request.uri.query().unwrap_or_default();
+    let raw: Vec<&str> = path.trim_end_matches('/').split('/').skip(1).collect();
+    let call = Call { state, headers, entry, body };
+    let method = request.method.as_str();
+    match (method, raw.as_slice()) {
+        _ if raw.contains(&"") => match collapsed(state, path, query, headers) {
+            Some(location) => Ok(answer::moved(&location)),
+            None => Err(Refusal::no_such_endpoint()),
+        },
+        ("GET", []) => Ok(answer::moved(DOCUMENTATION)),
+        ("GET", ["list"]) => call.list(query).await,
+        ("GET" | "HEAD", ["file", key]) => call.file(decode(key)?).await,
+        ("GET", ["credentials", "s3-api"]) => configured(state.options.s3_credentials.as_ref()),
+        ("GET", ["credentials", "github-app"]) => configured(state.options.github_app.as_ref()),
+        ("GET", ["github", "user"]) => call.github(false).await,
+        ("GET", ["github", "user", "orgs"]) => call.github(true).await,
+        ("POST", ["create", project]) => call.create(&decode(project)?).await,
+        ("PUT", ["permissions", project]) => call.set_permissions(&decode(project)?).await,
+        ("PUT", ["quota", project]) => call.set_quota(&decode(project)?).await,
+        ("POST", ["refresh", "usage", project]) => call.refresh_usage(&decode(project)?).await,
+        ("POST", ["refresh", "latest", project, asset]) => {
+            call.refresh_latest(&decode(project)?, &decode(asset)?).await
+        }
+        ("DELETE", ["unlock", project]) => call.unlock(&decode(project)?).await,
+        ("DELETE", ["remove", project]) => call.remove_project(&decode(project)?).await,
+        ("DELETE", ["remove", project, asset]) => {
+            call.remove_asset(&decode(project)?, &decode(asset)?).await
+        }
+        ("DELETE", ["remove", project, asset, version]) => {
+            let names = [decode(project)?, decode(asset)?, decode(version)?];
+            call.remove_version(&names).await
+        }
+        ("POST", ["probation", verb @ ("approve" | "reject"), project, asset, version]) => {
+            let names = [decode(project)?, decode(asset)?, decode(version)?];
+            call.decide(*verb == "approve", &names).await
+        }
+        ("POST", ["upload", "start", project, asset, version]) => {
+            let names = [decode(project)?, decode(asset)?, decode(version)?];
+            call.start(&names).await
+        }
+        ("POST", ["upload", "presigned-file", slug]) => call.presign(&decode(slug)?).await,
+        ("PUT", ["upload", "object", slug]) => {
+            body::receive(state, slug, query, headers, call.body).await
+        }
+        ("POST", ["upload", verb @ ("complete" | "abort"), project, asset, version]) => {
+            let names = [decode(project)?, decode(asset)?, decode(version)?];
+            call.end(*verb == "complete", &names).await
+        }
+        _ => Err(Refusal::no_such_endpoint()),
+    }
+}
+
+/// The URL with single slashes.
+fn collapsed(state: &State, path: &str, query: &str, headers: &HeaderMap) -> Option<String> {
+    let mut location = base(state, headers)?;
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        location.push('/');
+        location.push_str(segment);
+    }
+    if !query.is_empty() {
+        location.push('?');
+        location.push_str(query);
+    }
+    Some(location)
+}
+
+/// What the client calls this service; `None` if that is no name of a host.
+fn base(state: &State, headers: &HeaderMap) -> Option<String> {
+    if let Some(url) = &state.options.public_url {
+        return Some(url.trim_end_matches('/').to_owned());
+    }
+    let Some(host) = headers.get(header::HOST) else { return Some(state.url.clone()) };
+    let host = host.to_str().ok()?;
+    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    (!host.is_empty() && host.bytes().all(is_sound)).then(|| format!("http://{host}"))
+}
+
+fn configured(value: Option<&impl serde::Serialize>) -> Answer {
+    value.map(|value| data(&json!(value))).ok_or_else(Refusal::no_such_endpoint)
+}
+
+fn parse_version(names: &[String; 3]) -> Result<VersionPath, Failure> {
+    let [project, asset, version] = names;
+    VersionPath::parse(project, asset, version)
+}
+
+/// The token in a request.
+fn token(headers: &HeaderMap) -> Result<&str, Refusal> {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.strip_prefix("Bearer "))
+        .ok_or_else(|| Refusal::new(401, "no user identity supplied"))
+}
+
+/// One request.
+struct Call<'a, 'log> {
+    state: &'a Arc<State>,
+    headers: &'a HeaderMap,
+    entry: &'a mut LogEntry<'log>,
+    body: &'a mut Body,
+}
+
+impl Call<'_, '_> {
+    async fn user(&mut self) -> Result<Identity, Refusal> {
+        let user = self.state.identities.identify(token(self.headers)?).await?;
+        self.entry.user = Some(user.login.clone());
+        Ok(user)
+    }
+
+    async fn administrator(&mut self) -> Result<Identity, Refusal> {
+        let user = self.user().await?;
+        self.state.bucket.check_administrator(&user)?;
+        Ok(user)
+    }
+
+    /// Runs work on the registry. What comes back borrows nothing: a body cannot be shared.
+    fn run<T: Send + 'static, W>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = Result<T, Refusal>> + use<T, W>
+    where
+        W: FnOnce(&State, &Job) -> Result<T, Failure> + Send + 'static,
+    {
+        let state = Arc::clone(self.state);
+        async move {
+            let worker = Arc::clone(&state);
+            state.run(move |job| Ok(work(&worker, job)?)).await
+        }
+    }
+
+    async fn list(self, query: &str) -> Answer {
+        let prefix = query_value(query, "prefix")?.unwrap_or_default();
+        let is_recursive = query_value(query, "recursive")?.as_deref() == Some("true");
+        let keys = self
+            .run(move |state, job| state.bucket.objects().list(&prefix, is_recursive, job))
+            .await?;
+        Ok(data(&json!(keys)))
+    }
+
+    async fn file(self, key: String) -> Answer {
+        if key.is_empty() {
+            return Err(Refusal::no_such_endpoint());
+        }
+        let found = self
+            .run(move |state, job| {
+                let Some(content) = state.bucket.objects().open(&key)? else { return Ok(None) };
+                let listed = state.bucket.known_digest(&key)?;
+                let name = key.rsplit('/').next().unwrap_or_default();
+                // Objects that no upload has brought are documents.
+                let is_document = listed.is_none() && (name != layout::LOCK || !is_internal(&key));
+                let md5sum = match listed {
+                    Some(md5sum) => md5sum,
+                    None => state.bucket.objects().digests(std::slice::from_ref(&key), job)?[0]
+                        .to_string(),
+                };
+                Ok(Some((content, md5sum, is_document)))
+            })
+            .await?;
+        let Some((content, md5sum, is_document)) = found else {
+            return Err(Refusal::new(404, "object not found"));
+        };
+        let about = About {
+            media_type: MediaType::Known(is_document.then_some("application/json")),
+            etag: Some(format!("\"{md5sum}\"")),
+        };
+        let response = match content {
+            Content::File(file, _) => content::content(file, &about, self.headers),
+            #[cfg(feature = "s3")]
+            Content::Remote(remote) => content::content(remote, &about, self.headers),
+        };
+        let response = response.map_err(|error| Refusal::new(500, error.to_string()))?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            let refusal = Refusal::new(416, "no such range").into_response();
+            let (mut parts, _) = response.into_parts();
+            parts.headers.remove(header::CONTENT_TYPE);
+            let (json_parts, json_body) = refusal.into_parts();
+            parts.headers.extend(json_parts.headers);
+            return Ok(Response::from_parts(parts, json_body));
+        }
+        Ok(response)
+    }
+
+    /// Answers as GitHub does, for clients that are offline.
+    async fn github(self, organizations: bool) -> Answer {
+        if !self.state.identities.is_local() {
+            return Err(Refusal::no_such_endpoint());
+        }
+        let value = self.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = value.and_then(|text| text.split_once(' ')).map(|(_, token)| token);
+        let found = match token {
+            None => None,
+            Some(token) => self.state.identities.identify(token).await.ok(),
+        };
+        let Some(user) = found else {
+            let refusal = json!({"message": "Bad credentials"});
+            return Ok(answer::document(StatusCode::UNAUTHORIZED, &refusal));
+        };
+        Ok(data(&if organizations {
+            user.organizations.iter().map(|login| json!({"login": login})).collect()
+        } else {
+            json!({"login": user.login})
+        }))
+    }
+
+    async fn create(mut self, project: &str) -> Answer {
+        self.administrator().await?;
+        if project.contains('/') {
+            return Err(Refusal::new(400, "project name cannot contain '/'"));
+        }
+        let project = parse_project(project)?;
+        let text = body::read(self.body).await?;
+        self.run(move |state, job| {
+            state.bucket.create_project(&project, &|| body::parse(&text), job)
+        })
+        .await?;
+        Ok(done())
+    }
+
+    async fn set_permissions(mut self, project: &str) -> Answer {
+        let user = self.user().await?;
+        let project = parse_project(project)?;
+        let text = body::read(self.body).await?;
+        self.run(move |state, job| {
+            state.bucket.set_permissions(&project, &user, &|| body::parse(&text), job)
+        })
+        .await?;
+        Ok(done())
+    }
+
+    async fn set_quota(mut self, project: &str) -> Answer {
+        self.administrator().await?;
+        let project = parse_project(project)?;
+        let text = body::read(self.body).await?;
+        self.run(move |state, job| state.bucket.set_quota(&project, &|| body::parse(&text), job))
+            .await?;
+        Ok(done())
+    }
+
+    async fn refresh_usage(mut self, project: &str) -> Answer {
+        self.administrator().await?;
+        let project = parse_project(project)?;
+        let total = self.run(move |state, job| state.bucket.refresh_usage(&project, job)).await?;
+        Ok(data(&json!({"total": total})))
+    }
+
+    async fn refresh_latest(mut self, project: &str, asset: &str) -> Answer {
+        self.administrator().await?;
+        let (project, asset) = (parse_project(project)?, parse_asset(asset)?);
+        let latest =
+            self.run(move |state, job| state.bucket.refresh_latest(&project, &asset, job)).await?;
+        Ok(data(&latest.map_or_else(|| json!({}), |version| json!({"version": version}))))
+    }
+
+    async fn unlock(mut self, project: &str) -> Answer {
+        self.administrator().await?;
+        let project = parse_project(project)?;
+        self.run(move |state, job| state.bucket.unlock(&project, job)).await?;
+        Ok(done())
+    }
+
+    async fn remove_project(mut self, project: &str) -> Answer {
+        self.administrator().await?;
+        let project = parse_project(project)?;
+        self.run(move |state, job| state.bucket.remove_project(&project, job)).await?;
+        Ok(done())
+    }
+
+    async fn remove_asset(mut self, project: &str, asset: &str) -> Answer {
+        self.administrator().await?;
+        let (project, asset) = (parse_project(project)?, parse_asset(asset)?);
+        self.run(move |state, job| state.bucket.remove_asset(&project, &asset, job)).await?;
+        Ok(done())
+    }
+
+    async fn remove_version(mut self, names: &[String; 3]) -> Answer {
+        self.administrator().await?;
+        let version = parse_version(names)?;
+        self.run(move |state, job| state.bucket.remove_version(&version, job)).await?;
+        Ok(done())
+    }
+
+    async fn decide(mut self, is_approved: bool, names: &[String; 3]) -> Answer {
+        let user = self.user().await?;
+        let version = parse_version(names)?;
+        self.run(move |state, job| {
+            if is_approved {
+                state.bucket.approve(&version, &user, job)
+            } else {
+                state.bucket.reject(&version, &user, job)
+            }
+        })
+        .await?;
+        Ok(done())
+    }
+
+    async fn start(mut self, names: &[String; 3]) -> Answer {
+        let version = parse_version(names)?;
+        let text = body::read(self.body).await?;
+        let request = body::parse(&text)?;
+        check_start(&request)?;
+        let user = self.user().await?;
+        let place = version.clone();
+        let started =
+            self.run(move |state, job| state.bucket.start(&version, &request, &user, job)).await?;
+        let folder = quote_path(&format!("{}/{}/{}", place.project, place.asset, place.version));
+        let files: Vec<Value> = started
+            .files
+            .iter()
+            .map(|(path, md5sum)| {
+                let slug = Slug::encode(&place, path, md5sum);
+                let url = format!("/upload/presigned-file/{slug}");
+                json!({"path": path, "url": url, "method": "presigned"})
+            })
+            .collect();
+        Ok(data(&json!({
+            "file_urls": files,
+            "complete_url": format!("/upload/complete/{folder}"),
+            "abort_url": format!("/upload/abort/{folder}"),
+            "session_token": started.token,
+        })))
+    }
+
+    async fn presign(self, slug: &str) -> Answer {
+        let session = token(self.headers)?.to_owned();
+        let parts = Slug::decode(slug)?;
+        let Some(base) = base(self.state, self.headers) else {
+            return Err(Refusal::new(400, "the Host header is not a host"));
+        };
+        let (file, url) = self
+            .run(move |state, _| {
+                let Slug { version, path, md5sum } = &parts;
+                let file = state.bucket.presign(version, path, md5sum, &session)?;
+                let lifetime = Duration::from_secs(state.options.url_lifetime);
+                let url = state.bucket.presign_in_store(&file, lifetime)?;
+                Ok((file, url))
+            })
+            .await?;
+        let md5sum_base64 = STANDARD.encode(file.md5.0);
+        if let Some(url) = url {
+            return Ok(data(&json!({"url": url, "md5sum_base64": md5sum_base64})));
+        }
+        let expires = body::now().saturating_add(self.state.options.url_lifetime);
+        let slug = Slug::encode(&file.version, &file.path, &file.md5.to_string());
+        let signature = self.state.signer.sign(&slug, expires, &file.lock.session_hash);
+        Ok(data(&json!({
+            "url": format!("{base}/upload/object/{slug}?expires={expires}&signature={signature}"),
+            "md5sum_base64": md5sum_base64,
+        })))
+    }
+
+    async fn end(self, is_complete: bool, names: &[String; 3]) -> Answer {
+        let session = token(self.headers)?.to_owned();
+        let version = parse_version(names)?;
+        self.run(move |state, job| {
+            if is_complete {
+                state.bucket.complete(&version, &session, job)
+            } else {
+                state.bucket.abort(&version, &session, job)
+            }
+        })
+        .await?;
+        Ok(done())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_decoded_once() {
+        for (segment, text) in [("a+b", "a+b"), ("a%20b", "a b"), ("%2525", "%25"), ("%C3%BC", "ü")]
+        {
+            assert_eq!(decode(segment).unwrap(), text);
+        }
+        for segment in ["%", "%2", "%zz", "a%+1", "%FF"] {
+            assert_eq!(decode(segment).unwrap_err().reason, "URI malformed", "{segment}");
+        }
+    }
+
+    #[test]
+    fn values_of_queries_are_decoded_once() {
+        let value = |query: &str| query_value(query, "prefix").unwrap();
+        assert_eq!(value("recursive=true&prefix=a%2Fb+c&prefix=d"), Some("a/b c".to_owned()));
+        assert_eq!(value("prefix"), Some(String::new()));
+        assert_eq!(value("prefix=%2525"), Some("%25".to_owned()));
+        assert_eq!(value(""), None);
+        assert!(query_value("prefix=%", "prefix").is_err());
+    }
+}

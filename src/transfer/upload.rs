@@ -1,0 +1,305 @@
+//! Many files at once, each the body of one PUT: streamed from the disk, bounded in number and
+//! memory, tried again where that is safe.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+
+use super::download::concurrency;
+use crate::digest::push::{Lanes, Stream};
+use crate::digest::{Digest, open_with_size};
+use crate::error::IoContext;
+use crate::http::{Http, RetryPolicy, Touched};
+use crate::job::Job;
+use crate::{Error, Result};
+
+/// What is read and sent at a time. Some of it waits for the hashing thread: small blocks keep the
+/// memory small.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// One file to send.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Its name in messages.
+    pub name: String,
+}
+
+/// Where a file goes.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// URL of the PUT.
+    pub url: Url,
+    /// Headers that the server asks for.
+    pub headers: HeaderMap,
+    /// What the content must be, if that was promised.
+    pub md5: Option<Digest>,
+    /// Whether the URL may have expired when it is used: a new one is asked for then.
+    pub expires: bool,
+}
+
+/// Uploads all items, at most `asked` at once (0 or 1 leave the number to this module).
+///
+/// `target` says where an item goes; it is asked just before each try.
+pub async fn upload<F: Future<Output = Result<Target>>>(
+    http: &Http,
+    items: &[Item],
+    target: impl Fn(usize) -> F,
+    asked: usize,
+    job: &Job,
+) -> Result<()> {
+    job.expect(items.len() as u64, 0);
+    // One thread: side by side, it takes the content of many uploads faster than they go.
+    let lanes = &Lanes::start(1)?;
+    let target = &target;
+    let all = stream::iter(items.iter().enumerate())
+        .map(|(index, item)| async move {
+            let transfer = Transfer { http, item, lanes, job };
+            transfer.run(|| target(index)).await.map_err(|error| error.of(&item.name))
+        })
+        .buffer_unordered(concurrency(asked))
+        .try_collect::<()>();
+    job.race(all).await
+}
+
+struct Transfer<'a> {
+    http: &'a Http,
+    item: &'a Item,
+    lanes: &'a Lanes,
+    job: &'a Job,
+}
+
+impl Transfer<'_> {
+    async fn run<F: Future<Output = Result<Target>>>(&self, target: impl Fn() -> F) -> Result<()> {
+        let mut tried = 0;
+        loop {
+            let target = target().await?;
+            let error = match self.attempt(&target).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            tried += 1;
+            let has_expired = target.expires && matches!(error, Error::Status { status: 403, .. });
+            let delay = if has_expired && tried <= self.http.retry.retries {
+                Some(RetryPolicy::backoff(tried))
+            } else {
+                self.http.retry.delay(&error, tried)
+            };
+            let Some(delay) = delay else { return Err(error) };
+            crate::http::pause(delay, self.job).await?;
+        }
+        self.job.file_done();
+        Ok(())
+    }
+
+    async fn attempt(&self, target: &Target) -> Result<()> {
+        let (file, size) = open_with_size(&self.item.file, true)?;
+        let mut source = Source {
+            file,
+            item: self.item.clone(),
+            left: size,
+            digesting: target.md5.map(|md5| (self.lanes.stream(), md5)),
+        };
+        if size == 0 {
+            source.check_digest().await?;
+            let body = reqwest::Body::from(Bytes::new());
+            return self.send(target, 0, body, &Touched::default()).await;
+        }
+        let fate = Arc::new(Fate::default());
+        let body = stream::try_unfold((source, Arc::clone(&fate)), |(mut source, fate)| async {
+            fate.touched.touch();
+            match source.next().await {
+                Ok(block) => Ok(block.map(|block| {
+                    fate.is_whole.store(source.left == 0, Ordering::Relaxed);
+                    (block, (source, fate))
+                })),
+                Err(error) => {
+                    let told = std::io::Error::other(error.to_string());
+                    *fate.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    Err(told)
+                }
+            }
+        });
+        let body = reqwest::Body::wrap_stream(body);
+        let sent = self.send(target, size, body, &fate.touched).await;
+        // To the transport, a body that breaks off is a broken connection: tell the cause instead.
+        if let Some(fault) = fate.fault.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(fault);
+        }
+        if sent.is_ok() && !fate.is_whole.load(Ordering::Relaxed) {
+            return Err(Error::Transport {
+                method: "PUT".into(),
+                url: crate::http::url::redacted(&target.url),
+                source: "the server answered before the whole file had arrived".into(),
+            });
+        }
+        sent
+    }
+
+    async fn send(
+        &self,
+        target: &Target,
+        size: u64,
+        body: reqwest::Body,
+        touched: &Touched,
+    ) -> Result<()> {
+        let Target { url, headers, .. } = target;
+        self.http.put_stream(url, headers, size, body, touched).await?;
+        self.job.advance(size);
+        Ok(())
+    }
+}
+
+/// What becomes of a body, for the one who waits for the answer.
+#[derive(Default)]
+struct Fate {
+    touched: Touched,
+    fault: Mutex<Option<Error>>,
+    /// True once the last block was taken.
+    is_whole: AtomicBool,
+}
+
+/// Content on its way from the disk.
+struct Source {
+    file: File,
+    item: Item,
+    /// Bytes still to be read.
+    left: u64,
+    /// What was read goes to a hashing thread, too, and must come to this digest.
+    digesting: Option<(Stream, Digest)>,
+}
+
+impl Source {
+    /// The next block, `None` after the last one.
+    ///
+    /// The last one is held back until the digest is known: content that has changed breaks off
+    /// instead of arriving.
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let most = self.left.min(BLOCK_BYTES as u64);
+        let mut block = Vec::with_capacity(usize::try_from(most).unwrap_or(BLOCK_BYTES));
+        (&self.file).take(most).read_to_end(&mut block).at(&self.item.file)?;
+        if block.is_empty() {
+            return Err(self.changed());
+        }
+        let block = Bytes::from(block);
+        self.left -= block.len() as u64;
+        if let Some((digesting, _)) = &mut self.digesting {
+            digesting.push(block.clone()).await.at(&self.item.file)?;
+        }
+        if self.left == 0 {
+            self.check_digest().await?;
+        }
+        Ok(Some(block))
+    }
+
+    async fn check_digest(&mut self) -> Result<()> {
+        let Some((digesting, promised)) = self.digesting.take() else { return Ok(()) };
+        let seen = digesting.finish().await.at(&self.item.file)?.finish();
+        if seen.md5 == promised { Ok(()) } else { Err(self.changed()) }
+    }
+
+    fn changed(&self) -> Error {
+        let file = self.item.file.display().to_string();
+        Error::invalid("file", file, "it has changed since the upload was started; start again")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::digest::Hasher;
+    use crate::http::testing::{answer, serve};
+    use crate::runtime;
+
+    fn digest(content: &[u8]) -> Digest {
+        let mut hasher = Hasher::default();
+        hasher.update(content);
+        hasher.finish().md5
+    }
+
+    /// Uploads one file to the scripted answers; returns the requests' heads.
+    fn send(file: &Path, answers: Vec<Vec<u8>>, md5: Option<Digest>) -> (Result<()>, Vec<String>) {
+        let (url, server) = serve(answers);
+        let result = send_to(url.as_str(), file, md5);
+        (result, server.join().unwrap())
+    }
+
+    fn send_to(url: &str, file: &Path, md5: Option<Digest>) -> Result<()> {
+        let url = crate::http::url::parse(url).unwrap();
+        let item = Item { file: file.to_owned(), name: "f".into() };
+        let runtime = runtime::current().unwrap();
+        let mut http = Http::new(&runtime).unwrap();
+        http.retry.retries = 2;
+        let target = |_| async {
+            Ok(Target { url: url.clone(), headers: HeaderMap::new(), md5, expires: true })
+        };
+        let job = Job::default();
+        runtime.block_on(upload(&http, &[item], target, 1, &job))
+    }
+
+    #[test]
+    fn a_url_that_has_expired_is_replaced_and_a_broken_server_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        std::fs::write(&file, "content").unwrap();
+        let answers = ["403 Forbidden", "503 Busy", "200 OK"]
+            .map(|status| answer(status, "Retry-After: 0\r\n", 0, b""));
+        let (result, heads) = send(&file, answers.to_vec(), Some(digest(b"content")));
+        result.unwrap();
+        assert_eq!(heads.len(), 3);
+        for head in heads {
+            assert!(head.starts_with("PUT /x HTTP/1.1"), "{head}");
+            assert!(head.to_lowercase().contains("content-length: 7"), "{head}");
+            assert!(!head.to_lowercase().contains("chunked"), "{head}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_has_a_length_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        std::fs::write(&file, "").unwrap();
+        let (result, heads) = send(&file, vec![answer("200 OK", "", 0, b"")], Some(digest(b"")));
+        result.unwrap();
+        assert!(heads[0].to_lowercase().contains("content-length: 0"), "{}", heads[0]);
+    }
+
+    #[test]
+    fn a_file_that_has_changed_does_not_arrive() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        std::fs::write(&file, "changed").unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let mut request = Vec::new();
+            listener.accept().unwrap().0.read_to_end(&mut request).unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let error = send_to(&url, &file, Some(digest(b"content"))).unwrap_err();
+        assert!(error.chain().contains("has changed since"), "{}", error.chain());
+        assert!(!server.join().unwrap().contains("changed"));
+    }
+
+    #[test]
+    fn an_answer_before_the_end_is_no_success() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        std::fs::File::create(&file).unwrap().set_len(1 << 30).unwrap();
+        let (result, _) = send(&file, vec![answer("200 OK", "", 0, b"")], None);
+        assert!(result.is_err());
+    }
+}

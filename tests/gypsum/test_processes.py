@@ -1,0 +1,179 @@
+"""Many processes at once, children of others, and interrupted ones."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gypsum_client as gyp
+import pytest
+from support import workers
+from support.bucket import Gypsum
+from support.proxy import Fault, between
+from support.service import wait_until
+from support.tree import Tree, make, read
+
+TREE: Tree = {f"d{number % 7}/f{number}": os.urandom(20_000 * (number % 9)) for number in range(60)}
+
+
+@pytest.fixture
+def version(empty: Gypsum, tmp_path: Path) -> Gypsum:
+    """A service with the version `p/a/v` of many files."""
+    gyp.create_project("p", "alice", **empty.writer)
+    folder = make(tmp_path / "source", TREE)
+    gyp.upload_directory(folder, "p", "a", "v", tmp_path / "no-cache", **empty.writer)
+    return empty
+
+
+def test_many_processes_save_one_version_once(version: Gypsum, cache: Path) -> None:
+    arguments = [(version.url, str(cache), number % 2 == 0) for number in range(8)]
+    with between(version.url, lambda *_: None) as proxy:
+        pool = multiprocessing.get_context("spawn").Pool(8)
+        try:
+            asked = [(proxy.url, place, False) for _, place, _ in arguments]
+            folders = pool.map_async(workers.save_version, asked).get(120)
+            assert proxy.count("GET /file/") == len(TREE) + 2
+            folders += pool.map_async(workers.save_version, arguments).get(120)
+        finally:
+            pool.terminate()
+            pool.join()
+    assert len(set(folders)) == 1
+    assert read(Path(folders[0])) == dict(sorted(TREE.items()))
+    names = {path.name for path in (cache / "bucket").rglob("*") if path.is_file()}
+    assert names == {name.split("/")[1] for name in TREE} | {"..manifest", "..summary"}
+    assert list((cache / "tmp").iterdir()) == []
+
+
+def test_a_child_of_fork_works_after_its_parent_did(version: Gypsum, tmp_path: Path) -> None:
+    workers.save_version((version.url, str(tmp_path / "before"), False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        result = 1
+        with contextlib.suppress(BaseException):
+            place = str(tmp_path / "child")
+            folder = workers.save_version((version.url, place, False))
+            result = 0 if read(Path(folder)) == dict(sorted(TREE.items())) else 2
+        os._exit(result)
+    workers.save_version((version.url, str(tmp_path / "after"), False))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+SCRIPT = """
+import sys, gypsum_client as g
+url, token, folder, cache, what = sys.argv[1:]
+print("ready", flush=True)
+try:
+    if what == "upload":
+        g.upload_directory(folder, "p", "a", "w", cache, url=url, token=token)
+    else:
+        g.save_version("p", "a", "v", cache, url=url)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+else:
+    print("finished", flush=True)
+"""
+
+
+def interrupt(arguments: list[str], middle: Callable[[], bool]) -> float:
+    """Send SIGINT when the script is in the middle; returns the seconds until it ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", SCRIPT, *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "ready\n"
+        wait_until(middle, "it is in the middle", 60)
+        begin = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        seconds = time.perf_counter() - begin
+        assert process.wait(10) == 0
+        return seconds
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("what", ["upload", "save"])
+def test_ctrl_c_ends_at_once_and_leaves_nothing_half_done(
+    version: Gypsum, cache: Path, tmp_path: Path, what: str
+) -> None:
+    folder = make(tmp_path / "more", {f"g{number}": os.urandom(5000) for number in range(30)})
+    step = "PUT" if what == "upload" else "GET /file/"
+    release = threading.Event()
+
+    def plan(method: str, path: str, _: int) -> Fault | None:
+        is_late = proxy.count(step) > 10 and f"{method} {path}".startswith(step)
+        if is_late and not release.is_set():
+            return Fault(stall=True)
+        return None
+
+    with between(version.url, plan) as proxy:
+        arguments = [proxy.url, version.token, str(folder), str(cache), what]
+        seconds = interrupt(arguments, lambda: proxy.count(step) > 20)
+        assert seconds < 1
+        release.set()
+        assert not version.is_locked("p")
+        assert gyp.list_versions("p", "a", url=version.url) == ["v"]
+        if what == "upload":
+            assert not version.path("p", "a", "w").exists()
+        else:
+            assert not list(cache.rglob("COMPLETE"))
+            for path in (cache / "bucket").rglob("f*"):
+                name = str(path.relative_to(cache / "bucket" / "p" / "a" / "v"))
+                assert path.read_bytes() == TREE[name]
+            saved = gyp.save_version("p", "a", "v", cache, url=version.url)
+            assert read(Path(saved)) == dict(sorted(TREE.items()))
+            left: list[Any] = list((cache / "tmp").iterdir())
+            assert left == []
+
+
+PEAK = """
+import sys, os, gypsum_client as g
+url, token, folder, cache = sys.argv[1:]
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) / 1024
+g.list_projects(url=url)
+idle = peak()
+g.upload_directory(folder, "p", "big", "v", cache, url=url, token=token)
+g.save_version("p", "big", "v", cache, url=url)
+print(peak() - idle)
+"""
+
+
+@pytest.mark.big
+def test_memory_does_not_depend_on_sizes(version: Gypsum, cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "big"
+    folder.mkdir()
+    for number in range(20):
+        with (folder / f"f{number}").open("wb") as file:
+            file.write(bytes([number]))
+            file.truncate(8 << 20)
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        PEAK,
+        version.url,
+        version.token,
+        str(folder),
+        str(cache),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    print(f"{float(done.stdout):.1f} MiB above idle")
+    assert float(done.stdout) < 64

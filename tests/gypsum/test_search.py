@@ -1,0 +1,241 @@
+"""Searches in a database of metadata."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gypsum_client as gyp
+import pytest
+from gypsum_client import define_text_query as text
+from gypsum_client import parse_text_query as parse
+from gypsum_client.search_metadata import (
+    GypsumSearchClause,
+    sanitize_query,
+    search_metadata_text_filter,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+# Path to its words by field; those of `old` are not the latest.
+PATHS: dict[str, dict[str, str]] = {
+    "brain": {"title": "mouse brain atlas", "species": "10090"},
+    "pancreas": {"title": "human pancreas", "species": "9606"},
+    "both": {"title": "human brain and pancreas", "note": "mouse-free"},
+    "müller": {"title": "Müller cells 視神経 under_score"},
+    "nothing": {},
+    "old": {"title": "mouse brain"},
+}
+
+
+def words_of(value: str) -> list[str]:
+    for mark in "_":
+        value = value.replace(mark, " ")
+    return value.lower().split()
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("search") / "meta.sqlite3"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            "CREATE TABLE versions(vid INTEGER PRIMARY KEY, project, asset, version, latest);"
+            "CREATE TABLE paths(pid INTEGER PRIMARY KEY, vid, path, metadata);"
+            "CREATE TABLE tokens(tid INTEGER PRIMARY KEY, token UNIQUE);"
+            "CREATE TABLE fields(fid INTEGER PRIMARY KEY, field UNIQUE);"
+            "CREATE TABLE links(pid, fid, tid);"
+            "INSERT INTO versions VALUES (0, 'p', 'a', 'v2', 1), (1, 'p', 'a', 'v1', 0);"
+        )
+        for pid, (name, fields) in enumerate(PATHS.items()):
+            row = (pid, int(name == "old"), name, json.dumps(fields))
+            connection.execute("INSERT INTO paths VALUES (?, ?, ?, ?)", row)
+            for field, value in fields.items():
+                connection.execute("INSERT OR IGNORE INTO fields(field) VALUES (?)", (field,))
+                for word in words_of(value):
+                    connection.execute("INSERT OR IGNORE INTO tokens(token) VALUES (?)", (word,))
+                    connection.execute(
+                        "INSERT INTO links SELECT ?, fid, tid FROM fields, tokens"
+                        " WHERE field = ? AND token = ?",
+                        (pid, field, word),
+                    )
+    return path
+
+
+def found(database: Path, query: Any, **options: Any) -> list[str]:
+    return [row["path"] for row in gyp.search_metadata_text(database, query, **options)]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("brain", ["brain", "both"]),
+        ("Brain HUMAN", ["both"]),
+        (["brain", "human"], ["both"]),
+        (("brain", text("human")), ["both"]),
+        (["pancreas"], ["pancreas", "both"]),
+        (text("mouse") & text("brain"), ["brain"]),
+        (text("mouse") | text("human"), ["brain", "pancreas", "both"]),
+        (~text("brain"), ["pancreas", "müller", "nothing"]),
+        (text("brain") & ~text("mouse"), ["both"]),
+        (~(text("brain") | text("pancreas")), ["müller", "nothing"]),
+        (text("10090", field="species"), ["brain"]),
+        (text("10090", field="title"), []),
+        (text("9606", "species") | text("atlas", "title"), ["brain", "pancreas"]),  # D26
+        (text("9606", "species") | text("atlas"), ["brain", "pancreas"]),
+        (~text("brain") | ~text("human"), ["brain", "pancreas", "müller", "nothing"]),  # D26
+        ((text("brain") & text("mouse")) | text("cells"), ["brain", "müller"]),
+        (text("pan%", partial=True), ["pancreas", "both"]),
+        (text("br%n atl_s", partial=True), ["brain"]),
+        (text("pan%"), []),
+        (text("mouse-free"), ["both"]),
+        ("MÜLLER 視神経", ["müller"]),  # D27
+        ("under_score", ["müller"]),
+        ("  ..!  ", ["brain", "pancreas", "both", "müller", "nothing"]),
+        (text("!") & text("brain"), ["brain", "both"]),
+        (text("!") | text("cells"), ["müller"]),
+        (text("brain") & ~text("!"), ["brain", "both"]),
+    ],
+)
+def test_queries_find_what_they_say(database: Path, query: Any, expected: list[str]) -> None:
+    assert found(database, query) == expected
+
+
+def test_results_have_the_columns_asked_for(database: Path) -> None:
+    (row,) = gyp.search_metadata_text(database, "cells")
+    assert list(row) == ["project", "asset", "version", "path", "metadata"]
+    assert row["metadata"] == PATHS["müller"]
+    rows = gyp.search_metadata_text(database, "mouse", latest=False, include_metadata=False)
+    assert list(rows[0]) == ["project", "asset", "version", "path", "latest"]
+    assert [(row["path"], row["latest"]) for row in rows] == [("brain", 1), ("old", 0)]
+
+
+def test_bad_queries_and_databases_are_refused(database: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^'query' must have atleast 1 element.$"):
+        found(database, [])
+    missing = tmp_path / "odd name?#.sqlite3"
+    with pytest.raises(FileNotFoundError):
+        found(missing, "brain")
+    assert not missing.exists()  # D27
+    with pytest.raises(TypeError, match="define_text_query"):
+        text("a") & "b"  # type: ignore[operator]
+
+
+def test_the_filter_fits_statements_of_ones_own(database: Path) -> None:
+    condition = search_metadata_text_filter(text("brain") | text("cells"), pid_name="p.pid")
+    assert list(condition["parameters"]) == ["p0", "p1"]
+    where = " AND ".join(["p.pid < 100", *condition["where"], "p.pid <> 3"])
+    statement = f"SELECT path FROM paths p WHERE {where}"
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute(statement, condition["parameters"]).fetchall()
+    assert [row[0] for row in rows] == ["brain", "both", "old"]
+    assert search_metadata_text_filter("...") == {"where": [], "parameters": {}}
+
+
+def test_clauses_are_never_changed_and_can_be_keys() -> None:  # D27
+    one, two = text("Brain atlas"), text("mouse")
+    both = one & two
+    more = both & text("x")
+    assert both.children == [one, two]
+    assert more.children is not None
+    assert len(more.children) == 3
+    before = repr(more)
+    search_metadata_text_filter(more)
+    sanitize_query(more)
+    assert repr(more) == before
+    assert one.text == "Brain atlas"
+    assert functools.lru_cache(lambda clause: clause.type)(more) == "and"
+    assert text("a") != text("a")
+
+
+def test_deep_queries_cost_little(database: Path) -> None:  # D27
+    query = text("brain")
+    for number in range(60):
+        query = (query & text("brain")) if number % 2 else (query | text("cells"))
+    begin = time.perf_counter()
+    assert found(database, query) == ["brain", "both"]
+    wide = functools.reduce(lambda one, other: one | other, [text(f"w{n}") for n in range(100)])
+    assert found(database, wide) == []
+    assert time.perf_counter() - begin < 2
+
+
+LEAVES = st.builds(
+    text,
+    st.sampled_from(["brain", "mouse", "human pancreas", "cells", "!", "9606"]),
+    st.sampled_from([None, "title", "species"]),
+)
+CLAUSES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.builds(lambda one, other: one & other, inner, inner),
+        st.builds(lambda one, other: one | other, inner, inner),
+        st.builds(lambda one: ~one, inner),
+    ),
+    max_leaves=8,
+)
+
+
+def holds(clause: GypsumSearchClause, fields: dict[str, str]) -> bool | None:
+    """Whether a clause holds, `None` if it says nothing; by the definitions alone."""
+    if clause.type == "text":
+        words = [word for word in (clause.text or "").split() if word != "!"]
+        there = [
+            word
+            for field, value in fields.items()
+            if clause.field in (None, field)
+            for word in words_of(value)
+        ]
+        return all(word in there for word in words) if words else None
+    if clause.type == "not":
+        assert clause.child is not None
+        inner = holds(clause.child, fields)
+        return None if inner is None else not inner
+    parts = [holds(child, fields) for child in clause.children or []]
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    return all(known) if clause.type == "and" else any(known)
+
+
+@settings(max_examples=300, deadline=None)
+@given(clause=CLAUSES)
+def test_any_clause_means_what_it_says(database: Path, clause: GypsumSearchClause) -> None:
+    expected = [name for name, fields in PATHS.items() if holds(clause, fields) is not False]
+    assert found(database, clause, latest=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "same"),
+    [
+        ("mouse brain", text("mouse") & text("brain")),
+        ("mouse AND brain", text("mouse") & text("brain")),
+        ("human OR mouse atlas", text("human") | (text("mouse") & text("atlas"))),
+        ("NOT brain pancreas", ~text("brain") & text("pancreas")),
+        ("(human OR mouse) brain", (text("human") | text("mouse")) & text("brain")),
+        ("NOT (human OR mouse)", ~(text("human") | text("mouse"))),
+        (
+            "title: mouse brain OR cells",
+            (text("mouse", "title") & text("brain", "title")) | text("cells"),
+        ),
+        ("species: 9606 title: human", text("9606", "species") & text("human", "title")),
+        ("pan% human", text("pan%", partial=True) & text("human")),
+        ("and or not", text("and or not")),
+        ("GO:0008150", text("GO:0008150")),
+    ],
+)
+def test_people_write_queries_too(database: Path, query: str, same: GypsumSearchClause) -> None:
+    ours, theirs = search_metadata_text_filter(parse(query)), search_metadata_text_filter(same)
+    assert ours["parameters"] == theirs["parameters"]
+    assert found(database, parse(query)) == found(database, same)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "(", ")", "a OR", "NOT", "AND a", "(a", "a)", "f:", "f: OR a"]
+)
+def test_queries_that_make_no_sense_are_refused(query: str) -> None:
+    with pytest.raises(ValueError, match="cannot read the query"):
+        parse(query)

@@ -1,0 +1,86 @@
+"""Where an S3 server under test is, and how it is reached."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+BUCKET = "data"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A running S3 server with an empty bucket, and its only credentials."""
+
+    url: str
+    directory: Path
+    key: str = "an-access-key"
+    secret: str = "a-secret-key"
+
+    @property
+    def place(self) -> str:
+        """What the service is told."""
+        return f"s3://{BUCKET}?endpoint={self.url}&region=us-east-1"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {"endpoint": self.url, "bucket": BUCKET, "key": self.key, "secret": self.secret}
+
+
+@contextmanager
+def one_at_a_time(store: Store) -> Iterator[str]:
+    """The store behind a proxy that lets one request through at a time.
+
+    `s3s-fs` looks for an object and then writes it; what is promised by S3 is both in one step.
+    """
+    turn = threading.Lock()
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            with turn:
+                connection = http.client.HTTPConnection(urlsplit(store.url).netloc, timeout=30)
+                connection.putrequest(
+                    self.command, self.path, skip_host=True, skip_accept_encoding=True
+                )
+                # All headers as they are: most of them are signed.
+                for name, value in self.headers.items():
+                    connection.putheader(name, value)
+                connection.endheaders(body)
+                response = connection.getresponse()
+                answer = response.read()
+                connection.close()
+            self.send_response(response.status)
+            for name, value in response.getheaders():
+                if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                    self.send_header(name, value)
+            length = response.getheader("Content-Length") or str(len(answer))
+            self.send_header(
+                "Content-Length", length if self.command == "HEAD" else str(len(answer))
+            )
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield store.place.replace(store.url, f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
