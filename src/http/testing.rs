@@ -13,8 +13,15 @@ pub(crate) fn serve(answers: Vec<Vec<u8>>) -> (Url, JoinHandle<Vec<String>>) {
     let server = std::thread::spawn(move || {
         let mut heads = Vec::new();
         for answer in answers {
-            let (mut stream, _) = listener.accept().unwrap();
-            heads.push(read_request(&mut stream));
+            // The client may connect ahead and then not need the connection.
+            let (mut stream, request) = loop {
+                let (mut stream, _) = listener.accept().unwrap();
+                let request = read_request(&mut stream);
+                if !request.is_empty() {
+                    break (stream, request);
+                }
+            };
+            heads.push(request);
             // A client that has seen enough may close first.
             let _ = stream.write_all(&answer);
         }
@@ -39,7 +46,7 @@ fn read_request(stream: &mut impl Read) -> String {
                 return text.into_owned();
             }
         }
-        match stream.read(&mut window).unwrap() {
+        match stream.read(&mut window).unwrap_or_default() {
             0 => return text.into_owned(),
             count => request.extend_from_slice(&window[..count]),
         }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from support.gypsum import Api, entry
+from support.gypsum import Api, entry, exchange
 
 COUNT = 4000
 NAMES = ["p", "a", "v1", "..", ".", "", "..logs", "é", "a/b", "a\\b", "\0", "x" * 300, "..LOCK"]
@@ -120,3 +120,12 @@ def test_malformed_settings_of_projects_are_refused(project: Api) -> None:
     permissions = project.read("p/..permissions")
     assert set(permissions) == {"owners", "uploaders"}
     assert set(project.read("p/..quota")) == {"baseline", "growth_rate", "year"}
+
+
+def test_strangers_may_not_send_much(project: Api) -> None:
+    body = json.dumps({"files": [], "padding": "x" * 2_000_000}).encode()
+    path = "/upload/start/p/a/v1"
+    known = exchange(project.url, "POST", path, {"Authorization": "Bearer owner-token"}, body)
+    assert known.status == 200
+    for headers in ({}, {"Authorization": "Bearer unknown"}):
+        assert exchange(project.url, "POST", path, headers, body).status == 413

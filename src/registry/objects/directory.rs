@@ -8,7 +8,7 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -45,6 +45,8 @@ pub struct Directory {
     locks: LockTable,
     /// What was digested when it was received: no need to read it again.
     received: Mutex<HashMap<String, (Identity, Digest)>>,
+    /// Asked once: it takes making a folder.
+    ignores_case: OnceLock<bool>,
 }
 
 /// Tells whether a file is still the one it was.
@@ -158,6 +160,7 @@ impl Directory {
             is_durable,
             locks: LockTable::new(LOCK_PATIENCE),
             received: Mutex::default(),
+            ignores_case: OnceLock::new(),
         }
     }
 
@@ -719,7 +722,8 @@ impl Objects for Directory {
     }
 
     fn limits(&self) -> Limits {
-        Limits { ignores_case: self.ignores_case(), forbids_control: false }
+        let ignores_case = *self.ignores_case.get_or_init(|| self.ignores_case());
+        Limits { ignores_case, forbids_control: false }
     }
 }
 

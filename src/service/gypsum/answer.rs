@@ -47,7 +47,12 @@ pub(super) fn data(value: &Value) -> Response<Body> {
 }
 
 pub(super) fn document(status: StatusCode, value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(plain(value)));
+    text(status, plain(value))
+}
+
+/// JSON that is text already.
+pub(super) fn text(status: StatusCode, text: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response
         .headers_mut()

@@ -22,7 +22,9 @@ use crate::registry::bucket::PresignedFile;
 use crate::registry::objects::Incoming;
 
 /// Largest JSON of a request in bytes: some hundred thousand files.
-const MAX_JSON_BYTES: usize = 64 << 20;
+pub(super) const MAX_JSON_BYTES: usize = 64 << 20;
+/// The same for requests of nobody in particular.
+pub(super) const MAX_STRANGER_BYTES: usize = 1 << 20;
 /// How long the next piece of a body may take.
 const IDLE: Duration = Duration::from_secs(75);
 /// Bytes that are read of a body that nobody wants.
@@ -62,11 +64,11 @@ pub(super) async fn drain(body: &mut Body) {
 }
 
 /// Reads a body that is meant to be JSON.
-pub(super) async fn read(body: &mut Body) -> Result<Bytes, Refusal> {
+pub(super) async fn read(body: &mut Body, most: usize) -> Result<Bytes, Refusal> {
     let mut text = BytesMut::new();
     while let Some(piece) = next_piece(body).await? {
-        if text.len() + piece.len() > MAX_JSON_BYTES {
-            return Err(Refusal::new(413, "the request body is larger than 64 MiB"));
+        if text.len() + piece.len() > most {
+            return Err(Refusal::new(413, format!("the request body is larger than {most} bytes")));
         }
         text.extend_from_slice(&piece);
     }

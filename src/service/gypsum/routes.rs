@@ -20,7 +20,10 @@ use super::body;
 use super::signature::Slug;
 use crate::http::url::quote_path;
 use crate::job::Job;
-use crate::registry::bucket::{Identity, VersionPath, check_start, parse_asset, parse_project};
+use crate::registry::bucket::{
+    Identity, Started, VersionPath, check_start, parse_asset, parse_project,
+};
+use crate::registry::json::plain;
 use crate::registry::objects::{Content, is_internal};
 use crate::registry::{Failure, layout};
 use crate::service::content::{self, About, MediaType};
@@ -227,9 +230,12 @@ impl Call<'_, '_> {
         let prefix = query_value(query, "prefix")?.unwrap_or_default();
         let is_recursive = query_value(query, "recursive")?.as_deref() == Some("true");
         let keys = self
-            .run(move |state, job| state.bucket.objects().list(&prefix, is_recursive, job))
+            .run(move |state, job| {
+                let keys = state.bucket.objects().list(&prefix, is_recursive, job)?;
+                Ok(plain(&keys))
+            })
             .await?;
-        Ok(data(&json!(keys)))
+        Ok(answer::text(StatusCode::OK, keys))
     }
 
     async fn file(self, key: String) -> Answer {
@@ -303,7 +309,7 @@ impl Call<'_, '_> {
             return Err(Refusal::new(400, "project name cannot contain '/'"));
         }
         let project = parse_project(project)?;
-        let text = body::read(self.body).await?;
+        let text = body::read(self.body, body::MAX_JSON_BYTES).await?;
         self.run(move |state, job| {
             state.bucket.create_project(&project, &|| body::parse(&text), job)
         })
@@ -314,7 +320,7 @@ impl Call<'_, '_> {
     async fn set_permissions(mut self, project: &str) -> Answer {
         let user = self.user().await?;
         let project = parse_project(project)?;
-        let text = body::read(self.body).await?;
+        let text = body::read(self.body, body::MAX_JSON_BYTES).await?;
         self.run(move |state, job| {
             state.bucket.set_permissions(&project, &user, &|| body::parse(&text), job)
         })
@@ -325,7 +331,7 @@ impl Call<'_, '_> {
     async fn set_quota(mut self, project: &str) -> Answer {
         self.administrator().await?;
         let project = parse_project(project)?;
-        let text = body::read(self.body).await?;
+        let text = body::read(self.body, body::MAX_JSON_BYTES).await?;
         self.run(move |state, job| state.bucket.set_quota(&project, &|| body::parse(&text), job))
             .await?;
         Ok(done())
@@ -390,29 +396,24 @@ impl Call<'_, '_> {
 
     async fn start(mut self, names: &[String; 3]) -> Answer {
         let version = parse_version(names)?;
-        let text = body::read(self.body).await?;
-        let request = body::parse(&text)?;
-        check_start(&request)?;
-        let user = self.user().await?;
-        let place = version.clone();
-        let started =
-            self.run(move |state, job| state.bucket.start(&version, &request, &user, job)).await?;
-        let folder = quote_path(&format!("{}/{}/{}", place.project, place.asset, place.version));
-        let files: Vec<Value> = started
-            .files
-            .iter()
-            .map(|(path, md5sum)| {
-                let slug = Slug::encode(&place, path, md5sum);
-                let url = format!("/upload/presigned-file/{slug}");
-                json!({"path": path, "url": url, "method": "presigned"})
+        // What is wrong with the request is told to everybody, but strangers get less memory.
+        let user = self.user().await;
+        let most = if user.is_ok() { body::MAX_JSON_BYTES } else { body::MAX_STRANGER_BYTES };
+        let text = body::read(self.body, most).await?;
+        let request = self
+            .run(move |_, _| {
+                let request = body::parse(&text)?;
+                check_start(&request).map(|_| request)
             })
-            .collect();
-        Ok(data(&json!({
-            "file_urls": files,
-            "complete_url": format!("/upload/complete/{folder}"),
-            "abort_url": format!("/upload/abort/{folder}"),
-            "session_token": started.token,
-        })))
+            .await?;
+        let user = user?;
+        let started = self
+            .run(move |state, job| {
+                let started = state.bucket.start(&version, &request, &user, job)?;
+                Ok(plain(&describe(&version, &started)))
+            })
+            .await?;
+        Ok(answer::text(StatusCode::OK, started))
     }
 
     async fn presign(self, slug: &str) -> Answer {
@@ -456,6 +457,26 @@ impl Call<'_, '_> {
         .await?;
         Ok(done())
     }
+}
+
+/// What a client is told about the session that it has started.
+fn describe(version: &VersionPath, started: &Started) -> Value {
+    let folder = quote_path(&format!("{}/{}/{}", version.project, version.asset, version.version));
+    let files: Vec<Value> = started
+        .files
+        .iter()
+        .map(|(path, md5sum)| {
+            let slug = Slug::encode(version, path, md5sum);
+            let url = format!("/upload/presigned-file/{slug}");
+            json!({"path": path, "url": url, "method": "presigned"})
+        })
+        .collect();
+    json!({
+        "file_urls": files,
+        "complete_url": format!("/upload/complete/{folder}"),
+        "abort_url": format!("/upload/abort/{folder}"),
+        "session_token": started.token,
+    })
 }
 
 #[cfg(test)]
