@@ -1,6 +1,7 @@
 //! Many files at once, each the body of one PUT: streamed from the disk, bounded in number and
 //! memory, tried again where that is safe.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -20,9 +21,13 @@ use crate::http::{Http, RetryPolicy, Touched};
 use crate::job::Job;
 use crate::{Error, Result};
 
-/// What is read and sent at a time. Some of it waits for the hashing thread: small blocks keep the
-/// memory small.
-const BLOCK_BYTES: usize = 64 * 1024;
+/// What is read and sent at a time.
+const BLOCK_BYTES: usize = 256 * 1024;
+/// The same for content that is digested: some of it waits for the hashing thread, and small blocks
+/// keep the memory small.
+const DIGESTED_BYTES: usize = 64 * 1024;
+/// Blocks that may still be on their way when their memory is wanted again.
+const BLOCKS_AHEAD: usize = 2;
 
 /// One file to send.
 #[derive(Debug, Clone)]
@@ -107,6 +112,7 @@ impl Transfer<'_> {
             item: self.item.clone(),
             left: size,
             digesting: target.md5.map(|md5| (self.lanes.stream(), md5)),
+            sent: VecDeque::new(),
         };
         if size == 0 {
             source.check_digest().await?;
@@ -175,9 +181,24 @@ struct Source {
     left: u64,
     /// What was read goes to a hashing thread, too, and must come to this digest.
     digesting: Option<(Stream, Digest)>,
+    /// The last blocks: once they are sent, their memory is used again.
+    sent: VecDeque<Bytes>,
 }
 
 impl Source {
+    /// An empty buffer, that of a block that was sent if possible.
+    fn buffer(&mut self, size: usize) -> Vec<u8> {
+        let oldest = if self.sent.len() < BLOCKS_AHEAD { None } else { self.sent.pop_front() };
+        match oldest.map(Bytes::try_into_mut) {
+            Some(Ok(block)) => {
+                let mut buffer = Vec::from(block);
+                buffer.clear();
+                buffer
+            }
+            _ => Vec::with_capacity(size),
+        }
+    }
+
     /// The next block, `None` after the last one.
     ///
     /// The last one is held back until the digest is known: content that has changed breaks off
@@ -186,13 +207,15 @@ impl Source {
         if self.left == 0 {
             return Ok(None);
         }
-        let most = self.left.min(BLOCK_BYTES as u64);
-        let mut block = Vec::with_capacity(usize::try_from(most).unwrap_or(BLOCK_BYTES));
-        (&self.file).take(most).read_to_end(&mut block).at(&self.item.file)?;
+        let size = if self.digesting.is_some() { DIGESTED_BYTES } else { BLOCK_BYTES };
+        let most = usize::try_from(self.left).map_or(size, |left| left.min(size));
+        let mut block = self.buffer(most);
+        (&self.file).take(most as u64).read_to_end(&mut block).at(&self.item.file)?;
         if block.is_empty() {
             return Err(self.changed());
         }
         let block = Bytes::from(block);
+        self.sent.push_back(block.clone());
         self.left -= block.len() as u64;
         if let Some((digesting, _)) = &mut self.digesting {
             digesting.push(block.clone()).await.at(&self.item.file)?;
