@@ -1,13 +1,15 @@
-"""Walk a directory through a registry and print what happens.
+"""Walk a directory through the registries of both services and print what happens.
 
     walkthrough.py [DIRECTORY]
 
-Without a directory, one is generated. The service, its registry and all copies are temporary.
+Without a directory, one is generated. The services, their registries and all copies are temporary.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 import sys
 import tempfile
 import time
@@ -15,7 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import gypsum_client as gypsum
 import pygobbler as pyg
+from selenite.testing import GypsumServer
 
 T = TypeVar("T")
 
@@ -47,8 +51,8 @@ def same(first: Path, second: Path, names: list[str]) -> None:
             raise SystemExit(f"error: {name} differs")
 
 
-def main(work: Path, directory: Path) -> None:
-    """Walk."""
+def gobbler(work: Path, directory: Path) -> None:
+    """Walk through a Gobbler's shared directory."""
     _, staging, registry, url = step("start the service", pyg.start_gobbler)
     writer: dict[str, Any] = {"staging": staging, "url": url}
     reader: dict[str, Any] = {"registry": registry, "url": url, "force_remote": True}
@@ -93,6 +97,87 @@ def main(work: Path, directory: Path) -> None:
     step("validate v2", lambda: pyg.validate_version(*names, **writer))
     step("remove the project", lambda: pyg.remove_project("demo", **writer))
     step("stop the service", pyg.stop_gobbler)
+
+
+def gypsum_service(work: Path, directory: Path) -> None:
+    """Walk through gypsum's objects, by way of presigned URLs."""
+    server = GypsumServer(tokens={"a secret": "alice"}, admins=["alice"])
+    step("start the gypsum service", server.start)
+    print(f"{'':13}service at {server.url}, registry in {server.registry}")
+    gypsum.rest_url(server.url)
+    gypsum.cache_directory(str(work / "gypsum-cache"))
+    gypsum.set_access_token("a secret", github_url=server.github_url, cache_dir=None)
+
+    step("create the project `demo`", lambda: gypsum.create_project("demo", owners="alice"))
+    names = ("demo", "walk", "v1")
+    prepared = gypsum.prepare_directory_upload(str(directory), links="auto")
+    started = step(
+        f"hash {directory} and start its upload",
+        lambda: gypsum.start_upload(
+            *names, prepared["files"], prepared["links"], directory=str(directory)
+        ),
+    )
+    step("send the files", lambda: gypsum.upload_files(started, directory=str(directory)))
+    step("complete the upload", lambda: gypsum.complete_upload(started))
+    saved = step("save it into the cache", lambda: gypsum.save_version(*names))
+    print(f"{'':13}{len(gypsum.list_files(*names, include_dot=False))} objects")
+    step(
+        "compare every byte with the original",
+        lambda: same(directory, Path(saved), prepared["files"]),
+    )
+    clone = str(work / "clone")
+    step("clone it, as links", lambda: gypsum.clone_version(*names, clone))
+    Path(clone, "note of the walk.txt").write_text("new in v2\n")
+
+    names = ("demo", "walk", "v2")
+    step(
+        "upload the clone and one more file, on probation, as demo/walk/v2",
+        lambda: gypsum.upload_directory(clone, *names, probation=True),
+    )
+    linked = sum("link" in entry for entry in gypsum.fetch_manifest(*names).values())
+    print(f"{'':13}{linked} links; the project uses {gypsum.fetch_usage('demo') / 1e6:.1f} MB")
+    step("approve it", lambda: gypsum.approve_probation(*names))
+    print(f"{'':13}latest version: {gypsum.fetch_latest('demo', 'walk')}")
+    step("let bob upload", lambda: gypsum.set_permissions("demo", uploaders=[{"id": "bob"}]))
+    step("set the quota", lambda: gypsum.set_quota("demo", baseline=10**10, growth_rate=0))
+    database = describe(work / "metadata.sqlite3", *names)
+    found = step(
+        "search the metadata for `walk AND note`",
+        lambda: gypsum.search_metadata_text(database, ["walk", "note"]),
+    )
+    print(f"{'':13}found {', '.join(row['path'] for row in found)}")
+    step("remove the project", lambda: gypsum.remove_project("demo"))
+    step("stop the service", server.stop)
+
+
+def describe(database: Path, project: str, asset: str, version: str) -> str:
+    """Make a database of metadata for one file, as the public ones are."""
+    path = "note of the walk.txt"
+    with sqlite3.connect(database) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE versions (vid INTEGER PRIMARY KEY, project, asset, version, latest);
+            CREATE TABLE paths (pid INTEGER PRIMARY KEY, vid INTEGER, path, metadata);
+            CREATE TABLE tokens (tid INTEGER PRIMARY KEY, token);
+            CREATE TABLE fields (fid INTEGER PRIMARY KEY, field);
+            CREATE TABLE links (pid INTEGER, fid INTEGER, tid INTEGER);
+            INSERT INTO fields VALUES (1, 'title');
+            """
+        )
+        connection.execute("INSERT INTO versions VALUES (1, ?, ?, ?, 1)", (project, asset, version))
+        metadata = json.dumps({"title": path})
+        connection.execute("INSERT INTO paths VALUES (1, 1, ?, ?)", (path, metadata))
+        for number, token in enumerate(("note", "of", "the", "walk", "txt")):
+            connection.execute("INSERT INTO tokens VALUES (?, ?)", (number, token))
+            connection.execute("INSERT INTO links VALUES (1, 1, ?)", (number,))
+    connection.close()
+    return str(database)
+
+
+def main(work: Path, directory: Path) -> None:
+    """Walk twice."""
+    gobbler(work, directory)
+    gypsum_service(work, directory)
     print("All went well.")
 
 

@@ -37,6 +37,8 @@ const RESUMABLE_BYTES: u64 = 8 * 1024 * 1024;
 const FILE_MODE: u32 = 0o666;
 /// Smaller pieces are joined before they are handed to a hashing thread.
 const PIECE_BYTES: usize = 32 * 1024;
+/// Larger pieces are divided.
+const MOST_BYTES: usize = 128 * 1024;
 const PART_SUFFIX: &str = ".part";
 const PART_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -251,16 +253,21 @@ impl<'a> Transfer<'a> {
         let mut stream = self.lanes.stream_to(std::mem::take(&mut part.hasher), file);
         let received = async {
             let mut block = BytesMut::new();
-            while let Some(piece) = response.chunk().await? {
+            while let Some(mut piece) = response.chunk().await? {
                 self.job.advance(piece.len() as u64);
-                if block.is_empty() && piece.len() >= PIECE_BYTES {
-                    stream.push(piece).await.at(&path)?;
-                    continue;
+                if !block.is_empty() {
+                    let missing = piece.len().min(PIECE_BYTES - block.len());
+                    block.extend_from_slice(&piece.split_to(missing));
+                    if block.len() == PIECE_BYTES {
+                        stream.push(block.split().freeze()).await.at(&path)?;
+                    }
+                }
+                // In pieces of bounded size: so many of them may wait for the hashing thread.
+                while piece.len() >= PIECE_BYTES {
+                    let next = piece.split_to(piece.len().min(MOST_BYTES));
+                    stream.push(next).await.at(&path)?;
                 }
                 block.extend_from_slice(&piece);
-                if block.len() >= PIECE_BYTES {
-                    stream.push(block.split().freeze()).await.at(&path)?;
-                }
             }
             stream.push(block.freeze()).await.at(&path)
         }
