@@ -412,7 +412,8 @@ def failures(lines: list[Line], gate: float) -> dict[str, str]:
     for line in lines:
         if line.verdict.startswith("WRONG"):
             bad[line.ident] = line.verdict
-        elif line.ratio is not None and gate > 0:
+        # What others disturbed says nothing.
+        elif line.ratio is not None and gate > 0 and line.busy <= BUSY:
             limit = line.must / gate if line.inverse else line.must * gate
             if (line.ratio > limit) if line.inverse else (line.ratio < limit):
                 bad[line.ident] = f"{line.ratio:.2f}, limit {limit:.2f}"
