@@ -4,5 +4,6 @@ pub mod gobbler;
 mod lexical;
 mod log;
 mod media_type;
+mod sendfile;
 mod server;
 pub mod users;

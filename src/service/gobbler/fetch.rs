@@ -24,6 +24,7 @@ use crate::digest::WINDOW_BYTES;
 use crate::fs::atomic::STAGE_PREFIX;
 use crate::relpath::clean;
 use crate::service::media_type;
+use crate::service::sendfile::{Outbox, PART_BYTES};
 
 /// Up to this size content is read at once, on the thread that answers: handing it to another
 /// thread would take longer than reading it.
@@ -384,22 +385,29 @@ fn body(file: File, pieces: VecDeque<Piece>, length: u64) -> io::Result<Body> {
             Err(several) => Body::from(several.concat()),
         });
     }
+    let outbox = Outbox::taking(&file);
+    let window = if outbox.is_some() { PART_BYTES } else { WINDOW_BYTES } as u64;
     let file = Arc::new(file);
     let stream = futures_util::stream::try_unfold(pieces, move |mut pieces| {
         let file = Arc::clone(&file);
+        let outbox = outbox.clone();
         async move {
             let Some(piece) = pieces.pop_front() else { return Ok(None) };
             let bytes = match piece {
                 Piece::Text(text) => text,
                 Piece::Content(range) => {
-                    let end = range.end.min(range.start + WINDOW_BYTES as u64);
+                    let end = range.end.min(range.start + window);
                     if end < range.end {
                         pieces.push_front(Piece::Content(end..range.end));
                     }
-                    tokio::task::spawn_blocking(move || read(&file, range.start..end))
-                        .await
-                        .map_err(io::Error::other)??
-                        .into()
+                    let range = range.start..end;
+                    match outbox {
+                        Some((outbox, storage)) => outbox.part(storage, &file, range).await?,
+                        None => tokio::task::spawn_blocking(move || read(&file, range))
+                            .await
+                            .map_err(io::Error::other)??
+                            .into(),
+                    }
                 }
             };
             Ok::<_, io::Error>(Some((bytes, pieces)))
