@@ -76,7 +76,7 @@ class _Listener:
 
         answers: list[Mapping[str, str]] = []
 
-        class Handler(BaseHTTPRequestHandler):
+        class _Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 query = parse_qs(urlsplit(self.path).query)
                 found = {name: values[0] for name, values in query.items()}
@@ -94,7 +94,7 @@ class _Listener:
                 """Say nothing: the request holds the code."""
 
         self._answers = answers
-        self._server = HTTPServer(("localhost", _PORT), Handler)
+        self._server = HTTPServer(("localhost", _PORT), _Handler)
 
     def __enter__(self) -> _Listener:
         return self

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, TypeAlias
 
-    Query: TypeAlias = str | "GypsumSearchClause" | Sequence["str | GypsumSearchClause"]
+    _Query: TypeAlias = str | "GypsumSearchClause" | Sequence["str | GypsumSearchClause"]
 
 
 class GypsumSearchClause:
@@ -203,7 +203,7 @@ class _Reader:
 
 def search_metadata_text(
     path: str | os.PathLike[str],
-    query: Query,
+    query: _Query,
     latest: bool = True,
     include_metadata: bool = True,
 ) -> list[dict[str, Any]]:
@@ -277,7 +277,7 @@ def _rows(
         return connection.execute(statement, parameters).fetchall()
 
 
-def search_metadata_text_filter(query: Query, pid_name: str = "paths.pid") -> dict[str, Any]:
+def search_metadata_text_filter(query: _Query, pid_name: str = "paths.pid") -> dict[str, Any]:
     """Make the condition of a search, for statements of one's own.
 
     Args:
@@ -304,7 +304,7 @@ def search_metadata_text_filter(query: Query, pid_name: str = "paths.pid") -> di
     return {"where": [f"({condition})"], "parameters": parameters}
 
 
-def _clause(query: Query) -> GypsumSearchClause:
+def _clause(query: _Query) -> GypsumSearchClause:
     if isinstance(query, GypsumSearchClause):
         return query
     if isinstance(query, str):

@@ -16,6 +16,7 @@ use rustix::buffer::spare_capacity;
 
 use crate::digest::WINDOW_BYTES;
 use crate::service::media_type;
+use crate::service::sendfile::{Outbox, PART_BYTES};
 
 /// Up to this size content is read at once, on the thread that answers: handing it to another
 /// thread would take longer than reading it.
@@ -42,9 +43,14 @@ pub(crate) trait Source: Send + Sync + 'static {
 
     /// Up to this size content is read at once, on the thread that answers.
     fn inline(&self) -> u64;
+
+    /// The file that holds the content as it is, if there is one.
+    fn file(&self) -> Option<Arc<File>> {
+        None
+    }
 }
 
-impl Source for File {
+impl Source for Arc<File> {
     fn size_and_time(&self) -> io::Result<(u64, Option<SystemTime>)> {
         let metadata = self.metadata()?;
         Ok((metadata.len(), last_modified(&metadata)))
@@ -72,6 +78,10 @@ impl Source for File {
 
     fn inline(&self) -> u64 {
         INLINE_BYTES
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        Some(Arc::clone(self))
     }
 }
 
@@ -262,22 +272,31 @@ fn body(source: impl Source, pieces: VecDeque<Piece>, length: u64) -> io::Result
             Err(several) => Body::from(several.concat()),
         });
     }
+    let outbox = source
+        .file()
+        .and_then(|file| Outbox::taking(&file).map(|(outbox, storage)| (outbox, storage, file)));
+    let window = if outbox.is_some() { PART_BYTES as u64 } else { source.window() };
     let source = Arc::new(source);
     let stream = futures_util::stream::try_unfold(pieces, move |mut pieces| {
         let source = Arc::clone(&source);
+        let outbox = outbox.clone();
         async move {
             let Some(piece) = pieces.pop_front() else { return Ok(None) };
             let bytes = match piece {
                 Piece::Text(text) => text,
                 Piece::Content(range) => {
-                    let end = range.end.min(range.start + source.window());
+                    let end = range.end.min(range.start + window);
                     if end < range.end {
                         pieces.push_front(Piece::Content(end..range.end));
                     }
-                    tokio::task::spawn_blocking(move || source.read(range.start..end))
-                        .await
-                        .map_err(io::Error::other)??
-                        .into()
+                    let range = range.start..end;
+                    match outbox {
+                        Some((outbox, storage, file)) => outbox.part(storage, &file, range).await?,
+                        None => tokio::task::spawn_blocking(move || source.read(range))
+                            .await
+                            .map_err(io::Error::other)??
+                            .into(),
+                    }
                 }
             };
             Ok::<_, io::Error>(Some((bytes, pieces)))

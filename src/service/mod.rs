@@ -6,6 +6,7 @@ pub mod gypsum;
 mod lexical;
 mod log;
 mod media_type;
+mod sendfile;
 mod server;
 pub mod users;
 

@@ -24,6 +24,7 @@ use crate::Result;
 use crate::error::IoContext;
 use crate::job::Job;
 use crate::service::log::Log;
+use crate::service::sendfile::{Outbox, Socket};
 
 /// How long running requests may go on after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(3);
@@ -210,7 +211,8 @@ pub(crate) async fn serve(
     let listener = tokio::net::TcpListener::from_std(listener).at("listening socket")?;
     let connections = GracefulShutdown::new();
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    // The outbox needs bodies written as they are, not gathered first.
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS).writev(true);
     tokio::pin!(end);
     loop {
         let accepted = tokio::select! {
@@ -228,9 +230,11 @@ pub(crate) async fn serve(
         // Only a hint: a socket that refuses it still works.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let outbox = Outbox::default();
+        let socket = TokioIo::new(Socket::new(stream, outbox.clone()));
+        let connection = builder.serve_connection(socket, service);
         // Fails when the client goes away or does not speak HTTP: both end the connection.
-        tokio::spawn(connections.watch(connection));
+        tokio::spawn(outbox.serving(connections.watch(connection)));
     }
     drop(listener);
     work.stop.cancel();

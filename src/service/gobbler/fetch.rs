@@ -150,7 +150,7 @@ pub(super) async fn fetch(
     }
     let name = if has_slash { "index.html" } else { &*base };
     let about = About { media_type: MediaType::OfName(name), etag: None };
-    content(file, &about, headers).unwrap_or_else(|error| refusal(&error))
+    content(Arc::new(file), &about, headers).unwrap_or_else(|error| refusal(&error))
 }
 
 fn open(roots: &Roots, path: &Path) -> io::Result<(File, fs::Metadata)> {
