@@ -310,3 +310,13 @@ def test_errors_are_no_credentials(cache: Path) -> None:  # D13
     with serving(lambda *_: reply) as fake, pytest.raises(gyp.GypsumError):
         gyp.public_s3_config(url=fake.url, cache_dir=cache)
     assert not (cache / "credentials" / "s3.json").exists()
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"endpoint":"e"}'])
+def test_answers_without_credentials_are_not_kept(cache: Path, body: bytes) -> None:
+    replies = [Reply(body), as_json(S3)]
+    with serving(lambda *_: replies.pop(0)) as fake:
+        with pytest.raises(gyp.GypsumError, match=r"^Failed to access S3 credentials, 200"):
+            gyp.public_s3_config(url=fake.url, cache_dir=cache)
+        assert not (cache / "credentials" / "s3.json").exists()
+        assert gyp.public_s3_config(url=fake.url, cache_dir=cache) == S3
