@@ -1,4 +1,4 @@
-"""Files that only one process downloads at a time."""
+"""Where downloaded files go: to places that one process writes at a time, or to fresh ones."""
 
 from __future__ import annotations
 
@@ -26,3 +26,44 @@ def locked(path: str) -> Iterator[None]:
     with open(path + ".LOCK", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def fresh(suffix: str) -> Iterator[str]:
+    """Make a temporary file, which stays unless something fails.
+
+    Args:
+        suffix: How its name ends.
+
+    Yields:
+        Its path.
+    """
+    import tempfile
+
+    handle, path = tempfile.mkstemp(suffix=suffix)
+    os.close(handle)
+    try:
+        yield path
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def place(cache: str, folder: str, name: str) -> str:
+    """Say where a file is kept.
+
+    Args:
+        cache: Directory of the cache.
+        folder: Directory in it.
+        name: Name of the file, which may hold slashes.
+
+    Returns:
+        Its path.
+
+    Raises:
+        ValueError: If it would not be in that directory.
+    """
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        message = f"unsafe name {name!r}: expected a relative path without `.` and `..`"
+        raise ValueError(message)
+    return os.path.join(cache, folder, name)

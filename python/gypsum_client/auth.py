@@ -54,7 +54,8 @@ def access_token(
     """Get the token by which the service knows the user.
 
     It is that of this process, else that in the cache, else that of the environment variable
-    ``GYPSUM_TOKEN``, else the user is asked for one.
+    ``GYPSUM_TOKEN``, else that in the file which ``GYPSUM_TOKEN_FILE`` names and which only the
+    user may read, else the user is asked for one.
 
     Args:
         full: Return all that is known of it.
@@ -68,7 +69,8 @@ def access_token(
         and ``request`` is False.
 
     Raises:
-        GypsumError: If nobody can be asked, or if access is refused.
+        GypsumError: If nobody can be asked, if access is refused, or if ``GYPSUM_TOKEN_FILE`` names
+            a file that is missing, that others can read, or that does not hold one token.
 
     Example:
         >>> import gypsum_client
@@ -88,8 +90,8 @@ def access_token(
         found = _stored(_token_cache_path(cache), limit)
         if found is not None:
             TOKEN_CACHE["auth_info"] = found
-    if found is None and os.environ.get("GYPSUM_TOKEN"):
-        found = {"token": os.environ["GYPSUM_TOKEN"], "name": None, "expires": float("inf")}
+    if found is None:
+        found = _from_environment()
     if found is None:
         if not request:
             return None
@@ -97,6 +99,36 @@ def access_token(
     if found is None:
         return None
     return dict(found) if full else str(found["token"])
+
+
+def _from_environment() -> dict[str, Any] | None:
+    token = os.environ.get("GYPSUM_TOKEN")
+    if not token and (path := os.environ.get("GYPSUM_TOKEN_FILE")):
+        token = _read_token_file(path)
+    return {"token": token, "name": None, "expires": float("inf")} if token else None
+
+
+def _read_token_file(path: str) -> str:
+    """Read a file that holds a token and nothing else."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            words = file.read().split()
+    except OSError as error:
+        message = f"Failed to read the file of GYPSUM_TOKEN_FILE, '{path}': {error.strerror}"
+        raise GypsumError(message) from error
+    except UnicodeDecodeError:
+        words = []
+    if mode & 0o077:
+        message = (
+            f"The file of GYPSUM_TOKEN_FILE, '{path}', has mode {mode:03o}, so that others can"
+            " get at it; give it mode 600."
+        )
+        raise GypsumError(message)
+    if len(words) != 1:
+        message = f"The file of GYPSUM_TOKEN_FILE, '{path}', does not hold one token."
+        raise GypsumError(message)
+    return words[0]
 
 
 def _stored(path: str, limit: float) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from selenite import _core
 
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
 from gypsum_client._errors import translated
-from gypsum_client._locks import locked
+from gypsum_client._locks import fresh, locked, place
 from gypsum_client._utils import _download_and_rename_file
 from gypsum_client.cache_directory import cache_directory
 from gypsum_client.config import REQUESTS_MOD
@@ -83,6 +83,7 @@ def fetch_metadata_database(
         Path of the database.
 
     Raises:
+        ValueError: If the name leads out of the cache.
         GypsumError: If there is no such database, or if it cannot be reached. If only the look-up
             fails, a cached database is used, with a warning.
 
@@ -95,13 +96,10 @@ def fetch_metadata_database(
     base = (os.environ.get("GYPSUM_METADATA_DB_URL") or _BASE).rstrip("/")
     cache = optional_cache(cache_dir)
     if cache is None:
-        import tempfile
-
-        handle, path = tempfile.mkstemp(suffix=".sqlite3")
-        os.close(handle)
-        _download_and_rename_file(f"{base}/{name}", path)
+        with fresh(".sqlite3") as path:
+            _download_and_rename_file(f"{base}/{name}", path)
         return path
-    path = os.path.join(cache, "databases", name)
+    path = place(cache, "databases", name)
     if not overwrite and _is_current(path, base):
         return path
     with locked(path):
@@ -138,9 +136,9 @@ def _download(path: str, base: str, name: str) -> None:
     # Asked first: a database that changes meanwhile is fetched again next time.
     modified = get_last_modified_date(base)
     _download_and_rename_file(f"{base}/{name}", path)
-    fresh = f"{path}.modified.{os.getpid()}"
-    with open(fresh, "w", encoding="utf-8") as file:
+    staged = f"{path}.modified.{os.getpid()}"
+    with open(staged, "w", encoding="utf-8") as file:
         file.write(f"{modified:.0f}")
-    os.replace(fresh, path + ".modified")
+    os.replace(staged, path + ".modified")
     LAST_CHECK["req_time"] = float(get_current_unix_time())
     LAST_CHECK["mod_time"] = modified

@@ -8,7 +8,7 @@ from selenite import _core
 
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
 from gypsum_client._errors import translated
-from gypsum_client._locks import locked
+from gypsum_client._locks import fresh, locked, place
 from gypsum_client.cache_directory import cache_directory
 from gypsum_client.config import REQUESTS_MOD
 
@@ -33,6 +33,7 @@ def fetch_metadata_schema(
         Path of the schema.
 
     Raises:
+        ValueError: If the name leads out of the cache.
         GypsumError: If there is no such schema, or if it cannot be reached.
 
     Example:
@@ -42,19 +43,16 @@ def fetch_metadata_schema(
         True
     """
     base = (os.environ.get("GYPSUM_METADATA_SCHEMA_URL") or _BASE).rstrip("/")
-    place = (f"{base}/{name}", REQUESTS_MOD.get("verify", True))
+    source = (f"{base}/{name}", REQUESTS_MOD.get("verify", True))
     cache = optional_cache(cache_dir)
     with translated(f"Failed to fetch metadata schema '{name}'"):
         if cache is None:
-            import tempfile
-
-            handle, path = tempfile.mkstemp(suffix=".json")
-            os.close(handle)
-            _core.gypsum_download(place, path, True)
+            with fresh(".json") as path:
+                _core.gypsum_download(source, path, True)
             return path
-        path = os.path.join(cache, "schemas", name)
+        path = place(cache, "schemas", name)
         if overwrite or not os.path.exists(path):
             with locked(path):
                 if overwrite or not os.path.exists(path):
-                    _core.gypsum_download(place, path, True)
+                    _core.gypsum_download(source, path, True)
     return path

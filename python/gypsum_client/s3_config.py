@@ -7,7 +7,7 @@ import os
 from selenite import _core
 
 from gypsum_client._defaults import CacheDir, optional_cache, site
-from gypsum_client._errors import translated
+from gypsum_client._errors import GypsumError, translated
 from gypsum_client.cache_directory import cache_directory
 from gypsum_client.config import REQUESTS_MOD
 from gypsum_client.rest_url import rest_url
@@ -64,6 +64,11 @@ def public_s3_config(
     if known is None or refresh or known[0] + _WEEK_SECONDS < time.time():
         with translated("Failed to access S3 credentials"):
             _, found = _core.gypsum_request(place, "GET", "credentials/s3-api", [], None, "", None)
+        if not _is_sound(found):
+            message = (
+                "Failed to access S3 credentials, 200 and reason: no credentials in the answer"
+            )
+            raise GypsumError(message, 200)
         known = (time.time(), found)
         if cache is not None:
             text = json.dumps({**found, "url": place[0]})
@@ -85,4 +90,8 @@ def _stored(path: str, url: str) -> tuple[float, dict[str, Any]] | None:
     # Other clients do not say which service they are of: it is the public one.
     if not isinstance(found, dict) or found.pop("url", "https://gypsum.artifactdb.com") != url:
         return None
-    return (time, found) if {"endpoint", "bucket", "key", "secret"} <= found.keys() else None
+    return (time, found) if _is_sound(found) else None
+
+
+def _is_sound(found: object) -> bool:
+    return isinstance(found, dict) and {"endpoint", "bucket", "key", "secret"} <= found.keys()

@@ -42,7 +42,7 @@ class GypsumSearchClause:
         self.text = text
         self.field = field
         self.partial = partial
-        self.children = children
+        self.children: list[GypsumSearchClause] = [] if children is None else children
         self.child = child
 
     def __and__(self, other: GypsumSearchClause) -> GypsumSearchClause:
@@ -64,7 +64,7 @@ class GypsumSearchClause:
         if self.type == "not":
             return f"~{self.child!r}"
         mark = " & " if self.type == "and" else " | "
-        return "(" + mark.join(map(repr, self.children or [])) + ")"
+        return "(" + mark.join(map(repr, self.children)) + ")"
 
 
 def _combined(kind: str, *clauses: GypsumSearchClause) -> GypsumSearchClause:
@@ -73,7 +73,7 @@ def _combined(kind: str, *clauses: GypsumSearchClause) -> GypsumSearchClause:
         if not isinstance(clause, GypsumSearchClause):
             message = f"cannot combine a search clause with {clause!r}; use `define_text_query`"
             raise TypeError(message)
-        children += (clause.children or []) if clause.type == kind else [clause]
+        children += clause.children if clause.type == kind else [clause]
     return GypsumSearchClause(kind, children=children)
 
 
@@ -344,8 +344,12 @@ def sanitize_query(query: GypsumSearchClause) -> GypsumSearchClause | None:
     if query.type not in ("and", "or"):
         message = f"unknown type of clause {query.type!r}: expected 'text', 'and', 'or' or 'not'"
         raise ValueError(message)
-    children = [sanitize_query(child) for child in query.children or []]
-    return _all_of(query.type, [child for child in children if child is not None])
+    children: list[GypsumSearchClause] = []
+    for one in query.children:
+        clause = sanitize_query(one)
+        if clause is not None:
+            children += clause.children if clause.type == query.type else [clause]
+    return _all_of(query.type, children)
 
 
 def _all_of(kind: str, clauses: list[GypsumSearchClause]) -> GypsumSearchClause | None:
@@ -400,7 +404,7 @@ def build_query(query: GypsumSearchClause, name: str, env: dict[str, str]) -> st
         child = query.child or GypsumSearchClause("and", children=[])
         return f"NOT ({build_query(child, name, env)})"
     # What is nested comes first: SQLite's parser remembers all that it has read before.
-    children = query.children or []
+    children = query.children
     texts = [child for child in children if child.type == "text"]
     parts = [f"({build_query(child, name, env)})" for child in children if child.type != "text"]
     if query.type == "and":

@@ -50,7 +50,20 @@ pub fn parse(url: &str) -> Result<Url> {
         Ok(_) => "expected a URL that begins with `http://` or `https://`".to_owned(),
         Err(error) => format!("{error}; expected a URL such as `http://host:8080`"),
     };
-    Err(Error::invalid("url", url, why))
+    Err(Error::invalid("url", without_secrets(url), why))
+}
+
+/// What is no URL, without all that could be a secret if it were one.
+fn without_secrets(text: &str) -> String {
+    let (text, end) = match text.split_once('?') {
+        Some((text, _)) => (text, "?***"),
+        None => (text, ""),
+    };
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    match rest.rsplit_once('@') {
+        Some((_, rest)) => format!("{scheme}***@{rest}{end}"),
+        None => format!("{scheme}{rest}{end}"),
+    }
 }
 
 /// The URL without user name and password, and without the secrets of its query.
@@ -90,6 +103,19 @@ mod tests {
         assert_eq!(redacted(&url), "https://host/x?path=a+b&X-Amz-Signature=***&api_token=***");
         let url = parse("https://host/x?path=a%20b").unwrap();
         assert_eq!(redacted(&url), "https://host/x?path=a%20b");
+    }
+
+    #[test]
+    fn secrets_are_not_shown_of_what_is_no_url() {
+        for (text, shown) in [
+            ("http://me:hush@host:99999/x", "`http://***@host:99999/x`"),
+            ("me:hush@host", "`***@host`"),
+            ("file:///x?signature=hush", "`file:///x?***`"),
+            ("no url?signature=hush", "`no url?***`"),
+        ] {
+            let told = parse(text).unwrap_err().chain();
+            assert!(told.contains(shown) && !told.contains("hush"), "{told}");
+        }
     }
 
     #[test]

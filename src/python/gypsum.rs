@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 use reqwest::Method;
@@ -225,6 +226,21 @@ pub(super) fn gypsum_prepare(
     Ok(pythonize::pythonize(py, &prepared)?.unbind())
 }
 
+/// Takes dictionaries apart.
+fn described<T: serde::de::DeserializeOwned>(
+    argument: &str,
+    dictionaries: &Bound<'_, PyAny>,
+) -> PyResult<Vec<T>> {
+    pythonize::depythonize(dictionaries).map_err(|error| {
+        let error = PyErr::from(error);
+        // What is missing in one of them is a bare `Exception`.
+        if error.is_instance_of::<PyTypeError>(dictionaries.py()) {
+            return error;
+        }
+        PyValueError::new_err(format!("invalid {argument}: {}", error.value(dictionaries.py())))
+    })
+}
+
 /// Starts an upload. Files are paths, to be digested, or dictionaries.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
@@ -246,9 +262,9 @@ pub(super) fn gypsum_start(
 
     let files = match files.extract() {
         Ok(paths) => Files::Paths(paths),
-        Err(_) => Files::Described(pythonize::depythonize(files)?),
+        Err(_) => Files::Described(described("files", files)?),
     };
-    let links: Vec<LinkTo> = pythonize::depythonize(links)?;
+    let links: Vec<LinkTo> = described("links", links)?;
     let answer = wait(py, None, |job| {
         let start = Start {
             project: &version.0,
@@ -278,7 +294,7 @@ pub(super) fn gypsum_upload(
     concurrent: i64,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<()> {
-    let places: Vec<Place> = pythonize::depythonize(places)?;
+    let places: Vec<Place> = described("file_urls", places)?;
     let concurrency = usize::try_from(concurrent).unwrap_or(1);
     wait(py, progress.as_ref(), |job| {
         gypsum::upload_files(&service(&site)?, &places, session, &directory, concurrency, job)

@@ -68,6 +68,53 @@ def test_the_environment_helps_and_names_github(
     assert not cache.exists()
 
 
+def test_a_file_of_the_environment_is_the_last_resort(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = tmp_path / "held"
+    held.write_text("first\n")
+    held.chmod(0o600)
+    monkeypatch.setenv("GYPSUM_TOKEN_FILE", str(held))
+    assert read(cache) == "first"
+    held.write_text("second")
+    assert read(cache) == "second"
+    assert not cache.exists()
+    monkeypatch.setenv("GYPSUM_TOKEN", "from-outside")
+    assert read(cache) == "from-outside"
+    write(cache, "stored\nname\ninf")
+    assert read(cache) == "stored"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "match"),
+    [
+        (None, 0, "No such file"),
+        ("hush-hush", 0o640, "mode 640"),
+        ("hush-hush", 0o604, "mode 604"),
+        ("", 0o600, "one token"),
+        ("hush-hush\nalice\ninf", 0o600, "one token"),
+        ("hush\udcff", 0o600, "one token"),
+    ],
+)
+def test_a_file_of_the_environment_is_held_to_its_rules(
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str | None,
+    mode: int,
+    match: str,
+) -> None:
+    held = tmp_path / "held"
+    if content is not None:
+        held.write_bytes(content.encode("utf-8", "surrogateescape"))
+        held.chmod(mode)
+    monkeypatch.setenv("GYPSUM_TOKEN_FILE", str(held))
+    with pytest.raises(gyp.GypsumError, match=match) as caught:
+        gyp.access_token(cache_dir=cache)
+    assert "GYPSUM_TOKEN_FILE" in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "one\n", "one\ntwo\n", "one\ntwo\nsoon", "one\ntwo\n12.5", "\n\ninf", "\udcff"],
@@ -263,3 +310,13 @@ def test_errors_are_no_credentials(cache: Path) -> None:  # D13
     with serving(lambda *_: reply) as fake, pytest.raises(gyp.GypsumError):
         gyp.public_s3_config(url=fake.url, cache_dir=cache)
     assert not (cache / "credentials" / "s3.json").exists()
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"endpoint":"e"}'])
+def test_answers_without_credentials_are_not_kept(cache: Path, body: bytes) -> None:
+    replies = [Reply(body), as_json(S3)]
+    with serving(lambda *_: replies.pop(0)) as fake:
+        with pytest.raises(gyp.GypsumError, match=r"^Failed to access S3 credentials, 200"):
+            gyp.public_s3_config(url=fake.url, cache_dir=cache)
+        assert not (cache / "credentials" / "s3.json").exists()
+        assert gyp.public_s3_config(url=fake.url, cache_dir=cache) == S3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,28 @@ def test_error_pages_are_not_kept(site: Fake, index: Index, cache: Path) -> None
         gyp.fetch_metadata_schema(cache_dir=cache)
     kept = [path.name for path in cache.rglob("*") if path.is_file()]
     assert sorted(kept) == ["bioconductor.sqlite3.LOCK", "v1.json.LOCK"]
+
+
+@pytest.mark.parametrize("fetch", [gyp.fetch_metadata_database, gyp.fetch_metadata_schema])
+def test_names_do_not_lead_out_of_the_cache(
+    site: Fake, index: Index, cache: Path, fetch: Callable[..., str]
+) -> None:
+    index.files["/../../x"] = index.files["/x"] = b"{}"
+    for name in ("../../x", "/x", "a/../../../x", ""):
+        with pytest.raises(ValueError, match="unsafe name"):
+            fetch(name, cache)
+    assert not site.asked
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("fetch", [gyp.fetch_metadata_database, gyp.fetch_metadata_schema])
+def test_fresh_files_of_failures_are_removed(
+    site: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fetch: Callable[..., str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(gyp.GypsumError, match="404"):
+        fetch("none", None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_schema_is_kept_for_ever(site: Fake, index: Index, cache: Path) -> None:

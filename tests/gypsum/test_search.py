@@ -152,6 +152,13 @@ def test_clauses_are_never_changed_and_can_be_keys() -> None:  # D27
     assert text("a") != text("a")
 
 
+def test_parameters_are_in_the_order_of_the_words() -> None:
+    assert text("a").children == []
+    for query in (["a", "b c"], text("a b") & text("c"), text("a") & (text("b") & text("c"))):
+        found = search_metadata_text_filter(query)
+        assert found["parameters"] == {"p0": "a", "p1": "b", "p2": "c"}
+
+
 def test_deep_queries_cost_little(database: Path) -> None:  # D27
     query = text("brain")
     for number in range(60):

@@ -308,3 +308,24 @@ def test_missing_files_are_missing(gypsum: Gypsum, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         upload(gypsum, tmp_path / "none", "test-R", "basic", "w")
     assert not gypsum.is_locked("test-R")
+
+
+def test_descriptions_that_lack_something_are_refused(gypsum: Gypsum) -> None:
+    for missing in ("path", "size", "md5sum"):
+        file = {"path": "f", "size": 0, "md5sum": digest("")}
+        del file[missing]
+        with pytest.raises(ValueError, match=f"files.*{missing}"):
+            started(gypsum, "w", [file])
+    with pytest.raises(ValueError, match=r"links.*to\.project"):
+        started(gypsum, "w", [], [{"from.path": "f"}])
+    assert not gypsum.is_locked("test-R")
+
+
+def test_signatures_are_not_shown_if_the_place_is_no_url(source: Source) -> None:
+    place = as_json({"url": "file:///f?signature=hush", "md5sum_base64": digest("")})
+    with (
+        serving(lambda *_: place) as fake,
+        pytest.raises(ValueError, match="invalid url") as caught,
+    ):
+        gyp.upload_files(session("f"), source({"f": ""}), url=fake.url)
+    assert "hush" not in f"{caught.value!r} {caught.value.__context__!r} {vars(caught.value)}"

@@ -95,6 +95,23 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> No
         assert login(gypsum.api(running), "one") == (200, {"login": "a"})
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"alice": "hush-hush"},
+        {"tokens": {"hush-hush": {"login": "alice"}}},
+        {"hush-hush": {"login": "alice", "organizations": "hush-hush"}},
+        '"hush-hush"',
+    ],
+)
+def test_a_refused_file_is_not_quoted(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "tokens.json"
+    write(path, content)
+    with pytest.raises(RuntimeError, match="at line 1 column") as caught:
+        gypsum.server(tmp_path / "registry", tokens=path).start()
+    assert "hush" not in str(caught.value)
+
+
 def test_without_tokens_everybody_may_read_and_nobody_write(tmp_path: Path) -> None:
     with gypsum.server(tmp_path / "registry", tokens=None) as running:
         api = gypsum.api(running)

@@ -150,9 +150,11 @@ fn read(path: &Path, is_insecure: bool) -> Result<Vec<(Hash, Identity)>> {
     let mut text = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut text).at(path)?;
     let users: HashMap<String, User> = serde_json::from_slice(&text).map_err(|error| {
-        // The parser's message quotes nothing of the file but names of fields.
+        // The parser's message may quote a token that stands in the wrong place.
         invalid(format!(
-            "expected a JSON object such as {{\"TOKEN\": {{\"login\": \"NAME\", \"organizations\": []}}}}; {error}"
+            "expected a JSON object such as {{\"TOKEN\": {{\"login\": \"NAME\", \"organizations\": []}}}}, which it ceases to be at line {} column {}",
+            error.line(),
+            error.column()
         ))
     })?;
     users

@@ -42,7 +42,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
 async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
     let (request, mut body) = request.into_parts();
     let mut entry = LogEntry::new(&state.log, &request);
-    if request.method == Method::PUT {
+    if request.uri.path() != "/list" {
         entry.hide_query();
     }
     let mut response = match route(&state, &request, &mut body, &mut entry).await {
