@@ -251,8 +251,8 @@ impl<'a> Transfer<'a> {
         let path = place.path().to_owned();
         let file = place.file().try_clone().at(&path)?;
         let mut stream = self.lanes.stream_to(std::mem::take(&mut part.hasher), file);
+        let mut block = BytesMut::new();
         let received = async {
-            let mut block = BytesMut::new();
             while let Some(mut piece) = response.chunk().await? {
                 self.job.advance(piece.len() as u64);
                 if !block.is_empty() {
@@ -269,12 +269,14 @@ impl<'a> Transfer<'a> {
                 }
                 block.extend_from_slice(&piece);
             }
-            stream.push(block.freeze()).await.at(&path)
+            Ok(())
         }
         .await;
+        // Also of a transfer that broke: the next try goes on behind it.
+        let gathered = stream.push(block.freeze()).await.at(&path);
         part.hasher = stream.finish().await.at(&path)?;
         part.received = part.hasher.size();
-        received
+        received.and(gathered)
     }
 
     /// A large file with a known digest goes to a file that a later call can find again.
