@@ -7,9 +7,11 @@ GypsumError
 
 from __future__ import annotations
 
+from selenite._translating import Translating
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
+    from typing import Any
 
     from selenite._exceptions import StatusError
 
@@ -39,7 +41,7 @@ class GypsumContentError(GypsumError, ValueError):
     """Content that is not what it should be: another digest, or no JSON."""
 
 
-class translated:  # noqa: N801 -- reads as a word of the `with` statement
+class translated(Translating):  # noqa: N801 -- reads as a word of the `with` statement
     """Turn exceptions of the core into those of this package.
 
     Paths that would leave their directory, arguments that cannot be used, and errors of the file
@@ -50,21 +52,6 @@ class translated:  # noqa: N801 -- reads as a word of the `with` statement
         """Say what fails, and what ends the message."""
         self._what = what
         self._end = end
-
-    def __enter__(self) -> None:
-        """Do nothing."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Raise the translated exception, if there is one."""
-        if error is not None:
-            better = self._translate(error)
-            if better is not None:
-                raise better from error
 
     def _translate(self, error: BaseException) -> Exception | None:
         from selenite import _exceptions as core
@@ -113,3 +100,32 @@ def of_status(what: str, error: StatusError, end: str = "") -> GypsumError:
     """
     message = f"{what}, {error.status} and reason: {error.body or error.reason}{end}"
     return GypsumError(message, error.status, error.reason)
+
+
+def checked(answer: object, what: str, **fields: type) -> dict[str, Any]:
+    """Make sure that an answer is an object with certain fields: no service is believed.
+
+    Args:
+        answer: What came as JSON. It is never quoted: it may hold secrets.
+        what: What fails if it is something else.
+        **fields: Name and type of each field that must be there.
+
+    Returns:
+        The answer.
+
+    Raises:
+        GypsumContentError: If it is something else.
+    """
+    if not isinstance(answer, dict):
+        raise GypsumContentError(f"{what}: the answer is no JSON object ({_kind(answer)})")
+    for name, kind in fields.items():
+        # A number is no bool, though Python thinks otherwise.
+        if not isinstance(answer.get(name), kind) or isinstance(answer[name], bool):
+            wrong = _kind(answer[name]) if name in answer else "missing"
+            message = f"{what}: '{name}' of the answer should be a {kind.__name__} ({wrong})"
+            raise GypsumContentError(message)
+    return answer
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else type(value).__name__

@@ -8,7 +8,7 @@ import sys
 from selenite import _core
 
 from gypsum_client._defaults import site
-from gypsum_client._errors import saving, translated
+from gypsum_client._errors import GypsumError, checked, saving, translated
 from gypsum_client.config import REQUESTS_MOD
 
 TYPE_CHECKING = False
@@ -74,10 +74,12 @@ def _owners(owners: str | Iterable[str]) -> list[str]:
     return [owners] if isinstance(owners, str) else list(owners)
 
 
-def _fetch_json(path: str, url: str | None) -> Any:
+def _fetch_json(path: str, url: str | None) -> dict[str, Any]:
     """Read a JSON object of the bucket, not through a cache."""
-    with translated("Failed to access json from API"):
-        return _core.gypsum_read(site(url), path)
+    what = "Failed to access json from API"
+    with translated(what):
+        answer = _core.gypsum_read(site(url), path)
+    return checked(answer, f"{what}, '{path}'")
 
 
 def _fetch_cacheable_json(
@@ -89,7 +91,10 @@ def _fetch_cacheable_json(
     url: str | None,
     overwrite: bool,
 ) -> Any:
-    """Read a JSON object of a version, through the cache if there is one."""
+    """Read a JSON object of a version, through the cache if there is one.
+
+    What is cached is returned whatever it holds.
+    """
     if cache is None:
         return _fetch_json(f"{project}/{asset}/{version}/{path}", url)
     with saving():
@@ -132,7 +137,7 @@ def _save_file(
             _core.gypsum_download(
                 (f"{base}/file/{quote(path, safe='')}", trust), destination, False
             )
-    except Exception:
+    except (GypsumError, OSError):
         if error:
             raise
         return False

@@ -7,7 +7,7 @@ import os
 from selenite import _core
 
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache, site
-from gypsum_client._errors import GypsumError, translated
+from gypsum_client._errors import GypsumError, checked, translated
 from gypsum_client._github import github_access_token
 from gypsum_client._utils import _is_interactive, _remove_slash_url
 from gypsum_client.cache_directory import cache_directory
@@ -204,12 +204,17 @@ def set_access_token(
         token = _ask(app_url, app_key, app_secret)
     if github_url == _GITHUB:
         github_url = os.environ.get("GYPSUM_GITHUB_URL") or _GITHUB
-    with translated("Failed to access token from GitHub"):
+    what = "Failed to access token from GitHub"
+    with translated(what):
         headers, user = _core.gypsum_request(
             site(github_url), "GET", "user", [], token, "", user_agent
         )
     found = {name.lower(): value for name, value in headers}
-    info = {"token": token, "name": user["login"], "expires": _expiry(found.get(_EXPIRY))}
+    info = {
+        "token": token,
+        "name": checked(user, what, login=str)["login"],
+        "expires": _expiry(found.get(_EXPIRY)),
+    }
     TOKEN_CACHE["auth_info"] = info
     if cache is not None:
         text = f"{token}\n{info['name']}\n{info['expires']}\n"
@@ -224,10 +229,12 @@ def _ask(app_url: str | None, app_key: str | None, app_secret: str | None) -> st
         )
         raise GypsumError(message)
     if not app_key or not app_secret:
-        with translated("Failed to get access credentials from gypsum"):
+        what = "Failed to get access credentials from gypsum"
+        with translated(what):
             _, app = _core.gypsum_request(
                 site(app_url), "GET", "credentials/github-app", [], None, "", None
             )
+        checked(app, what, id=str, secret=str)
         app_key, app_secret = app["id"], app["secret"]
     base = "https://github.com/login/oauth"
     return github_access_token(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
+from gypsum_client._errors import GypsumContentError, checked
 from gypsum_client._utils import (
     BUCKET_CACHE_NAME,
     _cast_datetime,
@@ -50,7 +51,9 @@ def fetch_latest(project: str, asset: str, url: str | None = None) -> str:
         >>> gypsum_client.fetch_latest("test-R", "basic", url=url)
         'v3'
     """
-    return str(_fetch_json(f"{project}/{asset}/..latest", url)["version"])
+    path = f"{project}/{asset}/..latest"
+    version: str = checked(_fetch_json(path, url), path, version=str)["version"]
+    return version
 
 
 def fetch_manifest(
@@ -128,10 +131,9 @@ def fetch_summary(
     """
     cache = optional_cache(cache_dir)
     found = _fetch_cacheable_json(project, asset, version, "..summary", cache, url, overwrite)
-    summary: dict[str, Any] = dict(found)
+    summary = dict(checked(found, f"Failed to read '{project}/{asset}/{version}/..summary'"))
     for name in ("upload_start", "upload_finish"):
-        if summary.get(name) is not None:
-            summary[name] = _cast_datetime(summary[name])
+        _read_time(summary, name)
     if cache is not None and summary.get("on_probation") is True:
         file = os.path.join(cache, BUCKET_CACHE_NAME, project, asset, version, "..summary")
         if os.path.exists(file):
@@ -159,11 +161,22 @@ def fetch_permissions(project: str, url: str | None = None) -> dict[str, Any]:
         >>> gypsum_client.fetch_permissions("test-R", url=url)["owners"]
         ['alice']
     """
-    permissions: dict[str, Any] = _fetch_json(f"{project}/..permissions", url)
-    for uploader in permissions.get("uploaders") or []:
-        if uploader.get("until") is not None:
-            uploader["until"] = _cast_datetime(uploader["until"])
+    path = f"{project}/..permissions"
+    permissions = _fetch_json(path, url)
+    if permissions.get("uploaders"):
+        checked(permissions, path, uploaders=list)
+        for uploader in permissions["uploaders"]:
+            _read_time(checked(uploader, f"{path}, an uploader"), "until")
     return permissions
+
+
+def _read_time(record: dict[str, Any], name: str) -> None:
+    """Replace the text of a time, if there is one."""
+    if record.get(name) is not None:
+        try:
+            record[name] = _cast_datetime(record[name])
+        except (TypeError, ValueError) as error:
+            raise GypsumContentError(f"'{name}' of the answer is no time: {error}") from error
 
 
 def fetch_quota(project: str, url: str | None = None) -> dict[str, Any]:
@@ -185,8 +198,7 @@ def fetch_quota(project: str, url: str | None = None) -> dict[str, Any]:
         >>> sorted(gypsum_client.fetch_quota("test-R", url=url))
         ['baseline', 'growth_rate', 'year']
     """
-    quota: dict[str, Any] = _fetch_json(f"{project}/..quota", url)
-    return quota
+    return _fetch_json(f"{project}/..quota", url)
 
 
 def fetch_usage(project: str, url: str | None = None) -> int:
@@ -207,5 +219,6 @@ def fetch_usage(project: str, url: str | None = None) -> int:
         >>> gypsum_client.fetch_usage("test-R", url=url)
         73
     """
-    total: int = _fetch_json(f"{project}/..usage", url)["total"]
+    path = f"{project}/..usage"
+    total: int = checked(_fetch_json(path, url), path, total=int)["total"]
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gypsum_client._errors import checked
 from gypsum_client._rest import change
 from gypsum_client._utils import _remove_slash_url
 from gypsum_client.auth import access_token
@@ -34,7 +35,9 @@ def refresh_latest(
     """
     what = "Failed to refresh latest version"
     answer = change("POST", "refresh/latest", [project, asset], url, token, what)
-    version: str | None = (answer or {}).get("version")
+    if answer is None or checked(answer, what).get("version") is None:
+        return None
+    version: str = checked(answer, what, version=str)["version"]
     return version
 
 
@@ -58,5 +61,6 @@ def refresh_usage(project: str, url: str | None = None, token: str | None = None
         73
     """
     what = "Failed to refresh quota usage"
-    total: int = change("POST", "refresh/usage", [project], url, token, what)["total"]
+    answer = change("POST", "refresh/usage", [project], url, token, what)
+    total: int = checked(answer, what, total=int)["total"]
     return total

@@ -7,7 +7,7 @@ import os
 from selenite import _core
 
 from gypsum_client._defaults import bearer, site
-from gypsum_client._errors import GypsumError, translated
+from gypsum_client._errors import GypsumError, checked, translated
 from gypsum_client._utils import _remove_slash_url, _sanitize_path
 from gypsum_client.auth import access_token
 from gypsum_client.config import REQUESTS_MOD
@@ -97,8 +97,7 @@ def start_upload(
         reason = answer.get("reason")
         message = f"Failed to upload, 200 and reason: {reason}"
         raise GypsumError(message, 200, reason)
-    started: dict[str, Any] = answer
-    return started
+    return checked(answer, "Failed to upload", file_urls=list)
 
 
 def _listed(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from selenite._translating import Translating
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import requests
     from selenite._exceptions import StatusError
 
 
-class translated:  # noqa: N801 -- reads as a word of the `with` statement
+class translated(Translating):  # noqa: N801 -- reads as a word of the `with` statement
     """Turn exceptions of the core into those of ``requests``, which is imported only then.
 
     ==========================  ===========================================================
@@ -24,24 +24,11 @@ class translated:  # noqa: N801 -- reads as a word of the `with` statement
     Everything else passes as it is.
     """
 
-    def __enter__(self) -> None:
-        """Do nothing."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Raise the translated exception, if there is one."""
-        if error is None:
-            return
-        better = _translate(error)
-        if better is not None:
-            raise better from error
+    def _translate(self, error: BaseException) -> Exception | None:
+        return _translated(error)
 
 
-def _translate(error: BaseException) -> BaseException | None:
+def _translated(error: BaseException) -> Exception | None:
     from selenite import _exceptions as core
 
     if isinstance(error, core.DigestError) and error.what.endswith("after copy"):

@@ -23,6 +23,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long unused connections are kept: servers close theirs after 60 s or more, and what is sent
 /// in that very moment is lost.
 const IDLE_CONNECTIONS: Duration = Duration::from_secs(45);
+/// Silence while connecting counts, but a limit of the same length for connecting passes first: then
+/// it is certain that nothing was sent.
+const CONNECT_FIRST: Duration = Duration::from_millis(100);
 /// Bytes of an answer that errors keep.
 const ERROR_BODY_BYTES: usize = 1 << 20;
 /// Characters of a page that was not meant as a reason.
@@ -302,8 +305,7 @@ impl Http {
                 source: "the network is switched off by SELENITE_OFFLINE".into(),
             });
         }
-        // Connecting has its own limit, which must be able to pass first.
-        let limit = idle_limit.map(|idle| idle + self.connect_limit);
+        let limit = idle_limit.map(|idle| idle + CONNECT_FIRST);
         match within(limit, request.send()).await {
             Ok(inner) => Ok(Response { inner, method, url: url.clone(), idle_limit }),
             Err(Failure::Idle(_)) => Err(Failure::Idle(self.idle_limit).lift(&method, url)),
@@ -569,6 +571,17 @@ mod tests {
             "404 page not found"
         );
         assert_eq!(reason("text/html", &"x".repeat(900)).len(), EXCERPT_CHARS);
+    }
+
+    #[test]
+    fn a_silent_server_is_left_however_long_connecting_may_take() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let (runtime, mut http) = http();
+        (http.connect_limit, http.idle_limit) = (Duration::from_secs(60), Duration::from_millis(1));
+        http.retry.retries = 0;
+        let error = runtime.block_on(http.get(&url, &Job::default())).unwrap_err();
+        assert!(matches!(error, Error::Timeout { connecting: false, .. }), "{error:?}");
     }
 
     #[test]

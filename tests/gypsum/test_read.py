@@ -158,17 +158,61 @@ def test_messages_are_the_originals(
     assert (caught.value.status_code, caught.value.reason) == (418, "tea")
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"", b"\xff"])
-def test_answers_of_another_shape_are_errors(body: bytes, cache: Path) -> None:
+WRONG = {
+    "version": 5,
+    "total": "x",
+    "uploaders": [7],
+    "upload_start": [],
+    "login": None,
+    "file_urls": 3,
+    "blah.txt": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"", b"\xff", b"null", b"[]", b'"text"', b"{}", json.dumps(WRONG).encode()]
+)
+def test_answers_of_another_shape_are_errors(body: bytes, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
     with serving(lambda *_: Reply(body)) as fake:
-        for call in (
-            lambda: gyp.list_projects(url=fake.url),
-            lambda: gyp.fetch_latest("p", "a", url=fake.url),
-            lambda: gyp.fetch_manifest("p", "a", "v", cache, url=fake.url),
-        ):
-            with pytest.raises(gyp.GypsumContentError):
+        url = fake.url
+        change: dict[str, Any] = {"url": url, "token": "tok"}
+        calls: list[Callable[[], object]] = [
+            lambda: gyp.fetch_latest("p", "a", url=url),
+            lambda: gyp.fetch_usage("p", url=url),
+            lambda: gyp.refresh_usage("p", **change),
+            lambda: gyp.public_s3_config(url=url),
+            lambda: gyp.set_access_token("tok", github_url=url),
+            lambda: gyp.start_upload("p", "a", "v", ["f"], directory=tmp_path, **change),
+            lambda: gyp.save_version("p", "a", "v", cache, url=url),
+        ]
+        if body != b"[]":
+            calls.append(lambda: gyp.list_projects(url=url))
+        # An object without fields may be any of these.
+        if body != b"{}":
+            calls += [
+                lambda: gyp.fetch_summary("p", "a", "v", cache, url=url),
+                lambda: gyp.fetch_permissions("p", url=url),
+            ]
+        if not body.startswith(b"{"):
+            calls += [
+                lambda: gyp.fetch_manifest("p", "a", "v", None, url=url),
+                lambda: gyp.fetch_quota("p", url=url),
+            ]
+        for call in calls:
+            with pytest.raises(gyp.GypsumError) as caught:
                 call()
-    assert not list(cache.rglob("..manifest"))
+            assert "tok" not in str(caught.value).replace("token", "")
+        if body in (b"", b"null", b"{}"):
+            assert gyp.refresh_latest("p", "a", **change) is None
+        else:
+            with pytest.raises(gyp.GypsumError):
+                gyp.refresh_latest("p", "a", **change)
+        if body in (b"<html>", b"", b"\xff"):
+            with pytest.raises(gyp.GypsumContentError):
+                gyp.fetch_manifest("p", "a", "v", cache, url=url)
+            assert not list(cache.rglob("..manifest"))
+    assert not list(cache.rglob("blah.txt"))
 
 
 def test_a_refused_connection_is_an_os_error(cache: Path) -> None:
