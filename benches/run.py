@@ -193,7 +193,8 @@ class Bench:
                     stack.callback(worker.end)
                     workers[contestant.name] = worker
                 for number in range(self.options.repetitions + 1):
-                    load = max(load, busy())
+                    if number > 0:  # at first the workers are still starting
+                        load = max(load, busy())
                     self.round(case, contestants, workers, outcomes, number, place, found, facts)
         except Skip as reason:
             for outcome in outcomes.values():
