@@ -52,6 +52,8 @@ impl Job {
 
     /// Runs a future unless the job is cancelled first.
     pub async fn race<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        // Not here: it would take its room twice, as the argument and inside of `select!`.
+        let work = Box::pin(work);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Error::Cancelled),

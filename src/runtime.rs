@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use crate::error::IoContext;
+use crate::http::Pools;
 use crate::{Error, Result};
 
 // Lock-free: no lock can be held across a fork.
@@ -21,7 +22,7 @@ pub struct Runtime {
     tokio: tokio::runtime::Runtime,
     pool: rayon::ThreadPool,
     /// Connection pools, by what they trust.
-    http: Mutex<HashMap<String, reqwest::Client>>,
+    http: Mutex<HashMap<String, Pools>>,
 }
 
 /// The runtime of this process, started at the first call.
@@ -76,18 +77,18 @@ impl Runtime {
         self.pool.install(work)
     }
 
-    /// The connection pool of this name, made with `build` at the first call.
-    pub(crate) fn http(
+    /// The connection pools of this name, made with `build` at the first call.
+    pub(crate) fn pools(
         &self,
         name: String,
-        build: impl FnOnce() -> Result<reqwest::Client>,
-    ) -> Result<reqwest::Client> {
+        build: impl FnOnce() -> Result<Pools>,
+    ) -> Result<Pools> {
         let mut pools = self.http.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = pools.get(&name) {
-            return Ok(client.clone());
+        if let Some(found) = pools.get(&name) {
+            return Ok(found.clone());
         }
-        let client = build()?;
-        pools.insert(name, client.clone());
-        Ok(client)
+        let made = build()?;
+        pools.insert(name, made.clone());
+        Ok(made)
     }
 }

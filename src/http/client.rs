@@ -1,6 +1,8 @@
 //! One request: time limits, redirects, and errors that carry the server's own reason.
 
 use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,9 +10,11 @@ use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
     USER_AGENT,
 };
-use reqwest::{Certificate, Client, ClientBuilder, Method, NoProxy, Proxy, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Method, NoProxy, Proxy, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
+use super::direct;
+use super::failure::Failure;
 use super::retry::RetryPolicy;
 use super::url;
 use crate::error::IoContext;
@@ -52,7 +56,7 @@ pub enum Trust {
 /// The HTTP client of this process, with the limits that hold for this call.
 #[derive(Debug, Clone)]
 pub struct Http {
-    client: Client,
+    pools: Pools,
     connect_limit: Duration,
     idle_limit: Duration,
     /// How requests that may be sent twice are tried again.
@@ -60,6 +64,14 @@ pub struct Http {
     /// How this client calls itself.
     pub agent: std::borrow::Cow<'static, str>,
     is_offline: bool,
+}
+
+/// Connections of a process that believe the same certificates.
+#[derive(Debug, Clone)]
+pub(crate) struct Pools {
+    general: Client,
+    /// For servers that need nothing else; none if there are proxies.
+    direct: Option<Arc<direct::Pool>>,
 }
 
 /// A whole answer.
@@ -85,37 +97,56 @@ impl Document {
 /// An answer whose body is still to be read.
 #[derive(Debug)]
 pub struct Response {
-    inner: reqwest::Response,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Body,
     method: Method,
     url: Url,
     idle_limit: Option<Duration>,
 }
 
+#[derive(Debug)]
+enum Body {
+    General(reqwest::Response),
+    Direct(direct::Body),
+}
+
 impl Response {
     /// The status code.
     pub fn status(&self) -> u16 {
-        self.inner.status().as_u16()
+        self.status.as_u16()
     }
 
     /// A header, if it is there and is text.
     pub fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
-        self.inner.headers().get(name)?.to_str().ok()
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// The announced size of the body.
     pub fn length(&self) -> Option<u64> {
-        self.inner.content_length()
+        match &self.body {
+            Body::General(inner) => inner.content_length(),
+            Body::Direct(body) => body.length(),
+        }
     }
 
     /// The path of the URL that was answered, after redirects.
     pub fn path(&self) -> &str {
-        self.inner.url().path()
+        self.url.path()
     }
 
     /// The next piece of the body, `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let piece = within(self.idle_limit, self.inner.chunk()).await;
-        piece.map_err(|failure| failure.lift(&self.method, &self.url))
+        let body = &mut self.body;
+        let piece = pin!(async {
+            match body {
+                Body::General(inner) => inner.chunk().await.map_err(Failure::from),
+                Body::Direct(body) => body.chunk().await.map_err(Failure::from),
+            }
+        });
+        within(self.idle_limit, piece)
+            .await
+            .map_err(|failure| failure.lift(&self.method, &self.url))
     }
 
     async fn collect(mut self, most: usize) -> Result<Vec<u8>> {
@@ -131,7 +162,7 @@ impl Response {
 
     /// The headers, in order.
     pub fn headers(&self) -> Vec<(String, String)> {
-        let pairs = self.inner.headers().iter();
+        let pairs = self.headers.iter();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         pairs.map(|(name, value)| (name.to_string(), text(value))).collect()
     }
@@ -147,7 +178,7 @@ impl Response {
             (self.method.to_string(), url::redacted(&self.url), self.status());
         let headers = self.headers();
         let media = self.header(CONTENT_TYPE).unwrap_or_default().to_owned();
-        let fallback = self.inner.status().canonical_reason().unwrap_or("unknown status");
+        let fallback = self.status.canonical_reason().unwrap_or("unknown status");
         // The status counts even if the connection breaks before the reason is complete.
         let body = self.collect(ERROR_BODY_BYTES).await.unwrap_or_default();
         let body = String::from_utf8_lossy(&body).into_owned();
@@ -183,7 +214,7 @@ impl Http {
     pub fn trusting(trust: &Trust, runtime: &Runtime) -> Result<Self> {
         let connect_limit = seconds("SELENITE_CONNECT_TIMEOUT", 10.0)?;
         Ok(Self {
-            client: runtime.http(format!("{trust:?}"), || build(connect_limit, trust))?,
+            pools: runtime.pools(format!("{trust:?}"), || Pools::new(connect_limit, trust))?,
             connect_limit,
             idle_limit: seconds("SELENITE_TIMEOUT", 60.0)?,
             retry: RetryPolicy { retries: retries()?, server_errors: false },
@@ -201,8 +232,7 @@ impl Http {
     pub async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
         let (mut url, mut headers) = (url.clone(), headers.clone());
         for _ in 0..=MOST_REDIRECTS {
-            let request = self.client.get(url.clone()).headers(headers.clone());
-            let response = self.send(Method::GET, &url, request, Some(self.idle_limit)).await?;
+            let response = self.get_here(&url, &headers).await?;
             if response.status() < 300 {
                 return Ok(response);
             }
@@ -239,7 +269,7 @@ impl Http {
     /// It is sent once and redirects are not followed: they would turn it into a GET.
     pub async fn post(&self, url: &Url, job: &Job) -> Result<Document> {
         job.race(async {
-            let request = self.client.post(url.clone()).body("");
+            let request = self.pools.general.post(url.clone()).body("");
             let response = self.send(Method::POST, url, request, None).await?;
             if response.status() < 300 {
                 response.into_document().await
@@ -259,7 +289,8 @@ impl Http {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response> {
-        let request = self.client.request(method.clone(), url.clone()).headers(headers.clone());
+        let request =
+            self.pools.general.request(method.clone(), url.clone()).headers(headers.clone());
         // Also for an empty body: some servers insist.
         let request = request.header(CONTENT_LENGTH, body.len()).body(body);
         let response = self.send(method, url, request, Some(self.idle_limit)).await?;
@@ -276,7 +307,7 @@ impl Http {
         body: reqwest::Body,
         touched: &Touched,
     ) -> Result<()> {
-        let request = self.client.put(url.clone()).headers(headers.clone());
+        let request = self.pools.general.put(url.clone()).headers(headers.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
         let answer = self.send(Method::PUT, url, request, None);
         let limit = self.idle_limit;
@@ -290,6 +321,22 @@ impl Http {
         if response.status() < 300 { Ok(()) } else { Err(response.into_error().await) }
     }
 
+    /// Sends one GET, the shortest way.
+    async fn get_here(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
+        let limit = Some(self.idle_limit);
+        if let Some(pool) = &self.pools.direct
+            && let Some(request) = direct::request(url, headers, &self.agent)
+        {
+            let answer = pin!(pool.send(url, request));
+            let (head, body) = self.answer(&Method::GET, url, answer, limit).await?.into_parts();
+            let (method, body) = (Method::GET, Body::Direct(body));
+            let (status, headers, url) = (head.status, head.headers, url.clone());
+            return Ok(Response { status, headers, body, method, url, idle_limit: limit });
+        }
+        let request = self.pools.general.get(url.clone()).headers(headers.clone());
+        self.send(Method::GET, url, request, limit).await
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -298,6 +345,28 @@ impl Http {
         idle_limit: Option<Duration>,
     ) -> Result<Response> {
         let request = request.header(USER_AGENT, self.agent.as_ref());
+        let answer = pin!(async {
+            request.send().await.map_err(|error| match error {
+                late if late.is_timeout() && late.is_connect() => {
+                    Failure::Connecting(self.connect_limit)
+                }
+                other => other.into(),
+            })
+        });
+        let mut answer = self.answer(&method, url, answer, idle_limit).await?;
+        let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
+        let (body, url) = (Body::General(answer), url.clone());
+        Ok(Response { status, headers, body, method, url, idle_limit })
+    }
+
+    /// Waits for an answer as long as it may take.
+    async fn answer<T>(
+        &self,
+        method: &Method,
+        url: &Url,
+        answer: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+        idle_limit: Option<Duration>,
+    ) -> Result<T> {
         if self.is_offline {
             return Err(Error::Transport {
                 method: method.to_string(),
@@ -306,19 +375,10 @@ impl Http {
             });
         }
         let limit = idle_limit.map(|idle| idle + CONNECT_FIRST);
-        match within(limit, request.send()).await {
-            Ok(inner) => Ok(Response { inner, method, url: url.clone(), idle_limit }),
-            Err(Failure::Idle(_)) => Err(Failure::Idle(self.idle_limit).lift(&method, url)),
-            Err(Failure::Transport(error)) if error.is_timeout() && error.is_connect() => {
-                Err(Error::Timeout {
-                    method: method.to_string(),
-                    url: url::redacted(url),
-                    limit: self.connect_limit,
-                    connecting: true,
-                })
-            }
-            Err(failure @ Failure::Transport(_)) => Err(failure.lift(&method, url)),
-        }
+        within(limit, answer).await.map_err(|failure| match failure {
+            Failure::Idle(_) => Failure::Idle(self.idle_limit).lift(method, url),
+            failure => failure.lift(method, url),
+        })
     }
 }
 
@@ -351,52 +411,25 @@ impl Touched {
     }
 }
 
-/// True if a request may have reached the server although no answer came back.
-pub fn was_sent(error: &Error) -> bool {
-    match error {
-        Error::Transport { source, .. } => {
-            source.downcast_ref::<reqwest::Error>().is_some_and(|error| !error.is_connect())
-        }
-        Error::Timeout { connecting, .. } => !connecting,
-        Error::Cancelled => true,
-        Error::Io { .. }
-        | Error::Status { .. }
-        | Error::Digest { .. }
-        | Error::UnsafePath { .. }
-        | Error::Invalid { .. }
-        | Error::Json { .. }
-        | Error::Refused(_)
-        | Error::Registry(_) => false,
-        Error::Item { source, .. } => was_sent(source),
-    }
-}
-
-enum Failure {
-    Idle(Duration),
-    Transport(reqwest::Error),
-}
-
-impl Failure {
-    fn lift(self, method: &Method, url: &Url) -> Error {
-        let (method, url) = (method.to_string(), url::redacted(url));
-        match self {
-            Self::Idle(limit) => Error::Timeout { method, url, limit, connecting: false },
-            Self::Transport(error) => {
-                Error::Transport { method, url, source: Box::new(error.without_url()) }
-            }
-        }
-    }
-}
-
+/// What is awaited stays where it is: handed on by value, it would take its room once more.
 async fn within<T>(
     limit: Option<Duration>,
-    work: impl Future<Output = reqwest::Result<T>>,
+    work: Pin<&mut impl Future<Output = Result<T, Failure>>>,
 ) -> Result<T, Failure> {
-    let result = match limit {
+    match limit {
         None => work.await,
         Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| Failure::Idle(limit))?,
-    };
-    result.map_err(Failure::Transport)
+    }
+}
+
+impl Pools {
+    fn new(connect_limit: Duration, trust: &Trust) -> Result<Self> {
+        let direct = || direct::Pool::new(connect_limit, IDLE_CONNECTIONS, KEEP_ALIVE);
+        Ok(Self {
+            general: build(connect_limit, trust)?,
+            direct: proxies().next().is_none().then(|| Arc::new(direct())),
+        })
+    }
 }
 
 fn build(connect_limit: Duration, trust: &Trust) -> Result<Client> {
@@ -423,25 +456,30 @@ fn build(connect_limit: Duration, trust: &Trust) -> Result<Client> {
     })
 }
 
+type MakeProxy = fn(String) -> reqwest::Result<Proxy>;
+
+/// The proxies that the environment names: the variable, its value, and what it is for.
+fn proxies() -> impl Iterator<Item = (&'static str, String, MakeProxy)> {
+    let all: [(&str, MakeProxy); 3] =
+        [("http_proxy", Proxy::http), ("https_proxy", Proxy::https), ("all_proxy", Proxy::all)];
+    all.into_iter().filter_map(|(name, make)| Some((name, proxy_variable(name)?, make)))
+}
+
+fn proxy_variable(name: &str) -> Option<String> {
+    let lower = std::env::var(name).ok();
+    lower.or_else(|| std::env::var(name.to_uppercase()).ok()).filter(|value| !value.is_empty())
+}
+
 fn with_proxies(builder: ClientBuilder) -> Result<ClientBuilder> {
-    let variable = |name: &str| {
-        let lower = std::env::var(name).ok();
-        lower.or_else(|| std::env::var(name.to_uppercase()).ok()).filter(|value| !value.is_empty())
-    };
-    let direct = variable("no_proxy").map_or_else(|| LOOPBACK.into(), |own| own + "," + LOOPBACK);
+    let direct =
+        proxy_variable("no_proxy").map_or_else(|| LOOPBACK.into(), |own| own + "," + LOOPBACK);
     let direct = NoProxy::from_string(&direct);
     let mut builder = builder.no_proxy();
-    for (name, proxy) in [
-        ("http_proxy", Proxy::http::<String> as fn(String) -> reqwest::Result<Proxy>),
-        ("https_proxy", Proxy::https),
-        ("all_proxy", Proxy::all),
-    ] {
-        if let Some(url) = variable(name) {
-            let proxy = proxy(url).map_err(|error| {
-                Error::invalid("proxy variable", name, error.without_url().to_string())
-            })?;
-            builder = builder.proxy(proxy.no_proxy(direct.clone()));
-        }
+    for (name, url, make) in proxies() {
+        let proxy = make(url).map_err(|error| {
+            Error::invalid("proxy variable", name, error.without_url().to_string())
+        })?;
+        builder = builder.proxy(proxy.no_proxy(direct.clone()));
     }
     Ok(builder)
 }
@@ -522,6 +560,7 @@ mod tests {
 
     use super::*;
     use crate::http::testing::{answer, serve};
+    use crate::http::was_sent;
     use crate::runtime;
 
     fn http() -> (std::sync::Arc<Runtime>, Http) {

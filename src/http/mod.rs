@@ -1,11 +1,15 @@
 //! Requests over HTTP: one connection pool per process, time limits, retries, errors with reasons.
 
 mod client;
+mod direct;
+mod failure;
 mod retry;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod url;
 
-pub use client::{Document, Http, Response, Touched, Trust, was_sent};
+pub(crate) use client::Pools;
+pub use client::{Document, Http, Response, Touched, Trust};
+pub use failure::{was_refused, was_sent};
+pub use retry::RetryPolicy;
 pub(crate) use retry::pause;
-pub use retry::{RetryPolicy, was_refused};

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::failure::was_connecting;
 use crate::job::Job;
 use crate::{Error, Result};
 
@@ -43,7 +44,7 @@ impl RetryPolicy {
     fn is_transient(self, error: &Error) -> bool {
         match error {
             // Failures that are not the transport's own, such as being offline, would only come again.
-            Error::Transport { source, .. } => source.is::<reqwest::Error>(),
+            Error::Transport { source, .. } => was_connecting(&**source).is_some(),
             Error::Timeout { .. } => true,
             Error::Status { status: 500, .. } => self.server_errors,
             Error::Status { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
@@ -86,18 +87,6 @@ impl RetryPolicy {
             let Some(delay) = delay else { return Err(error) };
             pause(delay, job).await?;
         }
-    }
-}
-
-/// True for what is refused before anything was done, so that even a change may be asked for again.
-pub fn was_refused(error: &Error) -> bool {
-    match error {
-        Error::Status { status, .. } => matches!(status, 429 | 503),
-        Error::Transport { source, .. } => {
-            source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
-        }
-        Error::Timeout { connecting, .. } => *connecting,
-        _ => false,
     }
 }
 

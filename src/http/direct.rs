@@ -1,0 +1,318 @@
+//! GETs over plain connections: no proxy, no TLS, no HTTP/2, and a third of the processor time.
+//!
+//! Whoever has a connection drives it, too: no other task is woken for an answer.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::{Request, Response, Uri};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use reqwest::Url;
+use tokio::net::TcpStream;
+use tower_service::Service;
+use url::Position;
+
+use super::failure::{Failure, Unreachable};
+
+type Driver = http1::Connection<TokioIo<TcpStream>, Empty<Bytes>>;
+
+/// Connections that no request uses, by server.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    connector: HttpConnector,
+    connect_limit: Duration,
+    idle_limit: Duration,
+    idle: Mutex<HashMap<String, Vec<(Instant, Connection)>>>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    sender: http1::SendRequest<Empty<Bytes>>,
+    driver: Pin<Box<Driver>>,
+}
+
+/// What is still to come of an answer.
+#[derive(Debug)]
+pub(super) struct Body {
+    incoming: Incoming,
+    /// None once it is back in the pool.
+    connection: Option<Connection>,
+    pool: Arc<Pool>,
+    server: String,
+}
+
+impl Pool {
+    pub(super) fn new(connect_limit: Duration, idle_limit: Duration, keep_alive: Duration) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_keepalive(Some(keep_alive));
+        connector.set_connect_timeout(Some(connect_limit));
+        Self { connector, connect_limit, idle_limit, idle: Mutex::default() }
+    }
+
+    /// Sends a request that was made for `url`.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        url: &Url,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<Response<Body>, Failure> {
+        let server = server(url);
+        loop {
+            let idle = self.take(server);
+            let is_idle = idle.is_some();
+            let connection = match idle {
+                Some(connection) => connection,
+                None => Box::pin(self.connect(server)).await?,
+            };
+            match self.send_on(connection, server, request.clone()).await {
+                // The server may have closed it: the next one is tried, and at last a new one.
+                Err(_) if is_idle => {}
+                answer => return Ok(answer?),
+            }
+        }
+    }
+
+    async fn send_on(
+        self: &Arc<Self>,
+        mut connection: Connection,
+        server: &str,
+        request: Request<Empty<Bytes>>,
+    ) -> hyper::Result<Response<Body>> {
+        let mut answer = pin!(connection.sender.send_request(request));
+        let driver = &mut connection.driver;
+        let answer =
+            poll_fn(|context| drive(driver, context, |context| answer.as_mut().poll(context)));
+        let (head, incoming) = answer.await?.into_parts();
+        let (pool, server) = (Arc::clone(self), server.to_owned());
+        let body = Body { incoming, connection: Some(connection), pool, server };
+        Ok(Response::from_parts(head, body))
+    }
+
+    async fn connect(&self, server: &str) -> Result<Connection, Failure> {
+        let uri = Uri::builder().scheme("http").authority(server).path_and_query("/").build();
+        let uri = uri.expect("it was the server of a URL");
+        let mut connector = self.connector.clone();
+        let connecting = async {
+            poll_fn(|context| connector.poll_ready(context)).await?;
+            connector.call(uri).await
+        };
+        let io = match tokio::time::timeout(self.connect_limit, connecting).await {
+            Ok(Ok(io)) => io,
+            Ok(Err(error)) if !is_late(&error) => {
+                return Err(Failure::Transport(Box::new(Unreachable(error.into()))));
+            }
+            Ok(Err(_)) | Err(_) => return Err(Failure::Connecting(self.connect_limit)),
+        };
+        let (sender, driver) = http1::handshake(io).await?;
+        Ok(Connection { sender, driver: Box::pin(driver) })
+    }
+
+    fn take(&self, server: &str) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, connection) = idle.get_mut(server)?.pop()?;
+        if since.elapsed() > self.idle_limit {
+            idle.remove(server); // the others are older
+            return None;
+        }
+        Some(connection)
+    }
+
+    fn give_back(&self, server: &str, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = (Instant::now(), connection);
+        match idle.get_mut(server) {
+            Some(connections) => connections.push(now),
+            None => drop(idle.insert(server.to_owned(), vec![now])),
+        }
+    }
+}
+
+/// A GET for this way, `None` if it is not the way to `url`.
+pub(super) fn request(
+    url: &Url,
+    headers: &HeaderMap,
+    agent: &str,
+) -> Option<Request<Empty<Bytes>>> {
+    let is_plain = url.scheme() == "http" && url.username().is_empty() && url.password().is_none();
+    if !is_plain {
+        return None;
+    }
+    let target: Uri = url[Position::BeforePath..Position::AfterQuery].parse().ok()?;
+    let mut request = Request::get(target).body(Empty::new()).ok()?;
+    let all = request.headers_mut();
+    all.insert(HOST, HeaderValue::from_str(server(url)).ok()?);
+    all.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    all.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    all.insert(USER_AGENT, HeaderValue::from_str(agent).ok()?);
+    all.extend(headers.clone());
+    Some(request)
+}
+
+fn server(url: &Url) -> &str {
+    &url[Position::BeforeHost..Position::AfterPort]
+}
+
+fn is_late(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref().map(std::io::Error::kind) == Some(std::io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Polls what waits for a connection, and the connection.
+fn drive<T>(
+    driver: &mut Pin<Box<Driver>>,
+    context: &mut Context<'_>,
+    mut waits: impl FnMut(&mut Context<'_>) -> Poll<hyper::Result<T>>,
+) -> Poll<hyper::Result<T>> {
+    if let Poll::Ready(result) = waits(context) {
+        return Poll::Ready(result);
+    }
+    let ended = driver.as_mut().poll(context);
+    match (waits(context), ended) {
+        (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+        (result, _) => result,
+    }
+}
+
+impl Body {
+    /// Its size, if that is known.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.incoming.size_hint().exact()
+    }
+
+    /// The next piece, `None` at its end.
+    pub(super) async fn chunk(&mut self) -> hyper::Result<Option<Bytes>> {
+        loop {
+            let Some(connection) = &mut self.connection else { return Ok(None) };
+            let incoming = &mut self.incoming;
+            let frame = poll_fn(|context| {
+                drive(&mut connection.driver, context, |context| {
+                    Pin::new(&mut *incoming).poll_frame(context).map(Option::transpose)
+                })
+            });
+            match frame.await? {
+                Some(frame) => {
+                    // Trailers are no content.
+                    if let Ok(piece) = frame.into_data() {
+                        return Ok(Some(piece));
+                    }
+                }
+                None => {
+                    self.release().await;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Gives the connection back, if the server keeps it open.
+    async fn release(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let is_open = poll_fn(|context| {
+            let ended = connection.driver.as_mut().poll(context).is_ready();
+            Poll::Ready(!ended && connection.sender.is_ready())
+        });
+        if is_open.await {
+            self.pool.give_back(&self.server, connection);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use super::*;
+    use crate::http::{Http, url, was_sent};
+    use crate::job::Job;
+    use crate::runtime;
+
+    /// Answers so many requests on each connection, without saying that it ends then; returns the
+    /// number of requests when it has seen as many connections.
+    fn serve(requests: &'static [usize]) -> (Url, JoinHandle<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = url::parse(&format!("http://{}/x", listener.local_addr().unwrap())).unwrap();
+        let server = std::thread::spawn(move || {
+            let mut seen = 0;
+            for count in requests {
+                let (mut stream, _) = listener.accept().unwrap();
+                for _ in 0..*count {
+                    let mut head = [0; 4096];
+                    seen += usize::from(stream.read(&mut head).unwrap() > 0);
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]").unwrap();
+                }
+            }
+            seen
+        });
+        (url, server)
+    }
+
+    fn get(url: &Url, times: usize) {
+        let runtime = runtime::current().unwrap();
+        let mut http = Http::new(&runtime).unwrap();
+        http.retry.retries = 0;
+        for _ in 0..times {
+            let answer = runtime.block_on(http.get(url, &Job::default())).unwrap();
+            assert_eq!(answer.body, b"[]");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_used_again() {
+        let (url, server) = serve(&[3]);
+        get(&url, 3);
+        assert_eq!(server.join().unwrap(), 3);
+    }
+
+    #[test]
+    fn a_connection_that_the_server_closed_is_replaced() {
+        let (url, server) = serve(&[1, 2, 1]);
+        get(&url, 4);
+        assert_eq!(server.join().unwrap(), 4);
+    }
+
+    #[test]
+    fn a_refused_connection_was_not_sent() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = url::parse(&format!("http://127.0.0.1:{port}/x")).unwrap();
+        let runtime = runtime::current().unwrap();
+        let mut http = Http::new(&runtime).unwrap();
+        http.retry.retries = 0;
+        let error = runtime.block_on(http.get(&url, &Job::default())).unwrap_err();
+        assert!(!was_sent(&error) && error.chain().contains("refused"), "{}", error.chain());
+    }
+
+    #[test]
+    fn credentials_and_tls_go_another_way() {
+        for (text, is_direct) in
+            [("http://h:80/a?b", true), ("https://h/", false), ("http://me:word@h/", false)]
+        {
+            let url = url::parse(text).unwrap();
+            assert_eq!(request(&url, &HeaderMap::new(), "agent").is_some(), is_direct, "{text}");
+        }
+        let url = url::parse("http://[::1]:81/a%20b?c=d#e").unwrap();
+        let request = request(&url, &HeaderMap::new(), "agent").unwrap();
+        assert_eq!(
+            (request.uri(), &request.headers()[HOST]),
+            (&Uri::from_static("/a%20b?c=d"), &HeaderValue::from_static("[::1]:81"))
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! Why an answer does not come, and whether the request may have been carried out all the same.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use reqwest::{Method, Url};
+
+use super::url;
+use crate::Error;
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why there is no answer, or no more of it.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nothing came for so long.
+    Idle(Duration),
+    /// There was no connection within so long.
+    Connecting(Duration),
+    /// The connection broke, or there is none.
+    Transport(Cause),
+}
+
+/// A connection that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect")]
+pub(super) struct Unreachable(#[source] pub(super) Cause);
+
+impl Failure {
+    /// Adds what was asked for.
+    pub(super) fn lift(self, method: &Method, url: &Url) -> Error {
+        let (method, url) = (method.to_string(), url::redacted(url));
+        match self {
+            Self::Idle(limit) => Error::Timeout { method, url, limit, connecting: false },
+            Self::Connecting(limit) => Error::Timeout { method, url, limit, connecting: true },
+            Self::Transport(source) => Error::Transport { method, url, source },
+        }
+    }
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Transport(Box::new(error.without_url()))
+    }
+}
+
+impl From<hyper::Error> for Failure {
+    fn from(error: hyper::Error) -> Self {
+        Self::Transport(Box::new(error))
+    }
+}
+
+/// Whether connecting failed, or what came then; `None` for failures that are not the transport's
+/// own, such as being offline.
+pub(super) fn was_connecting(source: &(dyn StdError + 'static)) -> Option<bool> {
+    if let Some(error) = source.downcast_ref::<reqwest::Error>() {
+        return Some(error.is_connect());
+    }
+    source.is::<Unreachable>().then_some(true).or(source.is::<hyper::Error>().then_some(false))
+}
+
+/// True if a request may have reached the server although no answer came back.
+pub fn was_sent(error: &Error) -> bool {
+    match error {
+        Error::Transport { source, .. } => was_connecting(&**source) == Some(false),
+        Error::Timeout { connecting, .. } => !connecting,
+        Error::Cancelled => true,
+        Error::Io { .. }
+        | Error::Status { .. }
+        | Error::Digest { .. }
+        | Error::UnsafePath { .. }
+        | Error::Invalid { .. }
+        | Error::Json { .. }
+        | Error::Refused(_)
+        | Error::Registry(_) => false,
+        Error::Item { source, .. } => was_sent(source),
+    }
+}
+
+/// True for what is refused before anything was done, so that even a change may be asked for again.
+pub fn was_refused(error: &Error) -> bool {
+    match error {
+        Error::Status { status, .. } => matches!(status, 429 | 503),
+        Error::Transport { source, .. } => was_connecting(&**source) == Some(true),
+        Error::Timeout { connecting, .. } => *connecting,
+        _ => false,
+    }
+}
