@@ -33,7 +33,7 @@ pub(crate) struct About<'a> {
 /// Content that can be read anywhere.
 pub(crate) trait Source: Send + Sync + 'static {
     /// Size in bytes, and when it was changed.
-    fn size_and_time(&self) -> io::Result<(u64, Option<SystemTime>)>;
+    fn size_and_time(&self) -> (u64, Option<SystemTime>);
 
     /// Reads a range that must be there: content that shrinks meanwhile is an error.
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>>;
@@ -50,10 +50,22 @@ pub(crate) trait Source: Send + Sync + 'static {
     }
 }
 
-impl Source for Arc<File> {
-    fn size_and_time(&self) -> io::Result<(u64, Option<SystemTime>)> {
-        let metadata = self.metadata()?;
-        Ok((metadata.len(), last_modified(&metadata)))
+/// A regular file, and what was seen of it when it was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    file: Arc<File>,
+    metadata: fs::Metadata,
+}
+
+impl Opened {
+    pub(crate) fn new(file: File, metadata: fs::Metadata) -> Self {
+        Self { file: Arc::new(file), metadata }
+    }
+}
+
+impl Source for Opened {
+    fn size_and_time(&self) -> (u64, Option<SystemTime>) {
+        (self.metadata.len(), last_modified(&self.metadata))
     }
 
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
@@ -61,7 +73,7 @@ impl Source for Arc<File> {
         let mut bytes = Vec::with_capacity(size);
         while bytes.len() < size {
             let offset = range.start + bytes.len() as u64;
-            match rustix::io::pread(self, spare_capacity(&mut bytes), offset) {
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), offset) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -81,14 +93,14 @@ impl Source for Arc<File> {
     }
 
     fn file(&self) -> Option<Arc<File>> {
-        Some(Arc::clone(self))
+        Some(Arc::clone(&self.file))
     }
 }
 
 #[cfg(feature = "s3")]
 impl Source for Arc<crate::registry::objects::Remote> {
-    fn size_and_time(&self) -> io::Result<(u64, Option<SystemTime>)> {
-        Ok((self.size, whole_seconds(self.modified)))
+    fn size_and_time(&self) -> (u64, Option<SystemTime>) {
+        (self.size, whole_seconds(self.modified))
     }
 
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
@@ -139,7 +151,7 @@ pub(crate) fn content(
     about: &About<'_>,
     request: &HeaderMap,
 ) -> io::Result<Response<Body>> {
-    let (size, modified) = source.size_and_time()?;
+    let (size, modified) = source.size_and_time();
     let etag = about.etag.as_deref();
     let ranges = match evaluate(request, modified, etag) {
         Verdict::PreconditionFailed => {
@@ -168,12 +180,19 @@ pub(crate) fn content(
             }
         },
     };
+    // Read once, also where its first bytes tell what it is.
+    let is_read_at_once = ranges.is_empty() && size <= source.inline();
+    let whole = is_read_at_once.then(|| source.read(0..size)).transpose()?;
     let media_type = match about.media_type {
         MediaType::Known(known) => known.map(Cow::Borrowed),
         MediaType::OfName(name) => Some(match media_type::of_name(name) {
             Some(known) => known,
             None => {
-                let start = source.read(0..size.min(media_type::SNIFFED_BYTES as u64))?;
+                let sniffed = 0..size.min(media_type::SNIFFED_BYTES as u64);
+                let start = match &whole {
+                    Some(whole) => Cow::Borrowed(whole.as_slice()),
+                    None => Cow::Owned(source.read(sniffed)?),
+                };
                 media_type::sniff(&start).into()
             }
         }),
@@ -204,7 +223,10 @@ pub(crate) fn content(
     }
     let length: u64 = pieces.iter().map(Piece::size).sum();
     headers.insert(header::CONTENT_LENGTH, length.into());
-    let mut response = Response::new(body(source, pieces, length)?);
+    let mut response = Response::new(match whole {
+        Some(whole) => Body::from(whole),
+        None => body(source, pieces, length)?,
+    });
     if !ranges.is_empty() {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
@@ -512,6 +534,11 @@ mod tests {
         let path = folder.path().join("f");
         let text: Vec<u8> = (0..700_000_u32).map(|index| (index % 251) as u8).collect();
         fs::write(&path, &text).unwrap();
+        let opened = || {
+            let file = File::open(&path).unwrap();
+            let metadata = file.metadata().unwrap();
+            Opened::new(file, metadata)
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for pieces in [
             vec![Piece::Content(0..700_000)],
@@ -527,12 +554,10 @@ mod tests {
                         .to_vec(),
                 })
                 .collect();
-            let body =
-                body(Arc::new(File::open(&path).unwrap()), pieces.into(), expected.len() as u64);
+            let body = body(opened(), pieces.into(), expected.len() as u64);
             let read = runtime.block_on(axum::body::to_bytes(body.unwrap(), usize::MAX)).unwrap();
             assert!(read == expected);
         }
-        let file = File::open(&path).unwrap();
-        assert!(Arc::new(file).read(699_999..700_001).is_err());
+        assert!(opened().read(699_999..700_001).is_err());
     }
 }

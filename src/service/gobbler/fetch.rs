@@ -18,7 +18,7 @@ use super::list;
 use crate::fs::atomic::STAGE_PREFIX;
 use crate::relpath::clean;
 use crate::service::content::{
-    About, MediaType, content, insert_last_modified, is_modified_since, last_modified,
+    About, MediaType, Opened, content, insert_last_modified, is_modified_since, last_modified,
     not_modified, plain,
 };
 
@@ -132,7 +132,7 @@ pub(super) async fn fetch(
         return redirect("./".to_owned(), query);
     }
     let relative = Path::new(OsStr::from_bytes(if inner.is_empty() { b"." } else { inner }));
-    let (mut file, metadata) = match open(roots, relative) {
+    let (mut file, mut metadata) = match open(roots, relative) {
         Ok(opened) => opened,
         Err(error) => return refusal(&error),
     };
@@ -143,14 +143,14 @@ pub(super) async fn fetch(
         (true, false) => return redirect(format!("{escaped}/"), query),
         (false, true) => return redirect(format!("../{escaped}"), query),
         (true, true) => match open(roots, &relative.join("index.html")) {
-            Ok((index, found)) if found.is_file() => file = index,
+            Ok((index, found)) if found.is_file() => (file, metadata) = (index, found),
             _ => return folder(roots, relative, &metadata, headers).await,
         },
         (false, false) => {}
     }
     let name = if has_slash { "index.html" } else { &*base };
     let about = About { media_type: MediaType::OfName(name), etag: None };
-    content(Arc::new(file), &about, headers).unwrap_or_else(|error| refusal(&error))
+    content(Opened::new(file, metadata), &about, headers).unwrap_or_else(|error| refusal(&error))
 }
 
 fn open(roots: &Roots, path: &Path) -> io::Result<(File, fs::Metadata)> {

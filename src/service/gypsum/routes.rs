@@ -265,7 +265,9 @@ impl Call<'_, '_> {
             etag: Some(format!("\"{md5sum}\"")),
         };
         let response = match content {
-            Content::File(file, _) => content::content(Arc::new(file), &about, self.headers),
+            Content::File(file, metadata) => {
+                content::content(content::Opened::new(file, metadata), &about, self.headers)
+            }
             #[cfg(feature = "s3")]
             Content::Remote(remote) => content::content(remote, &about, self.headers),
         };
