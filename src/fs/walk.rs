@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
@@ -18,6 +18,8 @@ use crate::{Error, Result, runtime};
 const BUFFER_BYTES: usize = 64 * 1024;
 /// So many folders are read by all threads; fewer are read before the threads have begun.
 const WORTH_SHARING: usize = 16;
+/// Batches for each thread: enough for folders of unequal size.
+const BATCHES: usize = 8;
 
 /// What an entry is, links not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,10 +62,15 @@ pub struct Entry {
 pub fn entries(folder: &Path) -> Result<Vec<(String, Kind)>> {
     let mut found = Vec::new();
     let handle = open(folder)?;
-    read(&handle, folder, &mut new_buffer(), |name, _, kind| {
-        found.push((name.to_owned(), kind));
-        Ok(())
-    })?;
+    read(
+        &handle,
+        || folder.to_owned(),
+        &mut new_buffer(),
+        |name, _, kind| {
+            found.push((name.to_owned(), kind));
+            Ok(())
+        },
+    )?;
     found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     Ok(found)
 }
@@ -83,7 +90,7 @@ fn open(folder: &Path) -> Result<OwnedFd> {
 /// Calls `each` with the name and kind of every entry, in the order of the file system.
 fn read(
     handle: &OwnedFd,
-    folder: &Path,
+    folder: impl Fn() -> PathBuf,
     buffer: &mut Buffer,
     mut each: impl FnMut(&str, &CStr, Kind) -> Result<()>,
 ) -> Result<()> {
@@ -92,12 +99,13 @@ fn read(
             return Ok(());
         }
         let text = name.to_str().map_err(|_| Error::UnsafePath {
-            path: folder.join(OsStr::from_bytes(name.to_bytes())).to_string_lossy().into_owned(),
+            path: folder().join(OsStr::from_bytes(name.to_bytes())).to_string_lossy().into_owned(),
             why: "the name is not valid UTF-8; rename the file",
         })?;
         // Some file systems do not tell the kind with the name.
         let kind = if kind == FileType::Unknown {
-            let found = statat(handle, name, AtFlags::SYMLINK_NOFOLLOW).at(folder.join(text))?;
+            let found = statat(handle, name, AtFlags::SYMLINK_NOFOLLOW)
+                .or_else(|error| Err(error).at(folder().join(text)))?;
             FileType::from_raw_mode(found.st_mode)
         } else {
             kind
@@ -108,37 +116,48 @@ fn read(
     {
         let mut listing = rustix::fs::RawDir::new(handle, buffer);
         while let Some(found) = listing.next() {
-            let found = found.at(folder)?;
+            let found = found.or_else(|error| Err(error).at(folder()))?;
             entry(found.file_name(), found.file_type())?;
         }
     }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = buffer;
-        for found in rustix::fs::Dir::read_from(handle).at(folder)? {
-            let found = found.at(folder)?;
+        for found in rustix::fs::Dir::read_from(handle).or_else(|error| Err(error).at(folder()))? {
+            let found = found.or_else(|error| Err(error).at(folder()))?;
             entry(found.file_name(), found.file_type())?;
         }
     }
     Ok(())
 }
 
+/// Folders that one thread has read, their names and steps each in one piece of memory: threads
+/// that allocate little do not wait for each other.
+#[derive(Default)]
+struct Batch {
+    names: String,
+    steps: Vec<Step>,
+    folders: Vec<Folder>,
+}
+
 /// A folder that was read.
 struct Folder {
-    /// The paths of all steps in one text.
-    paths: String,
-    /// Sorted by paths.
-    steps: Vec<Step>,
+    /// Its place among the batches.
+    batch: usize,
+    /// Its steps there, sorted by names.
+    steps: Range<usize>,
     /// How many of the steps are contents of folders.
     folders: usize,
     /// Where the first of these contents is; the others follow it.
     contents: usize,
+    /// Path relative to the root; empty, or with a `/` at its end.
+    path: String,
 }
 
 /// An entry, or the content of a folder, which comes at its own place in the order of whole paths.
 struct Step {
-    /// Where the path is, relative to the root; that of a content has a `/` at its end.
-    path: Range<usize>,
+    /// Where the name is; that of a content has a `/` at its end.
+    name: Range<usize>,
     size: u64,
     kind: Kind,
     is_content: bool,
@@ -165,121 +184,214 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Reads every folder, level by level.
     fn tree(&self) -> Result<Tree> {
-        let mut folders = vec![self.folder(&self.handle, "", &mut new_buffer())?];
+        let mut first = Batch::default();
+        self.folder(&self.handle, String::new(), &mut new_buffer(), &mut first)?;
+        let mut tree = Tree::default();
+        tree.add(first);
         let mut level = 0;
-        while level < folders.len() {
-            let next = folders.len();
-            let mut contents = next;
-            for folder in &mut folders[level..] {
-                folder.contents = contents;
-                contents += folder.folders;
+        while level < tree.folders.len() {
+            let next = tree.folders.len();
+            let paths = tree.contents(level);
+            for batch in self.level(paths)? {
+                tree.add(batch);
             }
-            let found = self.level(&folders[level..])?;
-            folders.extend(found);
             level = next;
         }
-        Ok(Tree(folders))
+        Ok(tree)
     }
 
-    /// The contents of all folders in these folders.
-    fn level(&self, folders: &[Folder]) -> Result<Vec<Folder>> {
-        let mut paths = Vec::new();
-        for folder in folders.iter().filter(|folder| folder.folders > 0) {
-            let contents = folder.steps.iter().filter(|step| step.is_content);
-            paths.extend(contents.map(|step| &folder.paths[step.path.clone()]));
-        }
-        let read = |buffer: &mut Buffer, path: &&str| {
-            let flags = FOLDER | OFlags::NOFOLLOW;
-            let handle =
-                openat(&self.handle, *path, flags, Mode::empty()).at(self.root.join(path))?;
-            self.folder(&handle, path, buffer)
+    /// The folders at these paths.
+    fn level(&self, mut paths: Vec<String>) -> Result<Vec<Batch>> {
+        let read = |buffer: &mut Buffer, paths: &mut [String]| {
+            let mut batch = Batch::default();
+            for path in paths {
+                let flags = FOLDER | OFlags::NOFOLLOW;
+                let handle = openat(&self.handle, path.as_str(), flags, Mode::empty())
+                    .or_else(|error| Err(error).at(self.root.join(path.as_str())))?;
+                self.folder(&handle, std::mem::take(path), buffer, &mut batch)?;
+            }
+            Ok(batch)
         };
         if paths.len() < WORTH_SHARING {
-            let mut buffer = new_buffer();
-            return paths.iter().map(|path| read(&mut buffer, path)).collect();
+            return Ok(vec![read(&mut new_buffer(), &mut paths)?]);
         }
-        let read: Vec<_> =
-            runtime::current()?.install(|| paths.par_iter().map_init(new_buffer, read).collect());
+        let runtime = runtime::current()?;
+        let read: Vec<_> = runtime.install(|| {
+            let count = paths.len().div_ceil(rayon::current_num_threads() * BATCHES);
+            paths.par_chunks_mut(count).map_init(new_buffer, read).collect()
+        });
         // The first error in order, whichever thread met one first.
         read.into_iter().collect()
     }
 
-    fn folder(&self, handle: &OwnedFd, path: &str, buffer: &mut Buffer) -> Result<Folder> {
+    fn folder(
+        &self,
+        handle: &OwnedFd,
+        path: String,
+        buffer: &mut Buffer,
+        batch: &mut Batch,
+    ) -> Result<()> {
         self.job.check()?;
-        let place = self.root.join(path);
-        let mut paths = String::new();
-        let mut steps = Vec::new();
+        let place = || self.root.join(&path);
+        let Batch { names, steps, folders: done } = batch;
+        let start = steps.len();
         let mut folders = 0;
-        read(handle, &place, buffer, |name, c_name, kind| {
+        read(handle, place, buffer, |name, c_name, kind| {
             if !(self.keep)(name) {
                 return Ok(());
             }
             let size = if self.sizes == Sizes::Wanted && kind != Kind::Folder {
-                size_of(handle, c_name).or_else(|error| Err(error).at(place.join(name)))?
+                size_of(handle, c_name).or_else(|error| Err(error).at(place().join(name)))?
             } else {
                 0
             };
-            let begin = paths.len();
-            paths.push_str(path);
-            paths.push_str(name);
-            steps.push(Step { path: begin..paths.len(), size, kind, is_content: false });
+            let begin = names.len();
+            names.push_str(name);
+            steps.push(Step { name: begin..names.len(), size, kind, is_content: false });
             if kind == Kind::Folder {
                 folders += 1;
-                paths.push('/');
-                steps.push(Step { path: begin..paths.len(), size, kind, is_content: true });
+                names.push('/');
+                steps.push(Step { name: begin..names.len(), size, kind, is_content: true });
             }
             Ok(())
         })?;
-        let name = |step: &Step| &paths.as_bytes()[step.path.start + path.len()..step.path.end];
-        steps.sort_unstable_by(|one, other| name(one).cmp(name(other)));
-        Ok(Folder { paths, steps, folders, contents: 0 })
+        let name = |step: &Step| &names.as_bytes()[step.name.clone()];
+        steps[start..].sort_unstable_by(|one, other| name(one).cmp(name(other)));
+        done.push(Folder { batch: 0, steps: start..steps.len(), folders, contents: 0, path });
+        Ok(())
     }
 }
 
 /// All that is below a folder, in byte order of the paths.
-pub struct Tree(Vec<Folder>);
+#[derive(Default)]
+pub struct Tree {
+    batches: Vec<Batch>,
+    /// Those of all batches.
+    folders: Vec<Folder>,
+}
 
 impl Tree {
     fn read(root: &Path, keep: Keep<'_>, sizes: Sizes, job: &Job) -> Result<Self> {
         Walk { root, handle: open(root)?, keep, sizes, job }.tree()
     }
 
-    /// Calls `each` with path and size of everything but folders.
-    pub fn files<E>(
-        &self,
-        mut each: impl FnMut(&str, u64) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        self.visit(|visit| match visit {
-            Visit::Entry(path, kind, size) if kind != Kind::Folder => each(path, size),
-            Visit::Entry(..) | Visit::Empty(_) => Ok(()),
-        })
+    fn add(&mut self, mut batch: Batch) {
+        for mut folder in batch.folders.drain(..) {
+            folder.batch = self.batches.len();
+            self.folders.push(folder);
+        }
+        self.batches.push(batch);
     }
 
-    fn visit<'a, E>(
-        &'a self,
-        mut each: impl FnMut(Visit<'a>) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        // An explicit stack: a deep tree must not exhaust the thread's own.
-        let begin = |folder: &'a Folder| (folder, folder.steps.iter(), folder.contents);
-        let mut stack = vec![begin(&self.0[0])];
-        while let Some((folder, steps, contents)) = stack.last_mut() {
-            let Some(step) = steps.next() else {
-                stack.pop();
-                continue;
-            };
-            let path = &folder.paths[step.path.clone()];
-            if step.is_content {
-                let content = &self.0[*contents];
-                *contents += 1;
-                if content.steps.is_empty() {
-                    each(Visit::Empty(path.trim_end_matches('/')))?;
-                }
-                stack.push(begin(content));
-            } else {
-                each(Visit::Entry(path, step.kind, step.size))?;
+    /// Paths of all contents of folders from this one on, which will be added in this order.
+    fn contents(&mut self, level: usize) -> Vec<String> {
+        let mut paths = Vec::new();
+        let first = self.folders.len();
+        for folder in &mut self.folders[level..] {
+            folder.contents = first + paths.len();
+            if folder.folders > 0 {
+                let batch = &self.batches[folder.batch];
+                let steps = batch.steps[folder.steps.clone()].iter();
+                paths.extend(steps.filter(|step| step.is_content).map(|step| {
+                    let name = &batch.names[step.name.clone()];
+                    [&folder.path, name].concat()
+                }));
             }
         }
-        Ok(())
+        paths
+    }
+
+    /// What `make` makes of path and size of everything but folders.
+    pub fn files<T>(&self, make: impl FnMut(&str, u64) -> T) -> impl ExactSizeIterator<Item = T> {
+        let steps: usize = self.batches.iter().map(|batch| batch.steps.len()).sum();
+        let folders: usize = self.folders.iter().map(|folder| folder.folders).sum();
+        Files { visits: Visits::new(self), left: steps - 2 * folders, make }
+    }
+}
+
+/// Everything in a tree but folders, one after the other.
+struct Files<'a, F> {
+    visits: Visits<'a>,
+    left: usize,
+    make: F,
+}
+
+impl<T, F: FnMut(&str, u64) -> T> Iterator for Files<'_, F> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        loop {
+            match self.visits.next()? {
+                Visit::Entry(_, Kind::Folder, _) | Visit::Empty(_) => {}
+                Visit::Entry(path, _, size) => {
+                    self.left -= 1;
+                    return Some((self.make)(path, size));
+                }
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<T, F: FnMut(&str, u64) -> T> ExactSizeIterator for Files<'_, F> {}
+
+/// A way through a tree.
+struct Visits<'a> {
+    tree: &'a Tree,
+    /// An explicit stack: a deep tree must not exhaust the thread's own.
+    stack: Vec<Place<'a>>,
+    path: String,
+}
+
+/// How far a folder has been gone through.
+struct Place<'a> {
+    steps: std::slice::Iter<'a, Step>,
+    names: &'a str,
+    /// Number of the next content.
+    contents: usize,
+    /// Length of the folder's own path.
+    length: usize,
+}
+
+impl<'a> Visits<'a> {
+    fn new(tree: &'a Tree) -> Self {
+        let mut visits = Self { tree, stack: Vec::new(), path: String::new() };
+        visits.enter(&tree.folders[0]);
+        visits
+    }
+
+    fn enter(&mut self, folder: &'a Folder) {
+        let batch = &self.tree.batches[folder.batch];
+        self.stack.push(Place {
+            steps: batch.steps[folder.steps.clone()].iter(),
+            names: &batch.names,
+            contents: folder.contents,
+            length: self.path.len(),
+        });
+    }
+
+    fn next(&mut self) -> Option<Visit<'_>> {
+        loop {
+            let place = self.stack.last_mut()?;
+            let Some(step) = place.steps.next() else {
+                self.stack.pop();
+                continue;
+            };
+            self.path.truncate(place.length);
+            self.path.push_str(&place.names[step.name.clone()]);
+            if !step.is_content {
+                return Some(Visit::Entry(&self.path, step.kind, step.size));
+            }
+            let content = &self.tree.folders[place.contents];
+            place.contents += 1;
+            self.enter(content);
+            if content.steps.is_empty() {
+                return Some(Visit::Empty(self.path.trim_end_matches('/')));
+            }
+        }
     }
 }
 
@@ -306,8 +418,10 @@ fn size_of(folder: &OwnedFd, name: &CStr) -> rustix::io::Result<u64> {
 /// Lists everything below `root` for which `keep(name)` holds, in byte order of the paths; links
 /// are never followed.
 pub fn walk(root: &Path, keep: Keep<'_>, job: &Job) -> Result<Vec<Entry>> {
+    let tree = Tree::read(root, keep, Sizes::Unknown, job)?;
     let mut found: Vec<Entry> = Vec::new();
-    Tree::read(root, keep, Sizes::Unknown, job)?.visit(|visit| {
+    let mut visits = Visits::new(&tree);
+    while let Some(visit) = visits.next() {
         match visit {
             Visit::Entry(path, kind, _) => {
                 found.push(Entry { path: path.to_owned(), kind, is_empty: false });
@@ -319,8 +433,7 @@ pub fn walk(root: &Path, keep: Keep<'_>, job: &Job) -> Result<Vec<Entry>> {
                 }
             }
         }
-        Ok::<_, Error>(())
-    })?;
+    }
     Ok(found)
 }
 
@@ -389,12 +502,10 @@ mod tests {
         std::os::unix::fs::symlink("d/f", root.path().join("l")).unwrap();
         let job = Job::default();
         let files = |tree: Tree| {
-            let mut found = Vec::new();
-            tree.files(|path, size| {
-                found.push((path.to_owned(), size));
-                Ok::<_, Error>(())
-            })
-            .unwrap();
+            let files = tree.files(|path, size| (path.to_owned(), size));
+            let count = files.len();
+            let found: Vec<_> = files.collect();
+            assert_eq!(found.len(), count);
             found
         };
         let names_only = files(tree(root.path(), &job).unwrap());

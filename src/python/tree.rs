@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyString};
 
 use super::collector::Collector;
 use super::wait::wait;
@@ -16,9 +16,12 @@ use crate::fs::walk;
 pub(super) fn walk_directory(py: Python<'_>, root: PathBuf, sizes: bool) -> PyResult<Py<PyAny>> {
     let read = if sizes { walk::tree_with_sizes } else { walk::tree };
     let tree = wait(py, None, |job| read(&root, job))?;
-    let list = PyList::empty(py);
     let collector = Collector::new(py)?;
     let _pause = collector.pause()?;
-    tree.files(|path, size| if sizes { list.append((path, size)) } else { list.append(path) })?;
-    Ok(list.into_any().unbind())
+    let list = if sizes {
+        PyList::new(py, tree.files(|path, size| (PyString::new(py, path), size)))
+    } else {
+        PyList::new(py, tree.files(|path, _| PyString::new(py, path)))
+    };
+    Ok(list?.into_any().unbind())
 }

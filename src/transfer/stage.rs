@@ -87,7 +87,7 @@ impl Survey {
                         Some((open, folders)) if *open == folder => folders,
                         _ => {
                             let (from, to) = (self.root.join(folder), destination.join(folder));
-                            &folders.insert((folder, Folders::open(from, to)?)).1
+                            &mut folders.insert((folder, Folders::open(&from, &to)?)).1
                         }
                     };
                     folders.copy(name, job)?;
@@ -153,29 +153,18 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
 
 /// Two directories whose files are copied from one to the other.
 struct Folders {
-    source: (OwnedFd, PathBuf),
-    copy: (OwnedFd, PathBuf),
+    source: Folder,
+    copy: Folder,
 }
 
 impl Folders {
-    fn open(source: PathBuf, copy: PathBuf) -> Result<Self> {
-        let open = |path: PathBuf| {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let handle = rustix::fs::open(&path, flags, Mode::empty()).at(&path)?;
-            Ok::<_, Error>((handle, path))
-        };
-        Ok(Self { source: open(source)?, copy: open(copy)? })
+    fn open(source: &Path, copy: &Path) -> Result<Self> {
+        Ok(Self { source: Folder::open(source)?, copy: Folder::open(copy)? })
     }
 
-    fn copy(&self, name: &str, job: &Job) -> Result<()> {
-        let open = |(folder, path): &(OwnedFd, PathBuf), flags, mode| {
-            let path = path.join(name);
-            let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let file = openat(folder, name, flags, Mode::from_raw_mode(mode)).at(&path)?;
-            Ok::<_, Error>((File::from(file), path))
-        };
-        let (input, from) = open(&self.source, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
-        let stat = rustix::fs::fstat(&input).at(&from)?;
+    fn copy(&mut self, name: &str, job: &Job) -> Result<()> {
+        let (input, from) = self.source.file(name, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
+        let stat = rustix::fs::fstat(&input).at(from)?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             let path = from.display().to_string();
             return Err(Error::UnsafePath { path, why: "it is not a regular file" });
@@ -183,8 +172,30 @@ impl Folders {
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         job.expect(0, size);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        let (output, to) = open(&self.copy, flags, FILE_MODE)?;
-        copy((&input, &from), (&output, &to), size, job)
+        let (output, to) = self.copy.file(name, flags, FILE_MODE)?;
+        copy((&input, from), (&output, to), size, job)
+    }
+}
+
+/// A directory, and the path of one of its files for messages: always in the same memory, as
+/// threads that allocate for every file wait for each other.
+struct Folder {
+    handle: OwnedFd,
+    file: PathBuf,
+}
+
+impl Folder {
+    fn open(path: &Path) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = rustix::fs::open(path, flags, Mode::empty()).at(path)?;
+        Ok(Self { handle, file: path.join("none") })
+    }
+
+    fn file(&mut self, name: &str, flags: OFlags, mode: u32) -> Result<(File, &Path)> {
+        self.file.set_file_name(name);
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.handle, name, flags, Mode::from_raw_mode(mode)).at(&self.file)?;
+        Ok((File::from(file), &self.file))
     }
 }
 
