@@ -230,9 +230,24 @@ impl Http {
 
     /// Sends one GET and follows redirects; a status of 300 and above is an error. No retries.
     pub async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
+        self.get_from(url, headers, self.pools.direct.as_ref()).await
+    }
+
+    /// [`Http::get_once`] for content that may be large: of several answers at once, each is read as
+    /// soon as something comes, in smaller pieces.
+    pub async fn get_large_once(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
+        self.get_from(url, headers, None).await
+    }
+
+    async fn get_from(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        direct: Option<&Arc<direct::Pool>>,
+    ) -> Result<Response> {
         let (mut url, mut headers) = (url.clone(), headers.clone());
         for _ in 0..=MOST_REDIRECTS {
-            let response = self.get_here(&url, &headers).await?;
+            let response = self.get_here(&url, &headers, direct).await?;
             if response.status() < 300 {
                 return Ok(response);
             }
@@ -321,10 +336,15 @@ impl Http {
         if response.status() < 300 { Ok(()) } else { Err(response.into_error().await) }
     }
 
-    /// Sends one GET, the shortest way.
-    async fn get_here(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
+    /// Sends one GET, by way of `direct` if that leads there.
+    async fn get_here(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        direct: Option<&Arc<direct::Pool>>,
+    ) -> Result<Response> {
         let limit = Some(self.idle_limit);
-        if let Some(pool) = &self.pools.direct
+        if let Some(pool) = direct
             && let Some(request) = direct::request(url, headers, &self.agent)
         {
             let answer = pin!(pool.send(url, request));

@@ -174,14 +174,13 @@ impl<'a> Transfer<'a> {
     async fn attempt(&self, part: &mut Part, turn: SemaphorePermit<'_>) -> Result<()> {
         let Item { url, name, is_json, .. } = &*self.item;
         let mut expected = self.item.expected.clone();
-        let mut response =
-            match self.http.get_once(url, &part.range_headers(expected.is_some())).await {
-                Err(Error::Status { status: 416, .. }) if part.received > 0 => {
-                    part.restart()?;
-                    self.http.get_once(url, &HeaderMap::new()).await?
-                }
-                other => other?,
-            };
+        let mut response = match self.get(&part.range_headers(expected.is_some())).await {
+            Err(Error::Status { status: 416, .. }) if part.received > 0 => {
+                part.restart()?;
+                self.get(&HeaderMap::new()).await?
+            }
+            other => other?,
+        };
         if response.path().ends_with('/') && !url.path().ends_with('/') {
             return Err(Error::invalid("path", name, "it is a directory; use `fetch_directory`"));
         }
@@ -208,6 +207,16 @@ impl<'a> Transfer<'a> {
         };
         self.receive_digesting(&mut response, part).await?;
         expected.check(&part.hasher.clone().finish(), name)
+    }
+
+    async fn get(&self, headers: &HeaderMap) -> Result<Response> {
+        let Item { url, expected, .. } = &*self.item;
+        match expected {
+            Some(expected) if expected.size <= SMALL_BYTES => {
+                self.http.get_once(url, headers).await
+            }
+            _ => self.http.get_large_once(url, headers).await,
+        }
     }
 
     async fn receive_small(&self, response: &mut Response) -> Result<Bytes> {
