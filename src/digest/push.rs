@@ -21,9 +21,14 @@ use crate::Result;
 use crate::error::IoContext;
 
 /// Messages that may wait for one hashing thread; as many again are being worked on.
-const QUEUE_MESSAGES: usize = 32;
+const QUEUE_MESSAGES: usize = 64;
 /// With so many waiting, a hashing thread leaves writing to those who push.
-const BUSY_MESSAGES: usize = 8;
+const BUSY_MESSAGES: usize = 32;
+/// A hashing thread waits until this many streams have content, or three quarters of fewer streams:
+/// side by side, many take as long as one.
+const ENOUGH_STREAMS: usize = 12;
+/// What may wait for the content of other streams.
+const PENDING_BYTES: usize = 2 * 1024 * 1024;
 /// Two for each whole content that is digested with others.
 const TOGETHER_MESSAGES: usize = 2 * MAX_LANES;
 
@@ -48,14 +53,13 @@ pub struct Stream {
     pushed: u64,
 }
 
-/// Where the state of a stream is while no hashing thread works on it.
-type Home = Mutex<State>;
-
+/// The state of a stream.
 #[derive(Debug, Default)]
-struct State {
-    hasher: Hasher,
+struct Home {
+    /// As long as no hashing thread works on it.
+    hasher: Mutex<Hasher>,
     /// Why the file could not be written.
-    failure: Option<io::Error>,
+    failure: Mutex<Option<io::Error>>,
 }
 
 struct Message {
@@ -70,8 +74,8 @@ enum Piece {
     End(End),
 }
 
-/// What a hashing thread does with the state of a stream that has ended.
-type End = Box<dyn FnOnce(State) + Send>;
+/// What a hashing thread does with the hasher of a stream that has ended.
+type End = Box<dyn FnOnce(Hasher) + Send>;
 
 impl Lanes {
     /// Starts hashing threads, at least one.
@@ -105,7 +109,7 @@ impl Lanes {
 
     fn stream_from(&self, hasher: Hasher, file: Option<Arc<File>>) -> Stream {
         let pushed = hasher.size();
-        let home = Arc::new(Mutex::new(State { hasher, failure: None }));
+        let home = Arc::new(Home { hasher: Mutex::new(hasher), failure: Mutex::default() });
         let next = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
         Stream { thread: self.threads[next].0.clone(), home, file, pushed }
     }
@@ -118,7 +122,7 @@ impl Lanes {
         content: Bytes,
         rest: impl FnOnce(Seen) -> T + Send + 'static,
     ) -> T {
-        let (end, result) = answering(|state| rest(state.hasher.finish()));
+        let (end, result) = answering(|hasher| rest(hasher.finish()));
         let home = Arc::<Home>::default();
         let content = Message { home: Arc::clone(&home), piece: Piece::Content(content) };
         lock(&self.gathered).extend([content, Message { home, piece: end }]);
@@ -142,7 +146,11 @@ impl Lanes {
                 seen = 0;
                 let together = std::mem::take(&mut *gathered);
                 drop(gathered);
-                digest(self.kernel, together);
+                let mut feeds = Vec::new();
+                for message in together {
+                    take(&mut feeds, message);
+                }
+                digest(self.kernel, &mut feeds, 1, 0);
             }
             result
         })
@@ -163,16 +171,18 @@ impl Stream {
     pub async fn push(&mut self, content: Bytes) -> io::Result<()> {
         let offset = self.pushed;
         self.pushed += content.len() as u64;
+        if let Some(failure) = lock(&self.home.failure).take() {
+            return Err(failure);
+        }
+        // A lone stream is received faster than it is digested; many are not.
+        let is_alone = self.thread.strong_count() == 2;
         let waiting = self.thread.max_capacity() - self.thread.capacity();
         let piece = match &self.file {
             None => Piece::Content(content),
-            Some(file) if waiting < BUSY_MESSAGES => {
+            Some(file) if !is_alone && waiting < BUSY_MESSAGES => {
                 Piece::Unwritten(content, Arc::clone(file), offset)
             }
             Some(file) => {
-                if let Some(failure) = lock(&self.home).failure.take() {
-                    return Err(failure);
-                }
                 file.write_all_at(&content, offset)?;
                 Piece::Content(content)
             }
@@ -183,9 +193,10 @@ impl Stream {
 
     /// A hasher that has taken everything added, or why the file could not be written.
     pub async fn finish(self) -> io::Result<Hasher> {
-        let (end, result) = answering(|state| state.failure.map_or(Ok(state.hasher), Err));
+        let (end, result) = answering(|hasher| hasher);
         self.send(end).await;
-        there(result.await)
+        let hasher = there(result.await);
+        lock(&self.home.failure).take().map_or(Ok(hasher), Err)
     }
 
     async fn send(&self, piece: Piece) {
@@ -195,11 +206,11 @@ impl Stream {
 
 /// The end of a stream, and what comes of it.
 fn answering<T: Send + 'static>(
-    rest: impl FnOnce(State) -> T + Send + 'static,
+    rest: impl FnOnce(Hasher) -> T + Send + 'static,
 ) -> (Piece, oneshot::Receiver<T>) {
     let (sender, receiver) = oneshot::channel();
     // Nobody minds if the caller has given up waiting.
-    (Piece::End(Box::new(|state| drop(sender.send(rest(state))))), receiver)
+    (Piece::End(Box::new(|hasher| drop(sender.send(rest(hasher))))), receiver)
 }
 
 /// What a hashing thread has taken or answered.
@@ -211,25 +222,49 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A hashing thread: takes whatever has come.
+/// A hashing thread.
 fn work(kernel: Kernel, mut receiver: mpsc::Receiver<Message>) {
     let mut messages = Vec::with_capacity(QUEUE_MESSAGES);
+    let mut feeds = Vec::new();
     while receiver.blocking_recv_many(&mut messages, QUEUE_MESSAGES) > 0 {
-        digest(kernel, messages.drain(..));
+        messages.drain(..).for_each(|message| take(&mut feeds, message));
+        let streams = receiver.sender_strong_count().saturating_sub(1);
+        let enough = (streams * 3).div_ceil(4).min(ENOUGH_STREAMS);
+        digest(kernel, &mut feeds, enough, PENDING_BYTES);
     }
 }
 
-/// Does what messages ask for, all streams side by side.
-fn digest(kernel: Kernel, messages: impl IntoIterator<Item = Message>) {
-    let mut feeds: Vec<Feed> = Vec::new();
-    for Message { home, piece } in messages {
-        match feeds.iter_mut().rfind(|feed| Arc::ptr_eq(&feed.home, &home)) {
-            Some(feed) => feed.pieces.push_back(piece),
-            None => feeds.push(Feed::new(home, piece)),
+/// Writes content if that is still to be done, and keeps it for its stream.
+fn take(feeds: &mut Vec<Feed>, Message { home, piece }: Message) {
+    let feed = match feeds.iter().rposition(|feed| Arc::ptr_eq(&feed.home, &home)) {
+        Some(at) => &mut feeds[at],
+        None => {
+            feeds.push(Feed::new(home));
+            feeds.last_mut().expect("it has just been added")
         }
+    };
+    match piece {
+        Piece::Content(content) => feed.add(content),
+        Piece::Unwritten(content, file, offset) => {
+            // Whoever pushes looks at it too: not locked while writing.
+            let has_failed = lock(&feed.home.failure).is_some();
+            if !has_failed && let Err(failure) = file.write_all_at(&content, offset) {
+                *lock(&feed.home.failure) = Some(failure);
+            }
+            feed.add(content);
+        }
+        Piece::End(end) => feed.end = Some(end),
     }
+}
+
+/// Digests streams side by side until too few of them have content, all of it together is no more
+/// than `most`, and none has ended.
+fn digest(kernel: Kernel, feeds: &mut Vec<Feed>, enough: usize, most: usize) {
     feeds.retain_mut(Feed::prepare);
-    while !feeds.is_empty() {
+    while feeds.len() >= enough.max(1)
+        || feeds.iter().any(|feed| feed.end.is_some())
+        || feeds.iter().map(|feed| feed.waiting).sum::<usize>() > most
+    {
         feeds.chunks_mut(MAX_LANES).for_each(|feeds| advance(kernel, feeds));
         feeds.retain_mut(Feed::prepare);
     }
@@ -237,58 +272,61 @@ fn digest(kernel: Kernel, messages: impl IntoIterator<Item = Message>) {
 
 /// Advances streams by as many blocks as all of them have.
 fn advance(kernel: Kernel, feeds: &mut [Feed]) {
-    let mut states: Vec<[u32; 4]> = feeds.iter().map(|feed| feed.state.hasher.state).collect();
+    let mut states: Vec<[u32; 4]> = feeds.iter().map(|feed| feed.hasher.state).collect();
     let data: Vec<&[u8]> = feeds.iter().map(|feed| feed.ready.as_ref()).collect();
     let blocks = data.iter().map(|data| data.len() / BLOCK_BYTES).min().unwrap_or(0);
     kernel.advance(&mut states, &data, blocks);
     for (feed, state) in feeds.iter_mut().zip(states) {
-        feed.state.hasher.state = state;
-        feed.state.hasher.size += (blocks * BLOCK_BYTES) as u64;
+        feed.hasher.state = state;
+        feed.hasher.size += (blocks * BLOCK_BYTES) as u64;
         feed.ready.advance(blocks * BLOCK_BYTES);
+        feed.waiting -= blocks * BLOCK_BYTES;
     }
 }
 
 /// What has come for one stream.
 struct Feed {
     home: Arc<Home>,
-    state: State,
-    pieces: VecDeque<Piece>,
+    hasher: Hasher,
+    pieces: VecDeque<Bytes>,
+    /// What is wanted once all has been digested.
+    end: Option<End>,
     /// Content that begins at a block.
     ready: Bytes,
+    /// Bytes of content, ready or not.
+    waiting: usize,
 }
 
 impl Feed {
-    fn new(home: Arc<Home>, piece: Piece) -> Self {
-        let state = std::mem::take(&mut *lock(&home));
-        Self { home, state, pieces: VecDeque::from([piece]), ready: Bytes::new() }
+    fn new(home: Arc<Home>) -> Self {
+        let hasher = std::mem::take(&mut *lock(&home.hasher));
+        let (pieces, ready) = (VecDeque::new(), Bytes::new());
+        Self { home, hasher, pieces, end: None, ready, waiting: 0 }
     }
 
-    /// Makes at least one block ready; false if there is none, and then the state is back home.
+    fn add(&mut self, content: Bytes) {
+        self.waiting += content.len();
+        self.pieces.push_back(content);
+    }
+
+    /// Makes at least one block ready; false if there is none, and then the hasher is back home.
     fn prepare(&mut self) -> bool {
         while self.ready.len() < BLOCK_BYTES {
-            self.state.hasher.update(&std::mem::take(&mut self.ready));
-            match self.pieces.pop_front() {
-                Some(Piece::Content(piece)) => self.take(&piece),
-                Some(Piece::Unwritten(piece, file, offset)) => {
-                    // Just before it is digested, so that it is read into the cache once.
-                    if self.state.failure.is_none() {
-                        self.state.failure = file.write_all_at(&piece, offset).err();
-                    }
-                    self.take(&piece);
+            self.waiting -= self.ready.len();
+            self.hasher.update(&std::mem::take(&mut self.ready));
+            let Some(piece) = self.pieces.pop_front() else {
+                let hasher = std::mem::take(&mut self.hasher);
+                match self.end.take() {
+                    Some(end) => end(hasher),
+                    None => *lock(&self.home.hasher) = hasher,
                 }
-                Some(Piece::End(end)) => end(std::mem::take(&mut self.state)),
-                None => {
-                    *lock(&self.home) = std::mem::take(&mut self.state);
-                    return false;
-                }
-            }
+                return false;
+            };
+            let left = self.hasher.complete_block(&piece).len();
+            self.waiting -= piece.len() - left;
+            self.ready = piece.slice(piece.len() - left..);
         }
         true
-    }
-
-    fn take(&mut self, piece: &Bytes) {
-        let left = self.state.hasher.complete_block(piece).len();
-        self.ready = piece.slice(piece.len() - left..);
     }
 }
 
@@ -360,6 +398,20 @@ mod tests {
         });
         lanes.drive(futures_util::future::join_all(all)).await;
         lanes.join();
+    }
+
+    #[tokio::test]
+    async fn a_stream_waits_for_silent_ones_but_in_bounded_memory() {
+        let lanes = Lanes::start(1).unwrap();
+        let _silent = [lanes.stream(), lanes.stream()];
+        let mut stream = lanes.stream();
+        let pieces: Vec<_> = (0..600).map(|_| Bytes::from(vec![1; 8192])).collect();
+        for piece in &pieces {
+            stream.push(piece.clone()).await.unwrap();
+        }
+        let most = 2 * QUEUE_MESSAGES + PENDING_BYTES / 8192 + 1;
+        assert!(pieces[..pieces.len() - most].iter().all(Bytes::is_unique));
+        check(stream.finish().await.unwrap().finish(), &pieces.concat());
     }
 
     #[tokio::test]
