@@ -32,7 +32,7 @@ from cases.base import Case, Contestant, Row, Skip
 
 MODULES = ("hash", "copy", "walk", "http", "json", "imports", "jobs")
 UNSTABLE_SPREAD = 0.5
-GATE_RETRIES = 2
+GATE_RETRIES = 4
 BUSY = 0.15
 """Share of the processors that others may use before a case counts as disturbed."""
 
@@ -413,8 +413,8 @@ def failures(lines: list[Line], gate: float) -> dict[str, str]:
     for line in lines:
         if line.verdict.startswith("WRONG"):
             bad[line.ident] = line.verdict
-        # What others disturbed says nothing.
-        elif line.ratio is not None and gate > 0 and line.busy <= BUSY:
+        # What others disturbed, or what varies, says nothing.
+        elif line.ratio is not None and gate > 0 and line.busy <= BUSY and line.stable:
             limit = line.must / gate if line.inverse else line.must * gate
             if (line.ratio > limit) if line.inverse else (line.ratio < limit):
                 bad[line.ident] = f"{line.ratio:.2f}, limit {limit:.2f}"
