@@ -15,6 +15,7 @@ use http_body_util::Empty;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::http::uri::Authority;
 use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
@@ -39,7 +40,8 @@ pub(crate) struct Pool {
 #[derive(Debug)]
 struct Connection {
     sender: http1::SendRequest<Empty<Bytes>>,
-    driver: Pin<Box<Driver>>,
+    /// None once it has ended.
+    driver: Option<Pin<Box<Driver>>>,
 }
 
 /// What is still to come of an answer.
@@ -115,7 +117,7 @@ impl Pool {
             Ok(Err(_)) | Err(_) => return Err(Failure::Connecting(self.connect_limit)),
         };
         let (sender, driver) = http1::handshake(io).await?;
-        Ok(Connection { sender, driver: Box::pin(driver) })
+        Ok(Connection { sender, driver: Some(Box::pin(driver)) })
     }
 
     fn take(&self, server: &str) -> Option<Connection> {
@@ -130,6 +132,10 @@ impl Pool {
 
     fn give_back(&self, server: &str, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|_, connections| {
+            connections.retain(|(since, _)| since.elapsed() <= self.idle_limit);
+            !connections.is_empty()
+        });
         let now = (Instant::now(), connection);
         match idle.get_mut(server) {
             Some(connections) => connections.push(now),
@@ -148,6 +154,7 @@ pub(super) fn request(
     if !is_plain {
         return None;
     }
+    server(url).parse::<Authority>().ok()?;
     let target: Uri = url[Position::BeforePath..Position::AfterQuery].parse().ok()?;
     let mut request = Request::get(target).body(Empty::new()).ok()?;
     let all = request.headers_mut();
@@ -176,14 +183,19 @@ fn is_late(error: &(dyn StdError + 'static)) -> bool {
 
 /// Polls what waits for a connection, and the connection.
 fn drive<T>(
-    driver: &mut Pin<Box<Driver>>,
+    driver: &mut Option<Pin<Box<Driver>>>,
     context: &mut Context<'_>,
     mut waits: impl FnMut(&mut Context<'_>) -> Poll<hyper::Result<T>>,
 ) -> Poll<hyper::Result<T>> {
     if let Poll::Ready(result) = waits(context) {
         return Poll::Ready(result);
     }
-    let ended = driver.as_mut().poll(context);
+    let Some(running) = driver else { return Poll::Pending };
+    let ended = running.as_mut().poll(context);
+    if ended.is_ready() {
+        // Dropped, it cancels a request that it has not taken: nothing else would end the wait.
+        *driver = None;
+    }
     match (waits(context), ended) {
         (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
         (result, _) => result,
@@ -225,8 +237,10 @@ impl Body {
     async fn release(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         let is_open = poll_fn(|context| {
-            let ended = connection.driver.as_mut().poll(context).is_ready();
-            Poll::Ready(!ended && connection.sender.is_ready())
+            let driver = connection.driver.as_mut();
+            let is_running =
+                driver.is_some_and(|driver| driver.as_mut().poll(context).is_pending());
+            Poll::Ready(is_running && connection.sender.is_ready())
         });
         if is_open.await {
             self.pool.give_back(&self.server, connection);
@@ -290,6 +304,30 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_whose_end_was_seen_while_idle_is_replaced() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = url::parse(&format!("http://{}/x", listener.local_addr().unwrap())).unwrap();
+        let (close, closes) = std::sync::mpsc::channel::<()>();
+        let server = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]").unwrap();
+                closes.recv().unwrap();
+            }
+        });
+        get(&url, 1);
+        close.send(()).unwrap();
+        let pause = async { tokio::time::sleep(Duration::from_millis(100)).await };
+        runtime::current().unwrap().block_on(pause);
+        let begin = Instant::now();
+        get(&url, 1);
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+        close.send(()).unwrap();
+        server.join().unwrap();
+    }
+
+    #[test]
     fn a_refused_connection_was_not_sent() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = url::parse(&format!("http://127.0.0.1:{port}/x")).unwrap();
@@ -302,9 +340,12 @@ mod tests {
 
     #[test]
     fn credentials_and_tls_go_another_way() {
-        for (text, is_direct) in
-            [("http://h:80/a?b", true), ("https://h/", false), ("http://me:word@h/", false)]
-        {
+        for (text, is_direct) in [
+            ("http://h:80/a?b", true),
+            ("http://a{b/", false),
+            ("https://h/", false),
+            ("http://me:word@h/", false),
+        ] {
             let url = url::parse(text).unwrap();
             assert_eq!(request(&url, &HeaderMap::new(), "agent").is_some(), is_direct, "{text}");
         }
