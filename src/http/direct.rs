@@ -132,14 +132,14 @@ impl Pool {
 
     fn give_back(&self, server: &str, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
         idle.retain(|_, connections| {
-            connections.retain(|(since, _)| since.elapsed() <= self.idle_limit);
+            connections.retain(|(since, _)| now.duration_since(*since) <= self.idle_limit);
             !connections.is_empty()
         });
-        let now = (Instant::now(), connection);
         match idle.get_mut(server) {
-            Some(connections) => connections.push(now),
-            None => drop(idle.insert(server.to_owned(), vec![now])),
+            Some(connections) => connections.push((now, connection)),
+            None => drop(idle.insert(server.to_owned(), vec![(now, connection)])),
         }
     }
 }
