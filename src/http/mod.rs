@@ -2,14 +2,18 @@
 
 mod client;
 mod direct;
+mod environment;
 mod failure;
+mod response;
 mod retry;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod url;
 
 pub(crate) use client::Pools;
-pub use client::{Document, Http, Response, Touched, Trust};
+pub use client::{Http, Touched};
+pub use environment::Trust;
 pub use failure::{was_refused, was_sent};
+pub use response::{Document, Response};
 pub use retry::RetryPolicy;
 pub(crate) use retry::pause;
