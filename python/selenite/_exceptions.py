@@ -10,7 +10,7 @@
     └── RegistryError        a change of a registry was refused
 
 Failing system calls raise ``OSError`` and its subclasses; a document that is not JSON raises
-``json.JSONDecodeError``.
+``json.JSONDecodeError``. All of its warnings are a ``SeleniteWarning``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ import json
 
 class SeleniteError(Exception):
     """Base of all exceptions that selenite defines."""
+
+
+class SeleniteWarning(UserWarning):
+    """Base of all warnings that selenite defines."""
 
 
 class StatusError(SeleniteError):
