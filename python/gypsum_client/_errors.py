@@ -7,6 +7,7 @@ GypsumError
 
 from __future__ import annotations
 
+from selenite._portable import Portable
 from selenite._translating import Translating
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from selenite._exceptions import StatusError
 
 
-class GypsumError(Exception):
+class GypsumError(Portable, Exception):
     """A request that failed.
 
     Attributes:

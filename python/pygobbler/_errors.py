@@ -37,7 +37,7 @@ def _translated(error: BaseException) -> Exception | None:
     if isinstance(error, core.DocumentError):
         if not error.origin.startswith(("http://", "https://")):
             return None
-        from requests.exceptions import JSONDecodeError
+        from pygobbler._json_error import JSONDecodeError
 
         return JSONDecodeError(error.msg, error.doc, error.pos)
     if not isinstance(error, core.StatusError | core.TransportError):

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import json
 
+from selenite._portable import Portable
 
-class SeleniteError(Exception):
+
+class SeleniteError(Portable, Exception):
     """Base of all exceptions that selenite defines."""
 
 
-class SeleniteWarning(UserWarning):
+class SeleniteWarning(Portable, UserWarning):
     """Base of all warnings that selenite defines."""
 
 
@@ -148,7 +150,7 @@ class RegistryError(SeleniteError):
         self.details = details
 
 
-class DocumentError(json.JSONDecodeError):
+class DocumentError(Portable, json.JSONDecodeError):
     """A document that is not JSON.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 from typing import Any
@@ -50,3 +51,8 @@ def save_version(arguments: tuple[str, str, bool]) -> str:
 
     url, cache, overwrite = arguments
     return gyp.save_version("p", "a", "v", cache, overwrite, url=url)
+
+
+def call(package: str, function: str, arguments: dict[str, Any]) -> Any:
+    """Call a function of a package; what it raises goes to the parent process."""
+    return getattr(importlib.import_module(package), function)(**arguments)
