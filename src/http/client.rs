@@ -8,10 +8,11 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, LOCATION, USER_AGENT};
 use reqwest::{Client, Method, Url};
 
-use super::environment::{self, Trust};
+use super::environment;
 use super::failure::Failure;
 use super::response::{Body, Document, Response, within};
 use super::retry::RetryPolicy;
+use super::tls::{Certificates, Trust};
 use super::{direct, url};
 use crate::job::Job;
 use crate::runtime::Runtime;
@@ -44,6 +45,9 @@ pub struct Http {
 #[derive(Debug, Clone)]
 pub(crate) struct Pools {
     general: Client,
+    certificates: Arc<Certificates>,
+    /// Whether the way to plain servers, too, may lead over a proxy that speaks TLS.
+    has_tls_proxy: bool,
     /// For servers that need nothing else; none if there are proxies.
     direct: Option<Arc<direct::Pool>>,
 }
@@ -210,6 +214,9 @@ impl Http {
     ) -> Result<Response> {
         let request = request.header(USER_AGENT, self.agent.as_ref());
         let answer = pin!(async {
+            if url.scheme() == "https" || self.pools.has_tls_proxy {
+                self.pools.certificates.load().await?;
+            }
             request.send().await.map_err(|error| match error {
                 late if late.is_timeout() && late.is_connect() => {
                     Failure::Connecting(self.connect_limit)
@@ -278,8 +285,12 @@ impl Touched {
 impl Pools {
     fn new(connect_limit: Duration, trust: &Trust) -> Result<Self> {
         let direct = || direct::Pool::new(connect_limit, IDLE_CONNECTIONS, KEEP_ALIVE);
+        let certificates = Certificates::new(trust);
         Ok(Self {
-            general: environment::build(connect_limit, trust)?,
+            general: environment::build(connect_limit, &certificates)?,
+            certificates,
+            has_tls_proxy: environment::proxies()
+                .any(|(_, url, _)| url.to_lowercase().starts_with("https:")),
             direct: environment::proxies().next().is_none().then(|| Arc::new(direct())),
         })
     }

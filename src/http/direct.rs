@@ -116,7 +116,12 @@ impl Pool {
             }
             Ok(Err(_)) | Err(_) => return Err(Failure::Connecting(self.connect_limit)),
         };
-        let (sender, driver) = http1::handshake(io).await?;
+        let (sender, driver) = http1::Builder::new()
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .ignore_invalid_headers_in_responses(true)
+            .handshake(io)
+            .await?;
         Ok(Connection { sender, driver: Some(Box::pin(driver)) })
     }
 

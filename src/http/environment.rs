@@ -1,34 +1,18 @@
-//! What the environment asks for: proxies, certificates, limits.
+//! What the environment asks for: proxies, limits.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy};
 
 use super::client::{IDLE_CONNECTIONS, KEEP_ALIVE};
-use crate::error::IoContext;
+use super::tls::Certificates;
 use crate::{Error, Result};
 
 /// Hosts that are never reached through a proxy, besides those of `NO_PROXY`.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
-/// Variables that name certificates, the first one that is set wins.
-const CERTIFICATE_VARIABLES: [&str; 5] =
-    ["SELENITE_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-
-/// Whose certificates are believed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub enum Trust {
-    /// Those that the environment names, else the system's.
-    #[default]
-    Environment,
-    /// Those of this file, or of the files in this folder.
-    Bundle(PathBuf),
-    /// Everybody's.
-    Everybody,
-}
-
-pub(super) fn build(connect_limit: Duration, trust: &Trust) -> Result<Client> {
+pub(super) fn build(connect_limit: Duration, certificates: &Arc<Certificates>) -> Result<Client> {
     let mut headers = HeaderMap::new();
     // Sizes and digests are those of the file itself.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -38,13 +22,12 @@ pub(super) fn build(connect_limit: Duration, trust: &Trust) -> Result<Client> {
         .tcp_nodelay(true)
         .tcp_keepalive(KEEP_ALIVE)
         .pool_idle_timeout(IDLE_CONNECTIONS)
+        // As others read answers: a line that is no header is not worth a failure.
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
         .redirect(reqwest::redirect::Policy::none());
-    let builder = with_proxies(builder)?;
-    let builder = match trust {
-        Trust::Environment => with_certificates(builder)?,
-        Trust::Bundle(path) => with_certificates_of("verify", &path.to_string_lossy(), builder)?,
-        Trust::Everybody => builder.tls_danger_accept_invalid_certs(true),
-    };
+    let builder = certificates.with(with_proxies(builder)?);
     builder.build().map_err(|error| Error::Transport {
         method: "preparing".into(),
         url: "connections".into(),
@@ -78,49 +61,6 @@ fn with_proxies(builder: ClientBuilder) -> Result<ClientBuilder> {
         builder = builder.proxy(proxy.no_proxy(direct.clone()));
     }
     Ok(builder)
-}
-
-fn with_certificates(builder: ClientBuilder) -> Result<ClientBuilder> {
-    let set = CERTIFICATE_VARIABLES
-        .into_iter()
-        .find_map(|name| Some((name, std::env::var(name).ok().filter(|value| !value.is_empty())?)));
-    match set {
-        Some((name, value)) => with_certificates_of(name, &value, builder),
-        None => Ok(builder),
-    }
-}
-
-fn with_certificates_of(
-    name: &'static str,
-    value: &str,
-    builder: ClientBuilder,
-) -> Result<ClientBuilder> {
-    // Only the last variable holds a list.
-    let paths: Vec<PathBuf> = match name {
-        "SSL_CERT_DIR" => std::env::split_paths(value).collect(),
-        _ => vec![PathBuf::from(value)],
-    };
-    let mut certificates = Vec::new();
-    for path in paths {
-        for file in certificate_files(&path)? {
-            let text = std::fs::read(&file).at(&file)?;
-            let found = Certificate::from_pem_bundle(&text)
-                .map_err(|error| Error::invalid(name, file.to_string_lossy(), error.to_string()))?;
-            certificates.extend(found);
-        }
-    }
-    if certificates.is_empty() {
-        return Err(Error::invalid(name, value, "it holds no certificate in PEM form"));
-    }
-    Ok(builder.tls_certs_only(certificates))
-}
-
-fn certificate_files(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let names = crate::fs::walk::entries(path)?.into_iter().map(|(name, _)| path.join(name));
-    Ok(names.filter(|file| file.is_file()).collect())
 }
 
 fn variable<T: std::str::FromStr>(name: &'static str, default: T, what: &str) -> Result<T> {

@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Connecting(Duration),
     /// The connection broke, or there is none.
     Transport(Cause),
+    /// What a connection needs is not there.
+    Unready(Error),
 }
 
 /// A connection that could not be made.
@@ -34,7 +36,14 @@ impl Failure {
             Self::Idle(limit) => Error::Timeout { method, url, limit, connecting: false },
             Self::Connecting(limit) => Error::Timeout { method, url, limit, connecting: true },
             Self::Transport(source) => Error::Transport { method, url, source },
+            Self::Unready(error) => error,
         }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Unready(error)
     }
 }
 

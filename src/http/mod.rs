@@ -8,12 +8,13 @@ mod response;
 mod retry;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls;
 pub mod url;
 
 pub(crate) use client::Pools;
 pub use client::{Http, Touched};
-pub use environment::Trust;
 pub use failure::{was_refused, was_sent};
 pub use response::{Document, Response};
 pub use retry::RetryPolicy;
 pub(crate) use retry::pause;
+pub use tls::{Trust, set_fallback};

@@ -12,7 +12,16 @@ mod transfer;
 mod tree;
 mod wait;
 
+use std::path::PathBuf;
+
 use pyo3::prelude::*;
+
+/// The certificates that come with `requests`.
+fn certifi() -> Option<PathBuf> {
+    let find = |py: Python<'_>| py.import("certifi")?.call_method0("where")?.extract();
+    // None too while the interpreter ends.
+    Python::try_attach(find)?.ok()
+}
 
 #[pymodule]
 mod _core {
@@ -42,6 +51,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::http::set_fallback(super::certifi);
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -1,0 +1,257 @@
+//! Whose certificates are believed, read when the first `https` URL comes: plain HTTP needs none.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use reqwest::ClientBuilder;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+
+use crate::error::IoContext;
+use crate::{Error, Result};
+
+/// Variables that name certificates, the first one that is set wins.
+const VARIABLES: [&str; 5] =
+    ["SELENITE_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Whose certificates are believed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// Those that the environment names, else the system's, else those of [`set_fallback`].
+    #[default]
+    Environment,
+    /// Those of this file, or of the files in this folder.
+    Bundle(PathBuf),
+    /// Everybody's.
+    Everybody,
+}
+
+type FindBundle = fn() -> Option<PathBuf>;
+
+// Set once, when the host program starts: there is nothing that a fork could leave half done.
+static FALLBACK: OnceLock<FindBundle> = OnceLock::new();
+
+/// Tells where to find certificates on a machine that has none; asked at the first need of them.
+pub fn set_fallback(find: FindBundle) {
+    // Whoever comes second says the same.
+    let _ = FALLBACK.set(find);
+}
+
+/// What servers show is compared with these certificates, once they are loaded.
+#[derive(Debug)]
+pub(super) struct Certificates {
+    source: Source,
+    provider: Arc<CryptoProvider>,
+    loaded: OnceLock<Loaded>,
+}
+
+/// Where certificates come from.
+#[derive(Debug, Clone)]
+enum Source {
+    /// What was asked for, by which name, and where it is.
+    Named {
+        name: &'static str,
+        value: PathBuf,
+    },
+    System,
+    Everybody,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    verifier: Arc<dyn ServerCertVerifier>,
+    /// Those that the user named.
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl Certificates {
+    /// Those that `trust` and the environment ask for now; nothing is read yet.
+    pub(super) fn new(trust: &Trust) -> Arc<Self> {
+        let source = match trust {
+            Trust::Environment => named_by_environment().unwrap_or(Source::System),
+            Trust::Bundle(path) => Source::Named { name: "verify", value: path.clone() },
+            Trust::Everybody => Source::Everybody,
+        };
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        Arc::new(Self { source, provider, loaded: OnceLock::new() })
+    }
+
+    /// Makes a client believe in them.
+    pub(super) fn with(self: &Arc<Self>, builder: ClientBuilder) -> ClientBuilder {
+        if matches!(self.source, Source::Everybody) {
+            return builder.tls_danger_accept_invalid_certs(true);
+        }
+        let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows all versions");
+        let verifier = Arc::clone(self) as Arc<dyn ServerCertVerifier>;
+        let config = config.dangerous().with_custom_certificate_verifier(verifier);
+        let mut config = config.with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        builder.tls_backend_preconfigured(config)
+    }
+
+    /// Reads them unless that was done; what failed is tried again by the next call.
+    pub(super) async fn load(self: &Arc<Self>) -> Result<()> {
+        if matches!(self.source, Source::Everybody) || self.loaded.get().is_some() {
+            return Ok(());
+        }
+        let own = Arc::clone(self);
+        // Files are read, and the host program may be asked.
+        let loading = tokio::task::spawn_blocking(move || own.load_now()).await;
+        loading.map_err(std::io::Error::other).at("certificates")?
+    }
+
+    fn load_now(&self) -> Result<()> {
+        let loaded = match &self.source {
+            Source::Named { name, value } => self.bundle(name, value)?,
+            Source::System | Source::Everybody => self.system()?,
+        };
+        // Whoever else loaded them has read the same.
+        let _ = self.loaded.set(loaded);
+        Ok(())
+    }
+
+    /// The system's, else those that the host program knows.
+    fn system(&self) -> Result<Loaded> {
+        let provider = Arc::clone(&self.provider);
+        let why = match rustls_platform_verifier::Verifier::new(provider) {
+            Ok(verifier) => {
+                return Ok(Loaded { verifier: Arc::new(verifier), given: Vec::new() });
+            }
+            Err(why) => why,
+        };
+        match FALLBACK.get().and_then(|find| find()) {
+            Some(path) => self.bundle("certificates", &path),
+            None => Err(Error::invalid(
+                VARIABLES[0],
+                "",
+                format!("{why}; install them (`ca-certificates`) or name a file of certificates"),
+            )),
+        }
+    }
+
+    fn bundle(&self, name: &'static str, value: &Path) -> Result<Loaded> {
+        // Only this variable holds a list.
+        let paths: Vec<PathBuf> = match name {
+            "SSL_CERT_DIR" => std::env::split_paths(value).collect(),
+            _ => vec![value.to_owned()],
+        };
+        let mut given = Vec::new();
+        for path in paths {
+            for file in files(name, &path)? {
+                let text = std::fs::read(&file).map_err(|error| unreadable(name, &file, error))?;
+                for certificate in CertificateDer::pem_slice_iter(&text) {
+                    given.push(certificate.map_err(|error| {
+                        Error::invalid(name, file.to_string_lossy(), error.to_string())
+                    })?);
+                }
+            }
+        }
+        let mut roots = RootCertStore::empty();
+        // Bundles hold some that nobody can use any more.
+        roots.add_parsable_certificates(given.iter().cloned());
+        let provider = Arc::clone(&self.provider);
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|_| {
+                let why = "it holds no certificate in PEM form";
+                Error::invalid(name, value.to_string_lossy(), why)
+            })?;
+        Ok(Loaded { verifier, given })
+    }
+}
+
+impl ServerCertVerifier for Certificates {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(Loaded { verifier, given }) = self.loaded.get() else {
+            return Err(rustls::Error::General("no certificates are loaded".into()));
+        };
+        match verifier.verify_server_cert(shown, intermediates, name, ocsp_response, now) {
+            // Many a server shows a certificate that it signed itself, marked as that of an authority.
+            // Whoever names this very one means it.
+            Err(error) if is_authority(&error) && given.contains(shown) => {
+                verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            result => result,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        shown: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, shown, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        shown: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, shown, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// True if nothing speaks against a server's certificate but that it is marked as an authority's: its
+/// dates are looked at before.
+fn is_authority(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else {
+        return false;
+    };
+    matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+fn named_by_environment() -> Option<Source> {
+    VARIABLES.into_iter().find_map(|name| {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+        Some(Source::Named { name, value: value.into() })
+    })
+}
+
+fn files(name: &'static str, path: &Path) -> Result<Vec<PathBuf>> {
+    let status = std::fs::metadata(path).map_err(|error| unreadable(name, path, error))?;
+    if !status.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let names = crate::fs::walk::entries(path)?.into_iter().map(|(name, _)| path.join(name));
+    Ok(names.filter(|file| file.is_file()).collect())
+}
+
+/// The error of a file of certificates, with what named it.
+fn unreadable(name: &'static str, path: &Path, source: std::io::Error) -> Error {
+    let named = std::io::Error::new(source.kind(), Named { name, source });
+    Error::Io { path: path.to_owned(), source: named }
+}
+
+/// A system error about what somebody named.
+#[derive(Debug, thiserror::Error)]
+#[error("{text} (named by {name})", text = crate::error::system_message(source))]
+struct Named {
+    name: &'static str,
+    source: std::io::Error,
+}
