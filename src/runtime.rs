@@ -12,8 +12,39 @@ use crate::error::IoContext;
 use crate::http::Pools;
 use crate::{Error, Result};
 
-// Lock-free: no lock can be held across a fork.
 static CURRENT: ArcSwapOption<Runtime> = ArcSwapOption::const_empty();
+
+/// A static value of which every process makes its own: what a child inherits may be locked, or
+/// wait for threads that the child does not have, so it is neither used nor dropped.
+#[derive(Debug)]
+pub struct PerProcess<T: 'static> {
+    // Lock-free: no lock can be held across a fork.
+    current: ArcSwapOption<(u32, &'static T)>,
+}
+
+impl<T: Sync> PerProcess<T> {
+    /// Nothing yet.
+    pub const fn empty() -> Self {
+        Self { current: ArcSwapOption::const_empty() }
+    }
+
+    /// The value of this process, made at the first call.
+    pub fn get(&self, make: impl FnOnce() -> T) -> &'static T {
+        let id = std::process::id();
+        let seen = self.current.load();
+        if let Some((owner, value)) = seen.as_deref()
+            && *owner == id
+        {
+            return value;
+        }
+        let made: &'static T = Box::leak(Box::new(make()));
+        let before = self.current.compare_and_swap(&seen, Some(Arc::new((id, made))));
+        match before.as_deref() {
+            Some((owner, first)) if *owner == id => first, // another thread was faster
+            _ => made,
+        }
+    }
+}
 
 /// The threads and connections of one process.
 #[derive(Debug)]

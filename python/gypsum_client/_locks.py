@@ -25,7 +25,13 @@ def locked(path: str) -> Iterator[None]:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path + ".LOCK", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        owner = os.getpid()
+        try:
+            yield
+        finally:
+            # Explicitly, as a forked child has the file open too; and not by that child.
+            if os.getpid() == owner:
+                fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 @contextmanager

@@ -23,6 +23,8 @@ __all__ = ["BUCKET_CACHE_NAME", "IS_LOCKED", "REQUESTS_MOD", "is_notebook"]
 BUCKET_CACHE_NAME = "bucket"
 #: Versions that this process has locked by :func:`_acquire_lock`.
 IS_LOCKED: dict[str, dict[str, IO[bytes]]] = {"locks": {}}
+# What a child inherits is locked by its parent.
+os.register_at_fork(after_in_child=IS_LOCKED["locks"].clear)
 
 
 def _remove_slash_url(url: str) -> str:
@@ -173,6 +175,10 @@ def _release_lock(project: str, asset: str, version: str) -> None:
     """Undo :func:`_acquire_lock`; without it, do nothing."""
     file = IS_LOCKED["locks"].pop(f"{project}/{asset}/{version}", None)
     if file is not None:
+        import fcntl
+
+        # Explicitly: a child that was forked meanwhile has the file open, too.
+        fcntl.flock(file, fcntl.LOCK_UN)
         file.close()
 
 

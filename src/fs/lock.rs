@@ -2,6 +2,9 @@
 //!
 //! Some network file systems grant `flock` to everybody. Locks therefore only keep work apart that
 //! would get in each other's way; what must hold is ensured by atomic renames.
+//!
+//! A forked child has copies of its parent's handles, and with them of its locks. So a lock is given
+//! up explicitly, which also ends it for the child's copies, and only by the process that took it.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
@@ -48,11 +51,46 @@ struct State {
     next_ticket: u64,
     holders: usize,
     is_exclusive: bool,
-    file: Option<File>,
+    file: Option<Locked>,
     /// Whether the file was made for this hold.
     is_made: bool,
     /// Whether a file that was made for this hold goes away with it.
     is_tidy: bool,
+}
+
+/// A file that this process has locked against others; released when dropped.
+#[derive(Debug)]
+pub struct Locked {
+    file: File,
+    owner: u32,
+}
+
+impl Locked {
+    /// Locks an open file, if no other process holds it.
+    pub fn try_new(file: File, mode: Mode) -> std::result::Result<Self, (File, rustix::io::Errno)> {
+        let operation = match mode {
+            Mode::Shared => FlockOperation::NonBlockingLockShared,
+            Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        };
+        match flock(&file, operation) {
+            Ok(()) => Ok(Self { file, owner: std::process::id() }),
+            Err(error) => Err((file, error)),
+        }
+    }
+
+    /// The file itself.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            // Closing would release it, too, but not before all children have closed their copies.
+            let _ = flock(&self.file, FlockOperation::Unlock);
+        }
+    }
 }
 
 /// A held lock; released when dropped.
@@ -195,9 +233,9 @@ impl Drop for LockGuard<'_> {
         state.holders -= 1;
         if state.holders == 0 {
             let is_exclusive = std::mem::take(&mut state.is_exclusive);
-            let file = state.file.take(); // closing the handle releases the file
-            if let Some(file) = file.filter(|_| state.is_made && state.is_tidy) {
-                remove_if_unused(&file, &self.path, is_exclusive);
+            let locked = state.file.take();
+            if let Some(locked) = locked.filter(|_| state.is_made && state.is_tidy) {
+                remove_if_unused(&locked, &self.path, is_exclusive);
             }
         }
         drop(state);
@@ -216,7 +254,10 @@ impl LockGuard<'_> {
 /// Removes a lock file that is held, unless it has content or others hold it too.
 ///
 /// Whoever waits for it notices: see [`is_still_there`].
-fn remove_if_unused(file: &File, path: &Path, is_exclusive: bool) {
+fn remove_if_unused(Locked { file, owner }: &Locked, path: &Path, is_exclusive: bool) {
+    if *owner != std::process::id() {
+        return;
+    }
     let is_alone = is_exclusive || flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
     if is_alone
         && file.metadata().is_ok_and(|metadata| metadata.len() == 0)
@@ -232,11 +273,7 @@ fn timed_out(path: &Path) -> Error {
 }
 
 /// Opens and locks a file against other processes; also tells whether it was made.
-fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<(File, bool)> {
-    let operation = match mode {
-        Mode::Shared => FlockOperation::NonBlockingLockShared,
-        Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
-    };
+fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<(Locked, bool)> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -257,11 +294,11 @@ fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<(F
                 made.at(path)?
             }
         };
-        match flock(&file, operation) {
-            Ok(()) if is_still_there(&file, path) => return Ok((file, is_made)),
-            Ok(()) => continue, // removed with its folder while we waited: the lock of nothing
-            Err(rustix::io::Errno::WOULDBLOCK) => {}
-            Err(error) => return Err(error).at(path),
+        match Locked::try_new(file, mode) {
+            Ok(locked) if is_still_there(&locked.file, path) => return Ok((locked, is_made)),
+            Ok(_) => continue, // removed with its folder while we waited: the lock of nothing
+            Err((_, rustix::io::Errno::WOULDBLOCK)) => {}
+            Err((_, error)) => return Err(error).at(path),
         }
         job.check()?;
         if Instant::now() >= deadline {
@@ -338,6 +375,21 @@ mod tests {
         assert!(theirs.lock(&path, Mode::Shared, &job).is_err());
         drop(held);
         assert!(theirs.lock(&path, Mode::Shared, &job).is_ok());
+    }
+
+    #[test]
+    fn a_copy_of_the_handle_as_a_child_has_it_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("..LOCK");
+        let (ours, theirs) = (table(120), table(120));
+        let job = Job::default();
+        for mode in [Mode::Exclusive, Mode::Shared] {
+            let held = ours.lock(&path, mode, &job).unwrap();
+            let copy = guard(&held.slot.state).file.as_ref().unwrap().file.try_clone().unwrap();
+            drop(held);
+            drop(theirs.lock(&path, Mode::Exclusive, &job).unwrap());
+            drop(copy);
+        }
     }
 
     #[test]

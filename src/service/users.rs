@@ -1,17 +1,20 @@
 //! Names of users.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::runtime::PerProcess;
 
 /// How long a name is believed: lookups may go over the network, renames are rare.
 const VALID: Duration = Duration::from_secs(5 * 60);
 
-static NAMES: LazyLock<Mutex<HashMap<u32, (Instant, String)>>> = LazyLock::new(Mutex::default);
+static NAMES: PerProcess<Mutex<HashMap<u32, (Instant, String)>>> = PerProcess::empty();
 
 /// The name of a user, or the number as text if the user database has none.
 pub fn name_of(uid: u32) -> String {
-    let cached = NAMES.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).cloned();
+    let names = NAMES.get(Mutex::default);
+    let cached = names.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).cloned();
     if let Some((since, name)) = cached
         && since.elapsed() < VALID
     {
@@ -20,7 +23,7 @@ pub fn name_of(uid: u32) -> String {
     // Asked without the lock, so that a slow answer for one user holds up nobody else.
     match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
         Ok(Some(user)) => {
-            let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
             names.insert(uid, (Instant::now(), user.name.clone()));
             user.name
         }

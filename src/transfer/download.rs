@@ -21,6 +21,7 @@ use crate::digest::push::Lanes;
 use crate::digest::{Hasher, Seen, WINDOW_BYTES};
 use crate::error::IoContext;
 use crate::fs::atomic;
+use crate::fs::lock::{Locked, Mode};
 use crate::http::{Http, Response};
 use crate::job::Job;
 use crate::{Error, Result, runtime};
@@ -326,14 +327,14 @@ enum Place {
     /// Goes away when dropped.
     Anonymous(NamedTempFile),
     /// Stays for a later call when dropped; locked against other processes.
-    Named(PathBuf, File),
+    Named(PathBuf, Locked),
 }
 
 impl Place {
     fn file(&self) -> &File {
         match self {
             Self::Anonymous(staged) => staged.as_file(),
-            Self::Named(_, file) => file,
+            Self::Named(_, locked) => locked.file(),
         }
     }
 
@@ -372,28 +373,26 @@ impl Part {
             .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
             .open(&path)
             .at(&path)?;
-        let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
         // Where locks do not work, two processes might share the file: use one that nobody knows.
-        if rustix::fs::flock(&file, operation).is_err() {
-            return Ok(None);
-        }
+        let Ok(locked) = Locked::try_new(file, Mode::Exclusive) else { return Ok(None) };
+        let file = locked.file();
         // Another process may have finished and moved it between opening and locking.
         let is_same = fs::symlink_metadata(&path)
             .is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
         if !is_same {
             return Ok(None);
         }
-        let mut part = Self::new(Some(Place::Named(path, file)));
+        let mut part = Self::new(Some(Place::Named(path, locked)));
         part.digest_received(job)?;
         Ok(Some(part))
     }
 
     fn digest_received(&mut self, job: &Job) -> Result<()> {
-        let Some(Place::Named(path, file)) = &mut self.place else { return Ok(()) };
+        let Some(Place::Named(path, locked)) = &mut self.place else { return Ok(()) };
         let mut window = vec![0; WINDOW_BYTES];
         loop {
             job.check()?;
-            match file.read(&mut window).at(&*path)? {
+            match locked.file().read(&mut window).at(&*path)? {
                 0 => return Ok(()),
                 count => {
                     self.hasher.update(&window[..count]);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,8 @@ from typing import Any
 
 import gypsum_client as gyp
 import pytest
+from gypsum_client import _utils
+from gypsum_client._locks import locked
 from support import workers
 from support.bucket import Gypsum
 from support.proxy import Fault, between
@@ -69,6 +72,79 @@ def test_a_child_of_fork_works_after_its_parent_did(version: Gypsum, tmp_path: P
         os._exit(result)
     workers.save_version((version.url, str(tmp_path / "after"), False))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def fork(work: Callable[[], object]) -> int:
+    """Do this in a child, for at most 20 seconds; returns its process id."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(20)
+        result = 1
+        try:
+            work()
+            result = 0
+        finally:
+            os._exit(result)
+    return child
+
+
+def test_a_fork_in_the_midst_of_a_save_holds_up_neither_child_nor_parent(
+    version: Gypsum, cache: Path
+) -> None:
+    release = threading.Event()
+
+    def plan(method: str, path: str, _: int) -> None:
+        if "list" in path:
+            release.wait(30)
+
+    with between(version.url, plan) as slow:
+        saving = threading.Thread(
+            target=workers.save_version, args=((slow.url, str(cache), False),)
+        )
+        saving.start()
+        # Before its list is answered the thread has locked the version.
+        wait_until(lambda: bool(list(cache.rglob("LOCK"))), "the thread has the lock")
+        busy = fork(lambda: workers.save_version((version.url, str(cache), False)))
+        idle = fork(signal.pause)
+        release.set()
+        saving.join()
+    again = threading.Thread(
+        target=workers.save_version, args=((version.url, str(cache), True),), daemon=True
+    )
+    again.start()
+    again.join(20)
+    assert not again.is_alive(), "an idle child has the lock of its parent"
+    assert os.waitstatus_to_exitcode(os.waitpid(busy, 0)[1]) == 0
+    os.kill(idle, signal.SIGKILL)
+    os.waitpid(idle, 0)
+
+
+def test_locks_of_the_package_are_their_own_process_s(tmp_path: Path) -> None:
+    def is_free(path: Path) -> bool:
+        with path.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    with locked(str(tmp_path / "f")):
+        _utils._acquire_lock(str(tmp_path), "p", "a", "v")
+        version = tmp_path / "status/p/a/v/LOCK"
+        # A child that ends what it has inherited takes nothing from its parent.
+        child = fork(lambda: _utils._release_lock("p", "a", "v"))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert not is_free(version)
+        assert not is_free(tmp_path / "f.LOCK")
+        idle = fork(signal.pause)
+    _utils._release_lock("p", "a", "v")
+    assert is_free(version)
+    assert is_free(tmp_path / "f.LOCK")
+    os.kill(idle, signal.SIGKILL)
+    os.waitpid(idle, 0)
 
 
 SCRIPT = """

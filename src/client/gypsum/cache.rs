@@ -10,7 +10,6 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::error::IoContext;
@@ -18,6 +17,7 @@ use crate::fs::atomic;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
 use crate::job::Job;
 use crate::relpath::RelPath;
+use crate::runtime::PerProcess;
 use crate::{Error, Result};
 
 const BUCKET: &str = "bucket";
@@ -30,7 +30,11 @@ const PRIVATE_FOLDER: u32 = 0o700;
 /// Another process may be busy with a large version.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
-static LOCKS: LazyLock<LockTable> = LazyLock::new(|| LockTable::new(PATIENCE));
+static LOCKS: PerProcess<LockTable> = PerProcess::empty();
+
+fn locks() -> &'static LockTable {
+    LOCKS.get(|| LockTable::new(PATIENCE))
+}
 
 /// The cache in one folder.
 #[derive(Debug, Clone)]
@@ -86,7 +90,7 @@ impl Cache {
     pub fn lock(&self, version: &str, job: &Job) -> Result<LockGuard<'static>> {
         let folder = self.status(version)?;
         fs::create_dir_all(&folder).at(&folder)?;
-        LOCKS.lock(&folder.join(LOCK), Mode::Exclusive, job)
+        locks().lock(&folder.join(LOCK), Mode::Exclusive, job)
     }
 
     /// Gives the content of `original` a second name: a hard link, else a symbolic one, else a
@@ -135,7 +139,7 @@ pub fn store_private(file: &Path, content: &[u8], job: &Job) -> Result<()> {
     }
     let mut lock = file.as_os_str().to_owned();
     lock.push(".LOCK");
-    let _guard = LOCKS.lock(Path::new(&lock), Mode::Exclusive, job)?;
+    let _guard = locks().lock(Path::new(&lock), Mode::Exclusive, job)?;
     atomic::write(file, content, PRIVATE_FILE, false)
 }
 
