@@ -6,6 +6,7 @@ import os
 import sys
 
 from selenite import _core
+from selenite._terminal import is_terminal
 
 from gypsum_client._defaults import site
 from gypsum_client._errors import GypsumError, checked, saving, translated
@@ -201,4 +202,4 @@ def is_notebook() -> bool:
 
 def _is_interactive() -> bool:
     """Say whether somebody can be asked."""
-    return (sys.stdin is not None and sys.stdin.isatty()) or is_notebook()
+    return is_terminal(sys.stdin) or is_notebook()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 from selenite._settings import progress_mode
+from selenite._terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,7 +123,9 @@ def tracking(task: str, path: object) -> Iterator[Callable[[int, int, int, int],
     try:
         yield reporter.update
     except BaseException:
-        reporter.end("error")
+        # Why the call failed matters more than why that could not be told.
+        with suppress(Exception):
+            reporter.end("error")
         raise
     reporter.end("done")
 
@@ -156,32 +159,35 @@ class _Callback:
 
 
 class _Display:
-    """A bar once the call has taken a second, or a line in the log every half minute."""
+    """A bar once the call has taken a second, or a line in the log every half minute.
+
+    Showing is never a reason to fail, whatever the stream, tqdm or a handler of the log raise.
+    """
 
     def __init__(self, task: str, *, forced: bool) -> None:
         self._task = task
-        self._has_bar = forced or sys.stderr.isatty()
+        self._has_bar = forced or is_terminal(sys.stderr)
         self._bar: tqdm[NoReturn] | None = None
         self._began = self._logged = 0.0
 
     def begin(self) -> None:
         self._began = self._logged = time.monotonic()
 
-    def update(self, bytes_done: int, bytes_total: int, files_done: int, files_total: int) -> None:
+    def update(self, *counts: int) -> None:
         now = time.monotonic()
-        if not self._has_bar:
-            if now - self._logged >= _LOG_SECONDS:
+        try:
+            if self._has_bar:
+                if self._bar is not None or now - self._began >= _BAR_DELAY_SECONDS:
+                    self._draw(*counts)
+            elif now - self._logged >= _LOG_SECONDS:
                 self._logged = now
-                import logging
+                self._log(*counts)
+        except Exception:
+            self._has_bar = False
+            self._drop()
 
-                logging.getLogger("selenite.transfer").info(
-                    "%s: %d of %d files, %d of %d bytes",
-                    *(self._task, files_done, files_total, bytes_done, bytes_total),
-                )
-            return
+    def _draw(self, bytes_done: int, bytes_total: int, files_done: int, files_total: int) -> None:
         if self._bar is None:
-            if now - self._began < _BAR_DELAY_SECONDS:
-                return
             from tqdm import tqdm
 
             self._bar = tqdm(desc=self._task, unit="B", unit_scale=True, leave=True)
@@ -189,6 +195,22 @@ class _Display:
         self._bar.set_postfix_str(f"{files_done}/{files_total} files", refresh=False)
         self._bar.update(bytes_done - self._bar.n)
 
+    def _log(self, bytes_done: int, bytes_total: int, files_done: int, files_total: int) -> None:
+        import logging
+
+        logging.getLogger("selenite.transfer").info(
+            "%s: %d of %d files, %d of %d bytes",
+            *(self._task, files_done, files_total, bytes_done, bytes_total),
+        )
+
+    def _drop(self) -> None:
+        if self._bar is not None:
+            self._bar.disable = True  # or it would write once more when it is collected
+            self._bar = None
+
     def end(self, kind: Literal["done", "error"]) -> None:
         if self._bar is not None:
-            self._bar.close()
+            try:
+                self._bar.close()
+            except Exception:
+                self._drop()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import pygobbler as pyg
 import pytest
 import selenite
+from selenite import _progress
 from support.service import Gobbler
 from support.tree import Tree
 
@@ -59,3 +63,119 @@ def test_nothing_is_printed_unless_wanted(
     pyg.upload_directory("test", "a", "v", source(TREE), **project.writer)
     pyg.version_path("test", "a", "v", **remote)
     assert capfd.readouterr() == ("", "")
+
+
+class Writer:
+    """What logging set-ups put in place of a stream."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+
+class Broken(Writer):
+    """A stream of which one thing fails, for this reason."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        self.what = what
+        self.error = error
+
+    def fail_at(self, what: str) -> None:
+        if what == self.what:
+            raise self.error
+
+    def isatty(self) -> bool:
+        self.fail_at("isatty")
+        return True
+
+    def fileno(self) -> int:
+        self.fail_at("fileno")
+        return 2
+
+    def write(self, text: str) -> int:
+        self.fail_at("write")
+        return len(text)
+
+    def flush(self) -> None:
+        self.fail_at("flush")
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+STREAMS: dict[str, Callable[[], object]] = {
+    "none": lambda: None,
+    "no isatty": Writer,
+    "closed": closed,
+    "isatty": lambda: Broken("isatty", RuntimeError("no")),
+    "fileno": lambda: Broken("fileno", io.UnsupportedOperation("fileno")),
+    "write": lambda: Broken("write", BrokenPipeError(32, "broken pipe")),
+    "write to a closed one": lambda: Broken("write", ValueError("closed")),
+    "flush": lambda: Broken("flush", OSError(28, "no space")),
+}
+
+
+@pytest.mark.parametrize("wish", ["auto", "on"])
+@pytest.mark.parametrize("stream", list(STREAMS))
+def test_no_stream_makes_a_call_fail(
+    project: Gobbler,
+    source: Build,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    stream: str,
+    wish: str,
+) -> None:
+    monkeypatch.setenv("SELENITE_PROGRESS", wish)
+    monkeypatch.setattr(_progress, "_BAR_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(_progress, "_LOG_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", STREAMS[stream]())
+        pyg.upload_directory("test", "a", "v", source({"a": "x"}), **project.writer)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_bar_that_breaks_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_progress, "_BAR_DELAY_SECONDS", 0.0)
+    stream = Broken("nothing", BrokenPipeError(32, "broken pipe"))
+    monkeypatch.setattr(sys, "stderr", stream)
+    with selenite.progress(True), _progress.tracking("test", "a") as update:
+        assert update is not None
+        update(1, 10, 0, 1)
+        stream.what = "write"
+        for count in range(2, 5):
+            update(count, 10, 0, 1)
+
+
+def test_nothing_but_a_bar_needs_tqdm(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(_progress, "_BAR_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(_progress, "_LOG_SECONDS", 0.0)
+    with (
+        caplog.at_level(logging.INFO, "selenite.transfer"),
+        selenite.progress(True),
+        _progress.tracking("test", "a") as update,
+    ):
+        assert update is not None
+        update(1, 10, 0, 1)
+        update(2, 10, 1, 1)
+    assert caplog.messages == ["test: 1 of 1 files, 2 of 10 bytes"]
+
+
+def test_the_error_of_a_call_is_not_hidden_by_that_of_a_callback() -> None:
+    def complain(event: Any) -> None:
+        if event.kind == "error":
+            raise RuntimeError("of the callback")
+
+    with (
+        pytest.raises(OSError, match="of the call"),
+        selenite.progress(complain),
+        _progress.tracking("test", "a"),
+    ):
+        raise OSError("of the call")
