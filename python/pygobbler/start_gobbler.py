@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 
 from selenite import _core
+from selenite._arguments import listed
+from selenite._lock import ProcessLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Iterable
+    from typing import Any
 
     from selenite._process import Running
 
@@ -24,6 +27,8 @@ test_process: subprocess.Popen[bytes] | None = None
 
 # A busy machine only delays the embedded service, so it gets at least this many seconds.
 _PATIENCE = 10.0
+# One thread starts or stops the service at a time.
+_lock = ProcessLock()
 _running: Running | None = None
 _stops_at_exit = False
 
@@ -35,8 +40,8 @@ def start_gobbler(
     wait: float = 1,
     version: str = "0.5.0",
     overwrite: bool = False,
-    admin: Sequence[str] | None = None,
-    extra_args: Sequence[str] = [],
+    admin: str | Iterable[str] | None = None,
+    extra_args: str | Iterable[str | os.PathLike[str]] = [],
     binary: str | os.PathLike[str] | None = None,
 ) -> tuple[bool, str, str, str]:
     """Start a Gobbler service in a process of its own, unless one is running.
@@ -66,7 +71,8 @@ def start_gobbler(
     Raises:
         ValueError: A flag in ``extra_args`` or a line in a file it names is wrong.
         OSError: The port is busy, or a file or directory cannot be used.
-        RuntimeError: The service died or did not answer in time.
+        RuntimeError: The service died or did not answer in time, or there is no Python to run it
+            with.
 
     Example:
         >>> import pygobbler
@@ -75,6 +81,20 @@ def start_gobbler(
         True
         >>> pygobbler.stop_gobbler()
     """
+    flags = [extra_args] if isinstance(extra_args, str | os.PathLike) else list(extra_args)
+    arguments: dict[str, Any] = {
+        "staging": None if staging is None else os.fspath(staging),
+        "registry": None if registry is None else os.fspath(registry),
+        "port": port,
+        "admin": None if admin is None else listed(admin, "admin"),
+        "extra_args": [os.fspath(flag) for flag in flags] or None,
+        "binary": None if binary is None else os.fspath(binary),
+    }
+    with _lock:
+        return _start(arguments, wait)
+
+
+def _start(arguments: dict[str, Any], wait: float) -> tuple[bool, str, str, str]:
     global _running, _stops_at_exit, test_staging, test_registry, test_port, test_process
     import atexit
     import tempfile
@@ -82,15 +102,8 @@ def start_gobbler(
 
     from selenite import _process
 
-    executable = binary or os.environ.get("SELENITE_GOBBLER_BINARY") or None
-    arguments: dict[str, object] = {
-        "staging": None if staging is None else os.fspath(staging),
-        "registry": None if registry is None else os.fspath(registry),
-        "port": port,
-        "admin": None if admin is None else list(admin),
-        "extra_args": list(extra_args) or None,
-        "binary": None if binary is None else os.fspath(binary),
-    }
+    staging, registry, port = (arguments[name] for name in ("staging", "registry", "port"))
+    executable = arguments["binary"] or os.environ.get("SELENITE_GOBBLER_BINARY") or None
     if _running is not None and test_staging is not None and test_registry is not None:
         if _is_alive(_running):
             _warn_of_differences(_running.arguments, arguments)
@@ -111,10 +124,10 @@ def start_gobbler(
         if registry is None:
             temporary.append(registry := tempfile.mkdtemp(prefix="gobbler-registry-"))
             Path(registry).chmod(0o755)
-        names = [_current_user()] if admin is None else list(admin)
-        flags = ["-registry", os.fspath(registry), "-staging", os.fspath(staging)]
+        names = [_current_user()] if arguments["admin"] is None else arguments["admin"]
+        flags = ["-registry", registry, "-staging", staging]
         flags += ["-port", str(port or 0), *(["-admin", ",".join(names)] if names else [])]
-        flags += extra_args
+        flags += arguments["extra_args"] or []
         real_staging, real_registry, host, real_port = _core.parse_gobbler_flags(flags)
         for directory in (real_staging, real_registry):
             Path(directory).mkdir(parents=True, exist_ok=True)
@@ -125,7 +138,7 @@ def start_gobbler(
                 process, lifeline = _process.start_embedded("gobbler", command, listener, log)
         if executable is not None:
             flags[5] = str(real_port)
-            process = _process.start_external(os.fspath(executable), flags, log)
+            process = _process.start_external(executable, flags, log)
         assert process is not None
         url = _process.url_of(host, real_port)
         if wait > 0:
@@ -156,16 +169,17 @@ def stop_gobbler() -> None:
         >>> pygobbler.stop_gobbler()
     """
     global _running, test_staging, test_registry, test_port, test_process
-    running, process = _running, test_process
-    _running = None
-    test_staging = test_registry = test_port = test_process = None
-    if running is None or running.owner != os.getpid():
-        return
-    from selenite import _process
+    with _lock:
+        running, process = _running, test_process
+        _running = None
+        test_staging = test_registry = test_port = test_process = None
+        if running is None or running.owner != os.getpid():
+            return
+        from selenite import _process
 
-    _process.end(process, running.lifeline)
-    running.log.close()
-    _process.remove_all(running.temporary)
+        _process.end(process, running.lifeline)
+        running.log.close()
+        _process.remove_all(running.temporary)
 
 
 def _current_user() -> str:
@@ -190,7 +204,7 @@ def _warn_of_differences(running: dict[str, object], given: dict[str, object]) -
             "a Gobbler service is already running with another value of "
             f"{', '.join(f'`{name}`' for name in differing)}; "
             "call stop_gobbler() first to start one with these arguments",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

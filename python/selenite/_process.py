@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from typing import IO
 # Seconds between the request to stop and the end by force.
 _GRACE = 5.0
 _LOG_TAIL_BYTES = 4000
+# How files begin that are Python itself; other programs (`uwsgi_python3`) only contain it.
+_PYTHON = re.compile(r"\.?(python|pypy)", re.IGNORECASE)
 
 
 @dataclass
@@ -53,13 +56,48 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
+def interpreter() -> str:
+    """Find a Python that can run a service.
+
+    Where Python is a part of another program, ``sys.executable`` is that program, or nothing. In
+    this order: what was given to ``multiprocessing.set_executable``, what this process says that it
+    runs, and what lies in its directories; the first that is there.
+
+    Returns:
+        Its path.
+
+    Raises:
+        RuntimeError: If there is none.
+    """
+    spawn = sys.modules.get("multiprocessing.spawn")
+    chosen = os.fsdecode((spawn and spawn.get_executable()) or "")
+    if chosen != sys.executable and _is_program(chosen):
+        return chosen
+    running = [sys.executable or "", getattr(sys, "_base_executable", None) or ""]
+    folders = dict.fromkeys((sys.exec_prefix, sys.prefix, sys.base_exec_prefix, sys.base_prefix))
+    name = "python{}.{}".format(*sys.version_info)
+    beside = [str(Path(folder, "bin", name)) for folder in folders]
+    for program in [path for path in running if _PYTHON.match(Path(path).name)] + beside:
+        if _is_program(program):
+            return program
+    raise RuntimeError(
+        f"no Python was found that could run the service: `sys.executable` is {sys.executable!r}, "
+        f"and there is no {' or '.join(f'`{path}`' for path in beside)}; name one by "
+        "`multiprocessing.set_executable(path)`"
+    )
+
+
+def _is_program(path: str) -> bool:
+    return Path(path).is_file() and os.access(path, os.X_OK)
+
+
 def start_embedded(
     service: str, arguments: list[str], listener: socket.socket, log: IO[bytes]
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     packages = Path(__file__).parents[1]
     # Neither `site` nor the user's packages: the child needs this one package only.
     child = str(Path(__file__).with_name("_service.py"))
-    command = [sys.executable, "-S", "-s", "-P", child, str(packages), service, *arguments]
+    command = [interpreter(), "-S", "-s", "-P", child, str(packages), service, *arguments]
     ours, theirs = socket.socketpair()
     with theirs:
         try:
@@ -94,10 +132,10 @@ def await_line(
         if lifeline.recv(1024).endswith(b"\n"):
             return
     except TimeoutError:
-        raise _failure(f"the service did not answer within {limit:g} s", log) from None
+        raise _failure(process, f"did not answer within {limit:g} s", log) from None
     except ConnectionError:
         pass
-    raise _failure(f"the service ended with status {process.wait()}", log)
+    raise _failure(process, f"ended with status {process.wait()}", log)
 
 
 def await_answer(
@@ -115,18 +153,19 @@ def await_answer(
         except OSError:
             pass
         if process.poll() is not None:
-            raise _failure(f"the service ended with status {process.returncode}", log)
+            raise _failure(process, f"ended with status {process.returncode}", log)
         if rest <= 0:
-            raise _failure(f"the service did not answer within {limit:g} s", log)
+            raise _failure(process, f"did not answer within {limit:g} s", log)
         time.sleep(0.01)
 
 
-def _failure(what: str, log: IO[bytes]) -> RuntimeError:
+def _failure(process: subprocess.Popen[bytes], what: str, log: IO[bytes]) -> RuntimeError:
     # The process writes through the same description: the offset must stay where it is.
     size = os.fstat(log.fileno()).st_size
     tail = os.pread(log.fileno(), _LOG_TAIL_BYTES, max(0, size - _LOG_TAIL_BYTES))
     lines = tail.decode(errors="replace").strip() or "its log is empty"
-    return RuntimeError(f"{what}: {lines}")
+    assert isinstance(process.args, list)
+    return RuntimeError(f"the service, run by `{process.args[0]}`, {what}: {lines}")
 
 
 def end(process: subprocess.Popen[bytes] | None, lifeline: socket.socket | None) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from selenite import _process
+from selenite._arguments import listed
+from selenite._lock import ProcessLock
 
 if TYPE_CHECKING:
     import socket
@@ -45,7 +47,7 @@ class GypsumServer:
         self,
         registry: str | os.PathLike[str] | None = None,
         tokens: Mapping[str, str | Mapping[str, Any]] | str | os.PathLike[str] | None = None,
-        admins: Iterable[str] = (),
+        admins: str | Iterable[str] = (),
         **settings: Any,  # noqa: ANN401 (the options of `selenite serve gypsum`)
     ) -> None:
         """Describe the service; entering the block starts it.
@@ -64,11 +66,13 @@ class GypsumServer:
         self.github_url = ""
         self.registry = "" if registry is None else os.fspath(registry)
         self._tokens = tokens
-        self._settings = {"durable": False, **settings, "administrators": list(admins)}
+        self._settings = {"durable": False, **settings, "administrators": listed(admins, "admins")}
         self._temporary: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: socket.socket | None = None
         self._log: IO[bytes] | None = None
+        self._lock = ProcessLock()
+        self._owner = 0
 
     def start(self) -> Self:
         """Start the service and wait until it answers.
@@ -80,42 +84,50 @@ class GypsumServer:
             OSError: The port is busy, or the registry cannot be made.
             RuntimeError: The service did not start; the message holds its log.
         """
-        if self._process is not None:
-            raise RuntimeError("the service is running already")
-        try:
-            settings = dict(self._settings)
-            if settings.get("store") is None:
-                self.registry = self.registry or self._temporary_directory("gypsum-registry-")
-                Path(self.registry).mkdir(parents=True, exist_ok=True)
-                settings["registry"] = str(Path(self.registry).resolve())
-            if self._tokens is not None:
-                settings["tokens"] = self._token_file()
-            self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
-            host, port = settings.get("host", "127.0.0.1"), settings.pop("port", 0)
-            with _process.listen(host, port) as listener:
-                port = listener.getsockname()[1]
-                self._process, self._lifeline = _process.start_embedded(
-                    "gypsum", [json.dumps(settings)], listener, self._log
-                )
-            _process.await_line(self._process, self._lifeline, _PATIENCE, self._log)
-        except BaseException:
-            self.stop()
-            raise
-        self.url = _process.url_of(host, port)
-        self.github_url = self.url + "/github"
-        return self
+        with self._lock:
+            if self._process is not None:
+                raise RuntimeError("the service is running already")
+            self._owner = os.getpid()
+            try:
+                settings = dict(self._settings)
+                if settings.get("store") is None:
+                    self.registry = self.registry or self._temporary_directory("gypsum-registry-")
+                    Path(self.registry).mkdir(parents=True, exist_ok=True)
+                    settings["registry"] = str(Path(self.registry).resolve())
+                if self._tokens is not None:
+                    settings["tokens"] = self._token_file()
+                self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
+                host, port = settings.get("host", "127.0.0.1"), settings.pop("port", 0)
+                with _process.listen(host, port) as listener:
+                    port = listener.getsockname()[1]
+                    self._process, self._lifeline = _process.start_embedded(
+                        "gypsum", [json.dumps(settings)], listener, self._log
+                    )
+                _process.await_line(self._process, self._lifeline, _PATIENCE, self._log)
+            except BaseException:
+                self.stop()
+                raise
+            self.url = _process.url_of(host, port)
+            self.github_url = self.url + "/github"
+            return self
 
     def stop(self) -> None:
-        """Stop the service, and remove what was made for it; without one, do nothing."""
-        process, lifeline, log = self._process, self._lifeline, self._log
-        self._process = self._lifeline = self._log = None
-        _process.end(process, lifeline)
-        if log is not None:
-            log.close()
-        if self.registry in self._temporary:
-            self.registry = ""
-        _process.remove_all(self._temporary)
-        self._temporary.clear()
+        """Stop the service, and remove what was made for it; without one, do nothing.
+
+        A service that was started before a fork is stopped only by the process that started it.
+        """
+        with self._lock:
+            process, lifeline, log = self._process, self._lifeline, self._log
+            self._process = self._lifeline = self._log = None
+            if self._owner != os.getpid():
+                return
+            _process.end(process, lifeline)
+            if log is not None:
+                log.close()
+            if self.registry in self._temporary:
+                self.registry = ""
+            _process.remove_all(self._temporary)
+            self._temporary.clear()
 
     def add_fixture(self, token: str | None = None) -> None:
         """Add the projects that the clients' own tests read: `test-R` and `test-Py`.
@@ -257,14 +269,11 @@ class GypsumServer:
         return answer
 
     def _administrator(self) -> str:
-        if self._tokens is not None and not isinstance(self._tokens, (str, os.PathLike)):
-            admins = set(self._settings["administrators"])
-            for token, user in self._tokens.items():
-                names = {user} if isinstance(user, str) else {user["login"]}
-                if not isinstance(user, str):
-                    names.update(user.get("organizations", []))
-                if names & admins and not token.startswith("sha256:"):
-                    return token
+        admins = set(self._settings["administrators"])
+        for token, user in self._users().items():
+            names = {user["login"], *user.get("organizations", [])}
+            if names & admins and not token.startswith("sha256:"):
+                return token
         raise ValueError("no token of an administrator is known; pass `token`")
 
     def __enter__(self) -> Self:
@@ -287,12 +296,19 @@ class GypsumServer:
     def _token_file(self) -> str:
         if isinstance(self._tokens, (str, os.PathLike)):
             return str(Path(self._tokens).resolve())
-        users = {
-            token: {"login": user} if isinstance(user, str) else dict(user)
-            for token, user in (self._tokens or {}).items()
-        }
         path = Path(self._temporary_directory("gypsum-tokens-"), "tokens.json")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            json.dump(users, file)
+            json.dump(self._users(), file)
         return str(path)
+
+    def _users(self) -> dict[str, dict[str, Any]]:
+        if self._tokens is None or isinstance(self._tokens, (str, os.PathLike)):
+            return {}
+        users: dict[str, dict[str, Any]] = {}
+        for token, user in self._tokens.items():
+            users[token] = {"login": user} if isinstance(user, str) else dict(user)
+            if "organizations" in users[token]:
+                given = users[token]["organizations"]
+                users[token]["organizations"] = listed(given, "organizations")
+        return users

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing.spawn
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -280,3 +284,84 @@ def test_ctrl_c_in_the_terminal_does_not_end_the_service(gobbler: Gobbler) -> No
     """The signal goes to the whole process group; the service belongs to the interpreter."""
     process = state().test_process
     assert os.getpgid(process.pid) != os.getpgid(0)
+
+
+def test_threads_start_one_service() -> None:
+    barrier = threading.Barrier(4)
+
+    def start(_: int) -> tuple[bool, str, str, str]:
+        barrier.wait(10)
+        return pyg.start_gobbler()
+
+    with ThreadPoolExecutor(4) as pool:
+        started = list(pool.map(start, range(4)))
+    assert sorted(new for new, *_ in started) == [False, False, False, True]
+    assert len({tuple(rest) for _, *rest in started}) == 1
+    pyg.stop_gobbler()
+    assert not answers(started[0][3])
+
+
+def test_a_child_does_not_wait_for_a_thread_that_it_does_not_have() -> None:
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with state()._lock:
+            is_held.set()
+            may_end.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    is_held.wait(10)
+    with warnings.catch_warnings():
+        # Newer Pythons warn about forking with threads, which is the point of this test.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        pyg.stop_gobbler()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    may_end.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("executable", ["", None, "/usr/bin/env", "/nowhere/python3"])
+def test_python_is_found_where_it_is_a_part_of_another_program(
+    monkeypatch: pytest.MonkeyPatch, executable: str | None
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    monkeypatch.setattr(sys, "_base_executable", executable)
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", executable)
+    _, staging, _, url = pyg.start_gobbler()
+    assert pyg.service_info(url)["staging"] == staging
+
+
+def test_the_python_of_multiprocessing_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "wrapper"
+    script.write_text(f'#!/bin/sh\ntouch "{tmp_path}/used"\nexec "{sys.executable}" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", os.fsencode(script))
+    pyg.start_gobbler()
+    assert (tmp_path / "used").exists()
+
+
+def test_without_any_python_the_error_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
+        monkeypatch.setattr(sys, name, str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "/usr/bin/env")
+    monkeypatch.setattr(sys, "_base_executable", "/usr/bin/env")
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", None)
+    with pytest.raises(RuntimeError, match="set_executable"):
+        pyg.start_gobbler()
+    assert state().test_process is None
+
+
+def test_one_name_is_one_administrator_and_one_flag() -> None:
+    _, staging, _, url = pyg.start_gobbler(admin=USER, extra_args="-spoof=" + os.devnull)
+    pyg.create_project("test", staging=staging, url=url)
+    with pytest.raises(TypeError, match="`admin`"):
+        pyg.start_gobbler(admin=7)  # type: ignore[arg-type]

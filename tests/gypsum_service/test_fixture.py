@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import doctest
+import os
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import selenite.testing
+from selenite.testing import GypsumServer
 from support import gypsum
 from support.gypsum import Api
 
@@ -54,3 +60,46 @@ def check_contents(api: Api) -> None:
 def test_the_examples_in_the_documentation_are_true() -> None:
     result = doctest.testmod(selenite.testing)
     assert (result.failed, result.attempted >= 9) == (0, True)
+
+
+def test_threads_start_a_server_once() -> None:
+    barrier = threading.Barrier(4)
+
+    def start(server: GypsumServer) -> str:
+        barrier.wait(10)
+        try:
+            server.start()
+        except RuntimeError as error:
+            return str(error)
+        return ""
+
+    server = GypsumServer()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            refused = "the service is running already"
+            assert sorted(pool.map(start, [server] * 4)) == ["", refused, refused, refused]
+        assert server.request("GET", "/list") == []
+    finally:
+        server.stop()
+
+
+def test_a_child_does_not_stop_the_server_of_its_parent() -> None:
+    with GypsumServer() as server:
+        with warnings.catch_warnings():
+            # Newer Pythons warn about forking with threads.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            server.stop()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert os.path.isdir(server.registry)
+        assert server.request("GET", "/list") == []
+
+
+def test_one_name_is_one_administrator_or_organization() -> None:
+    tokens = {"secret": {"login": "alice", "organizations": "lab"}}
+    with GypsumServer(tokens=tokens, admins="lab") as server:
+        server.add_fixture()
+    with pytest.raises(TypeError, match="`admins`"):
+        GypsumServer(admins=7)  # type: ignore[arg-type]
