@@ -22,6 +22,8 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::error::IoContext;
@@ -31,6 +33,9 @@ use kernel::{BLOCK_BYTES, INITIAL, Kernel};
 
 /// Bytes read at a time.
 pub const WINDOW_BYTES: usize = 256 * 1024;
+
+/// The header in which a server states the digest of what it sends (RFC 9530).
+pub const REPR_DIGEST: &str = "repr-digest";
 
 /// Windows that may be read before they are needed.
 const WINDOWS_AHEAD: usize = 8;
@@ -53,6 +58,18 @@ impl Digest {
             *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
         }
         Some(Self(bytes))
+    }
+
+    /// What the value of the header [`REPR_DIGEST`] states, among digests of other kinds.
+    pub fn of_header(text: &str) -> Option<Self> {
+        let stated = text.split(',').find_map(|one| one.trim().strip_prefix("md5=:"))?;
+        let bytes = STANDARD.decode(stated.split(':').next()?).ok()?;
+        Some(Self(bytes.try_into().ok()?))
+    }
+
+    /// This digest as the value of the header [`REPR_DIGEST`].
+    pub fn to_header(self) -> String {
+        format!("md5=:{}:", STANDARD.encode(self.0))
     }
 
     /// The digest of a stream that is complete.
@@ -385,6 +402,18 @@ mod tests {
     fn digits() {
         assert_eq!(hex(&[0, 0x1f, 0xa0, 0xff]), "001fa0ff");
         assert_eq!(hex(&[]), "");
+    }
+
+    #[test]
+    fn a_header_states_a_digest_among_others() {
+        let digest = Digest::parse("b1946ac92492d2347c6235b4d2611184").unwrap();
+        let text = digest.to_header();
+        assert_eq!(text, "md5=:sZRqySSS0jR8YjW00mERhA==:");
+        let others = format!("sha-256=:AAAA:, {text}");
+        assert_eq!([&*text, &*others].map(Digest::of_header), [Some(digest); 2]);
+        for none in ["", "md5=:AAAA:", "md5=:!:", "sha-256=:AAAA:", "md5"] {
+            assert_eq!(Digest::of_header(none), None, "{none}");
+        }
     }
 
     #[test]

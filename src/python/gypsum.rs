@@ -328,7 +328,7 @@ pub(super) fn gypsum_download(
         std::fs::create_dir_all(folder).at(folder)?;
         let scratch = crate::fs::atomic::stage_folder(folder)?;
         let options =
-            Options { concurrency: 1, scratch: scratch.path().to_owned(), etag_is_md5: false };
+            Options { concurrency: 1, scratch: scratch.path().to_owned(), check_stated: false };
         let name = url::redacted(&from);
         let item = Item { url: from, name, target, expected: None, is_json: json.0 };
         let http = service(&site)?.http;

@@ -56,7 +56,7 @@ pub(super) fn download_files(
         // Removed afterwards: a later call would not know what an earlier one left there.
         let scratch = crate::fs::atomic::stage_folder(&destination)?;
         let options =
-            Options { concurrency: 0, scratch: scratch.path().to_owned(), etag_is_md5: false };
+            Options { concurrency: 0, scratch: scratch.path().to_owned(), check_stated: false };
         runtime.block_on(download(&http, items, &options, job))?;
         Ok(job.progress().files_done)
     })

@@ -11,14 +11,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use reqwest::header::{
-    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+    CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
+    LAST_MODIFIED, RANGE,
 };
 use tempfile::NamedTempFile;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::plan::{Expected, Item};
 use crate::digest::push::Lanes;
-use crate::digest::{Hasher, Seen, WINDOW_BYTES};
+use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen, WINDOW_BYTES};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::lock::{Locked, Mode};
@@ -50,9 +51,9 @@ pub struct Options {
     pub concurrency: usize,
     /// Folder for what is unfinished, on the file system of the targets.
     pub scratch: PathBuf,
-    /// Whether the server's strong validators are MD5 digests, to be used where nothing better is
-    /// known.
-    pub etag_is_md5: bool,
+    /// Whether content is compared with the digest that the server states (`Repr-Digest`), where
+    /// nothing better is known. An entity tag is none: stores that encrypt have tags that look so.
+    pub check_stated: bool,
 }
 
 /// Number of downloads at once for a caller who asked for `asked`.
@@ -189,8 +190,8 @@ impl<'a> Transfer<'a> {
             part.restart()?;
         }
         part.remember_validator(&response);
-        if expected.is_none() && self.options.etag_is_md5 && part.received == 0 {
-            expected = expected_by_etag(&response);
+        if expected.is_none() && self.options.check_stated && part.received == 0 {
+            expected = stated(&response);
         }
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
         if *is_json || (small && part.received == 0) {
@@ -308,11 +309,13 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// What a server says about content by its validator and length.
-fn expected_by_etag(response: &Response) -> Option<Expected> {
-    let md5 = response.header(ETAG)?.trim_matches('"');
-    let is_md5 = md5.len() == 32 && md5.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_md5.then_some(Expected { size: response.length()?, md5: md5.to_owned() })
+/// What a server says about content by digest and length.
+fn stated(response: &Response) -> Option<Expected> {
+    if response.header(CONTENT_ENCODING).is_some() {
+        return None;
+    }
+    let digest = Digest::of_header(response.header(REPR_DIGEST)?)?;
+    Some(Expected { size: response.length()?, md5: digest.to_string() })
 }
 
 fn check_json(body: &[u8], item: &Item) -> Result<()> {
@@ -507,7 +510,7 @@ mod tests {
         let target = folder.join("target");
         let item = Item { url, name: "target".into(), target, expected, is_json: false };
         let options =
-            Options { concurrency: 1, scratch: folder.join("scratch"), etag_is_md5: false };
+            Options { concurrency: 1, scratch: folder.join("scratch"), check_stated: false };
         let runtime = runtime::current().unwrap();
         let mut http = Http::new(&runtime).unwrap();
         http.retry.retries = 1;

@@ -12,6 +12,7 @@ import gypsum_client as gyp
 import pytest
 from support.bucket import BASIC, Gypsum, entry
 from support.fake import Reply, Script, as_json, serving
+from support.proxy import Fault, between
 from support.tree import Tree, make, read
 
 FINAL = (
@@ -252,20 +253,61 @@ def test_wrong_bytes_are_not_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not complete(cache, "p", "a", "v")
 
 
+LOL = "md5=:nN+0OceHbnA+MHhkyRZ6FQ==:"
+OTHER = "md5=:1B2M2Y8AsgTpgAmY7PhCfg==:"
+
+
 @pytest.mark.parametrize(
-    ("tag", "is_good"), [("9cdfb439c7876e703e307864c9167a15", True), ("0" * 32, False), ("x", True)]
+    ("headers", "is_good"),
+    [
+        ({"Repr-Digest": LOL}, True),
+        ({"Repr-Digest": f"sha-256=:AAAA:, {OTHER}"}, False),
+        ({"Repr-Digest": "md5=:odd:"}, True),
+        # Tags of encrypted objects look like digests.
+        ({"ETag": f'"{"0" * 32}"', "x-amz-server-side-encryption": "aws:kms"}, True),
+        ({"ETag": f'"{"0" * 32}"', "Repr-Digest": LOL}, True),
+    ],
 )
 def test_a_lone_file_is_compared_with_what_the_server_states(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, tag: str, is_good: bool
+    cache: Path, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], is_good: bool
 ) -> None:
     monkeypatch.setenv("SELENITE_RETRIES", "0")
-    with serving(lambda *_: Reply(b"lol", headers={"ETag": f'"{tag}"'})) as fake:
+    with serving(lambda *_: Reply(b"lol", headers=headers)) as fake:
         if is_good:
             found = gyp.save_file("p", "a", "v", "f", cache, url=fake.url)
             assert Path(found).read_bytes() == b"lol"
         else:
             with pytest.raises(gyp.GypsumContentError, match="MD5"):
                 gyp.save_file("p", "a", "v", "f", cache, url=fake.url)
+
+
+@pytest.mark.parametrize("verify", ["download", "always"])
+def test_a_tag_refuses_no_version(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, verify: str
+) -> None:
+    monkeypatch.setenv("SELENITE_VERIFY", verify)
+    inner = objects(version({"f": b"text"}))
+
+    def script(method: str, path: str) -> Reply:
+        reply = inner(method, path)
+        return Reply(reply.body, reply.status, headers={"ETag": f'"{"0" * 32}"'})
+
+    with serving(script) as fake:
+        folder = gyp.save_version("p", "a", "v", cache, url=fake.url)
+    assert read(Path(folder)) == {"f": b"text"}
+    assert complete(cache, "p", "a", "v")
+
+
+def test_our_service_states_digests(
+    gypsum: Gypsum, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELENITE_RETRIES", "0")
+    harm = Fault(body=lambda body: body[:-1] + b"?")
+    with (
+        between(gypsum.url, lambda *_: harm) as proxy,
+        pytest.raises(gyp.GypsumContentError, match="MD5"),
+    ):
+        gyp.save_file("test-R", "basic", "v1", "blah.txt", cache, url=proxy.url)
 
 
 def test_a_lock_file_of_another_client_is_not_taken_for_a_file(cache: Path) -> None:  # D15

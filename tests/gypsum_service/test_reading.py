@@ -22,6 +22,7 @@ ETAG = f'"{hashlib.md5(b"0123456789").hexdigest()}"'
 def test_a_file_comes_with_its_digest(version: Api) -> None:
     answer = version.get(KEY)
     assert (answer.status, answer.headers["etag"]) == (200, ETAG)
+    assert answer.headers["repr-digest"] == "md5=:eB5eJF1ptWaXm4bijSPyxw==:"
     assert "content-type" not in answer.headers
     internal = version.get("p/a/v1/..manifest")
     assert internal.headers["etag"] == f'"{hashlib.md5(internal.body).hexdigest()}"'
@@ -46,6 +47,7 @@ def test_ranges(version: Api, value: str, status: int, body: bytes | None) -> No
     assert answer.status == status
     if body is None:
         assert answer.reason == "no such range"
+        assert "repr-digest" not in answer.headers
     else:
         assert answer.body == body
         assert answer.headers["etag"] == ETAG

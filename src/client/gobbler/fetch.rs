@@ -372,7 +372,7 @@ impl Fetcher<'_> {
             });
         }
         let options =
-            Options { concurrency: self.options.concurrency, scratch, etag_is_md5: false };
+            Options { concurrency: self.options.concurrency, scratch, check_stated: false };
         download::download(&self.service.http, items, &options, self.job).await?;
         for (original, target) in links {
             self.job.check()?;

@@ -201,7 +201,7 @@ impl<'a> Saver<'a> {
         Ok(Options {
             concurrency: self.options.concurrency,
             scratch: self.cache.scratch()?,
-            etag_is_md5: self.verify != Verify::Never,
+            check_stated: self.verify != Verify::Never,
         })
     }
 

@@ -18,6 +18,7 @@ use super::State;
 use super::answer::{self, Refusal, data, done};
 use super::body;
 use super::signature::Slug;
+use crate::digest::{Digest, REPR_DIGEST};
 use crate::http::url::quote_path;
 use crate::job::Job;
 use crate::registry::bucket::{
@@ -260,6 +261,8 @@ impl Call<'_, '_> {
         let Some((content, md5sum, is_document)) = found else {
             return Err(Refusal::new(404, "object not found"));
         };
+        let digest = Digest::parse(&md5sum)
+            .and_then(|digest| HeaderValue::try_from(digest.to_header()).ok());
         let about = About {
             media_type: MediaType::Known(is_document.then_some("application/json")),
             etag: Some(format!("\"{md5sum}\"")),
@@ -271,7 +274,7 @@ impl Call<'_, '_> {
             #[cfg(feature = "s3")]
             Content::Remote(remote) => content::content(remote, &about, self.headers),
         };
-        let response = response.map_err(|error| Refusal::new(500, error.to_string()))?;
+        let mut response = response.map_err(|error| Refusal::new(500, error.to_string()))?;
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
             let refusal = Refusal::new(416, "no such range").into_response();
             let (mut parts, _) = response.into_parts();
@@ -279,6 +282,12 @@ impl Call<'_, '_> {
             let (json_parts, json_body) = refusal.into_parts();
             parts.headers.extend(json_parts.headers);
             return Ok(Response::from_parts(parts, json_body));
+        }
+        // Clients compare this one: an entity tag may be anything.
+        if response.status().is_success()
+            && let Some(digest) = digest
+        {
+            response.headers_mut().insert(REPR_DIGEST, digest);
         }
         Ok(response)
     }
