@@ -12,6 +12,7 @@ use super::environment;
 use super::failure::Failure;
 use super::response::{Body, Document, Response, within};
 use super::retry::RetryPolicy;
+use super::secrets::Secrets;
 use super::tls::{Certificates, Trust};
 use super::{direct, url};
 use crate::job::Job;
@@ -94,8 +95,10 @@ impl Http {
         direct: Option<&Arc<direct::Pool>>,
     ) -> Result<Response> {
         let (mut url, mut headers) = (url.clone(), headers.clone());
+        let mut earlier = Secrets::default();
         for _ in 0..=MOST_REDIRECTS {
-            let response = self.get_here(&url, &headers, direct).await?;
+            let mut response = self.get_here(&url, &headers, direct).await?;
+            response.secrets.extend(&earlier);
             if response.status() < 300 {
                 return Ok(response);
             }
@@ -104,6 +107,7 @@ impl Http {
                 .flatten();
             match target {
                 Some(target) => {
+                    earlier = response.secrets;
                     // Credentials are meant for the server that was asked.
                     if target.origin() != url.origin() {
                         headers.remove(AUTHORIZATION);
@@ -133,7 +137,8 @@ impl Http {
     pub async fn post(&self, url: &Url, job: &Job) -> Result<Document> {
         job.race(async {
             let request = self.pools.general.post(url.clone()).body("");
-            let response = self.send(Method::POST, url, request, None).await?;
+            let secrets = Secrets::of(url, &HeaderMap::new(), b"");
+            let response = self.send(Method::POST, url, request, secrets, None).await?;
             if response.status() < 300 {
                 response.into_document().await
             } else {
@@ -154,9 +159,10 @@ impl Http {
     ) -> Result<Response> {
         let request =
             self.pools.general.request(method.clone(), url.clone()).headers(headers.clone());
+        let secrets = Secrets::of(url, headers, &body);
         // Also for an empty body: some servers insist.
         let request = request.header(CONTENT_LENGTH, body.len()).body(body);
-        let response = self.send(method, url, request, Some(self.idle_limit)).await?;
+        let response = self.send(method, url, request, secrets, Some(self.idle_limit)).await?;
         if response.status() < 300 { Ok(response) } else { Err(response.into_error().await) }
     }
 
@@ -172,7 +178,8 @@ impl Http {
     ) -> Result<()> {
         let request = self.pools.general.put(url.clone()).headers(headers.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
-        let answer = self.send(Method::PUT, url, request, None);
+        let secrets = Secrets::of(url, headers, b"");
+        let answer = self.send(Method::PUT, url, request, secrets, None);
         let limit = self.idle_limit;
         let response = tokio::select! {
             response = answer => response?,
@@ -192,6 +199,7 @@ impl Http {
         direct: Option<&Arc<direct::Pool>>,
     ) -> Result<Response> {
         let limit = Some(self.idle_limit);
+        let secrets = Secrets::of(url, headers, b"");
         if let Some(pool) = direct
             && let Some(request) = direct::request(url, headers, &self.agent)
         {
@@ -199,10 +207,10 @@ impl Http {
             let (head, body) = self.answer(&Method::GET, url, answer, limit).await?.into_parts();
             let (method, body) = (Method::GET, Body::Direct(body));
             let (status, headers, url) = (head.status, head.headers, url.clone());
-            return Ok(Response { status, headers, body, method, url, idle_limit: limit });
+            return Ok(Response { status, headers, body, method, url, idle_limit: limit, secrets });
         }
         let request = self.pools.general.get(url.clone()).headers(headers.clone());
-        self.send(Method::GET, url, request, limit).await
+        self.send(Method::GET, url, request, secrets, limit).await
     }
 
     async fn send(
@@ -210,6 +218,7 @@ impl Http {
         method: Method,
         url: &Url,
         request: reqwest::RequestBuilder,
+        secrets: Secrets,
         idle_limit: Option<Duration>,
     ) -> Result<Response> {
         let request = request.header(USER_AGENT, self.agent.as_ref());
@@ -227,7 +236,7 @@ impl Http {
         let mut answer = self.answer(&method, url, answer, idle_limit).await?;
         let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
         let (body, url) = (Body::General(answer), url.clone());
-        Ok(Response { status, headers, body, method, url, idle_limit })
+        Ok(Response { status, headers, body, method, url, idle_limit, secrets })
     }
 
     /// Waits for an answer as long as it may take.

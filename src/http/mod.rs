@@ -6,6 +6,7 @@ mod environment;
 mod failure;
 mod response;
 mod retry;
+mod secrets;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;

@@ -1,5 +1,6 @@
 //! An answer: its head, the pieces of its body, and the server's own reason for a refusal.
 
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -9,11 +10,14 @@ use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
+use super::secrets::Secrets;
 use super::{direct, url};
 use crate::{Error, Result};
 
 /// Bytes of an answer that errors keep.
 const ERROR_BODY_BYTES: usize = 1 << 20;
+/// Bytes beyond them that are looked at: a secret may be cut, and is then not recognised.
+const MARGIN_BYTES: usize = 1 << 14;
 /// Characters of a page that was not meant as a reason.
 const EXCERPT_CHARS: usize = 200;
 
@@ -24,16 +28,36 @@ pub struct Document {
     pub url: String,
     /// Its bytes.
     pub body: Vec<u8>,
+    /// None if it was not asked for over a network.
+    secrets: Option<Secrets>,
 }
 
 impl Document {
+    /// The content of a file.
+    pub fn of_file(path: impl AsRef<Path>, body: Vec<u8>) -> Self {
+        Self { url: path.as_ref().to_string_lossy().into_owned(), body, secrets: None }
+    }
+
     /// Parses the body.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|source| Error::Json {
             origin: self.url.clone(),
-            text: excerpt(&self.body),
+            text: self.text(),
             source,
         })
+    }
+
+    /// The body as text (at most 1 MiB of it) that is safe to show.
+    pub fn text(&self) -> String {
+        match &self.secrets {
+            Some(secrets) => excerpt(&self.body, secrets),
+            None => String::from_utf8_lossy(&self.body).into_owned(),
+        }
+    }
+
+    /// A part of the body that is safe to show.
+    pub fn shown(&self, part: &str) -> String {
+        self.secrets.as_ref().map_or_else(|| part.to_owned(), |secrets| secrets.hide(part))
     }
 }
 
@@ -46,6 +70,7 @@ pub struct Response {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) idle_limit: Option<Duration>,
+    pub(super) secrets: Secrets,
 }
 
 #[derive(Debug)]
@@ -110,21 +135,29 @@ impl Response {
         pairs.map(|(name, value)| (name.to_string(), text(value))).collect()
     }
 
-    /// The whole body.
-    pub async fn into_document(self) -> Result<Document> {
-        let url = url::redacted(&self.url);
-        Ok(Document { url, body: self.collect(usize::MAX).await? })
+    /// Content of the body, or what was read of it, as text (at most 1 MiB of it) that is safe to
+    /// show.
+    pub fn shown(&self, body: &[u8]) -> String {
+        excerpt(body, &self.secrets)
     }
 
-    pub(super) async fn into_error(self) -> Error {
+    /// The whole body.
+    pub async fn into_document(mut self) -> Result<Document> {
+        let (url, secrets) = (url::redacted(&self.url), std::mem::take(&mut self.secrets));
+        Ok(Document { url, body: self.collect(usize::MAX).await?, secrets: Some(secrets) })
+    }
+
+    pub(super) async fn into_error(mut self) -> Error {
         let (method, url, status) =
             (self.method.to_string(), url::redacted(&self.url), self.status());
-        let headers = self.headers();
+        let secrets = std::mem::take(&mut self.secrets);
+        let headers = self.headers().into_iter();
+        let headers = headers.map(|(name, value)| (name, secrets.hide(&value))).collect();
         let media = self.header(CONTENT_TYPE).unwrap_or_default().to_owned();
         let fallback = self.status.canonical_reason().unwrap_or("unknown status");
         // The status counts even if the connection breaks before the reason is complete.
-        let body = self.collect(ERROR_BODY_BYTES).await.unwrap_or_default();
-        let body = String::from_utf8_lossy(&body).into_owned();
+        let body = self.collect(ERROR_BODY_BYTES + MARGIN_BYTES).await.unwrap_or_default();
+        let body = excerpt(&body, &secrets);
         let reason = Some(reason(&media, &body)).filter(|reason| !reason.is_empty());
         let reason = reason.unwrap_or_else(|| fallback.to_owned());
         Error::Status { method, url, status, reason, headers, body }
@@ -143,8 +176,10 @@ fn reason(media: &str, body: &str) -> String {
     stated.unwrap_or_else(|| body.trim().chars().take(EXCERPT_CHARS).collect())
 }
 
-fn excerpt(body: &[u8]) -> String {
-    String::from_utf8_lossy(&body[..body.len().min(ERROR_BODY_BYTES)]).into_owned()
+/// The beginning of a body, without secrets.
+fn excerpt(body: &[u8], secrets: &Secrets) -> String {
+    let seen = &body[..body.len().min(ERROR_BODY_BYTES + MARGIN_BYTES)];
+    secrets.hide_start(&String::from_utf8_lossy(seen), ERROR_BODY_BYTES)
 }
 
 /// What is awaited stays where it is: handed on by value, it would take its room once more.

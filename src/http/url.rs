@@ -8,9 +8,22 @@ use crate::{Error, Result};
 // Everything but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Words in the name of a query parameter whose value must not be shown.
-const SECRET_WORDS: [&str; 8] =
-    ["auth", "credential", "key", "password", "secret", "signature", "token", "x-amz"];
+/// Words in the name of a parameter or header whose value must not be shown.
+const SECRET_WORDS: [&str; 11] = [
+    "auth",
+    "cookie",
+    "credential",
+    "jwt",
+    "key",
+    "pass",
+    "secret",
+    "signature",
+    "token",
+    "x-amz",
+    "x-goog",
+];
+/// Such names without such a word.
+const SECRET_NAMES: [&str; 5] = ["code", "pw", "pwd", "sid", "sig"];
 
 /// Quotes a path, leaving its slashes.
 pub fn quote_path(path: &str) -> String {
@@ -53,8 +66,8 @@ pub fn parse(url: &str) -> Result<Url> {
     Err(Error::invalid("url", without_secrets(url), why))
 }
 
-/// What is no URL, without all that could be a secret if it were one.
-fn without_secrets(text: &str) -> String {
+/// What may be no URL, without all that could be a secret if it were one.
+pub(crate) fn without_secrets(text: &str) -> String {
     let (text, end) = match text.split_once('?') {
         Some((text, _)) => (text, "?***"),
         None => (text, ""),
@@ -66,17 +79,20 @@ fn without_secrets(text: &str) -> String {
     }
 }
 
-/// The URL without user name and password, and without the secrets of its query.
+/// True for the name of a parameter or header whose value must not be shown.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.contains(&name.as_str()) || SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// The URL without user name, password and fragment, and without the secrets of its query.
 pub fn redacted(url: &Url) -> String {
     let mut shown = url.clone();
     // Both fail only for URLs without a host, which hold no credentials.
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
+    shown.set_fragment(None);
     if url.query().is_some() {
-        let is_secret = |name: &str| {
-            let name = name.to_ascii_lowercase();
-            SECRET_WORDS.iter().any(|word| name.contains(word))
-        };
         if url.query_pairs().any(|(name, _)| is_secret(&name)) {
             shown.query_pairs_mut().clear().extend_pairs(url.query_pairs().map(|(name, value)| {
                 let value = if is_secret(&name) { "***".into() } else { value };

@@ -230,7 +230,7 @@ impl<'a> Transfer<'a> {
             body.extend_from_slice(&piece);
         }
         if self.item.is_json {
-            check_json(&body, &self.item)?;
+            check_json(&body, &self.item, response)?;
         }
         Ok(body.freeze())
     }
@@ -318,10 +318,10 @@ fn stated(response: &Response) -> Option<Expected> {
     Some(Expected { size: response.length()?, md5: digest.to_string() })
 }
 
-fn check_json(body: &[u8], item: &Item) -> Result<()> {
+fn check_json(body: &[u8], item: &Item, response: &Response) -> Result<()> {
     serde_json::from_slice::<serde::de::IgnoredAny>(body).map(drop).map_err(|source| Error::Json {
         origin: crate::http::url::redacted(&item.url),
-        text: String::from_utf8_lossy(body).into_owned(),
+        text: response.shown(body),
         source,
     })
 }

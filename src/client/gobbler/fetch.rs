@@ -280,7 +280,8 @@ impl Fetcher<'_> {
         )?;
         let cached = self.cache.read(&manifest_path)?;
         if cached.as_ref() != Some(&manifest.body) {
-            let old = cached.map(|body| parse_manifest(&Document { body, ..manifest.clone() }));
+            let file = self.cache.file(&manifest_path);
+            let old = cached.map(|body| parse_manifest(&Document::of_file(file, body)));
             // A cached manifest that cannot be parsed vouches for nothing.
             let old = old.transpose().unwrap_or_default().unwrap_or_default();
             self.drop_changed(version, &old, &parse_manifest(&manifest)?)?;
@@ -447,8 +448,8 @@ impl Fetcher<'_> {
         let manifest_path = inside(&version, MANIFEST)?;
         let summary_path = inside(&version, SUMMARY)?;
         if from_cache && let Some(body) = self.cache.read(&manifest_path)? {
-            let url = self.cache.file(&manifest_path).to_string_lossy().into_owned();
-            return Ok(Some((version, parse_manifest(&Document { url, body })?)));
+            let cached = Document::of_file(self.cache.file(&manifest_path), body);
+            return Ok(Some((version, parse_manifest(&cached)?)));
         }
         let (manifest, summary) = tokio::try_join!(
             self.read_optional(&manifest_path),

@@ -17,8 +17,7 @@ pub fn read_document(
     let read = match source {
         Source::Local(registry) => {
             let file = path.under(registry);
-            let url = file.to_string_lossy().into_owned();
-            std::fs::read(&file).at(&file).map(|body| Document { url, body })
+            std::fs::read(&file).at(&file).map(|body| Document::of_file(&file, body))
         }
         Source::Remote(url) => {
             let runtime = runtime::current()?;

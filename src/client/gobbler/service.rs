@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::http::url::{parse, quote_path, quote_plus};
+use crate::http::url::{parse, quote_path, quote_plus, without_secrets};
 use crate::http::{Document, Http};
 use crate::job::Job;
 use crate::relpath::RelPath;
@@ -134,12 +134,14 @@ impl Service {
         }
         Err(Error::Status {
             method: "POST".into(),
-            url: answer.url,
             status: 200,
-            reason: reason
-                .unwrap_or_else(|| "the answer is not that of a Gobbler; check `url`".to_owned()),
+            reason: reason.map_or_else(
+                || "the answer is not that of a Gobbler; check `url`".to_owned(),
+                |reason| answer.shown(&reason),
+            ),
             headers: Vec::new(),
-            body: String::from_utf8_lossy(&answer.body).into_owned(),
+            body: answer.text(),
+            url: answer.url,
         })
     }
 
@@ -150,7 +152,7 @@ impl Service {
             // A document of another kind means another address; no document is its own error.
             answer.parse::<serde::de::IgnoredAny>()?;
             let why = "the answer of `/info` is not that of a Gobbler; check the URL";
-            Err(Error::invalid("url", &self.base, why))
+            Err(Error::invalid("url", without_secrets(&self.base), why))
         })
     }
 }

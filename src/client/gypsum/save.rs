@@ -137,14 +137,13 @@ impl<'a> Saver<'a> {
         let key = format!("{version}/{name}");
         let file = self.cache.object(&key)?;
         let cached = if self.options.overwrite { None } else { read_if_there(&file)? };
-        let url = file.to_string_lossy().into_owned();
         match cached {
             Some(body) if name == SUMMARY && !is_final(&body) => {
                 // What was on probation may have been decided; what was may be all there is.
                 let fresh = self.fresh_record(version, name).await;
-                Ok(fresh.unwrap_or(Document { url, body }))
+                Ok(fresh.unwrap_or_else(|_| Document::of_file(&file, body)))
             }
-            Some(body) => Ok(Document { url, body }),
+            Some(body) => Ok(Document::of_file(&file, body)),
             None => self.fresh_record(version, name).await,
         }
     }

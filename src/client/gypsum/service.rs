@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
-use crate::http::url::{parse, quote_component};
+use crate::http::url::{parse, quote_component, without_secrets};
 use crate::http::{Document, Http, Trust, was_refused};
 use crate::job::Job;
 use crate::runtime::Runtime;
@@ -82,7 +82,8 @@ impl Service {
     /// The URL of a path that comes as the service wrote it: what no URL can hold is quoted.
     pub fn at(&self, path: &str) -> Result<Url> {
         if !path.starts_with('/') {
-            return Err(Error::invalid("path", path, "expected a path that begins with `/`"));
+            let why = "expected a path that begins with `/`";
+            return Err(Error::invalid("path", without_secrets(path), why));
         }
         parse(&format!("{}{}", self.base, path.replace('?', "%3F").replace('#', "%23")))
     }

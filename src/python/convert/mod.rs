@@ -49,7 +49,7 @@ pub(super) fn file(py: Python<'_>, path: &Path) -> PyResult<Py<PyAny>> {
         return Ok(value.unbind());
     }
     let body = py.detach(|| std::fs::read(path)).at(path)?;
-    by_python(py, &Document { url: path.to_string_lossy().into_owned(), body })
+    by_python(py, &Document::of_file(path, body))
 }
 
 fn whole<'py>(text: &[u8], memory: &mut Memory<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -121,7 +121,7 @@ fn by_python(py: Python<'_>, document: &Document) -> PyResult<Py<PyAny>> {
     if let Ok(value) = loads.call1((document.body.as_slice(),)) {
         return Ok(value.unbind());
     }
-    let text = String::from_utf8_lossy(&document.body);
+    let text = document.text();
     let json_error = py.import("selenite._exceptions")?.getattr("json_error")?;
     Err(PyErr::from_value(json_error.call1(("not valid JSON", &document.url, text))?))
 }
