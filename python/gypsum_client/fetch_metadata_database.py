@@ -7,7 +7,7 @@ import os
 from selenite import _core
 
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
-from gypsum_client._errors import translated
+from gypsum_client._errors import GypsumContentError, translated
 from gypsum_client._locks import fresh, locked, place
 from gypsum_client._utils import _download_and_rename_file
 from gypsum_client.cache_directory import cache_directory
@@ -60,9 +60,17 @@ def get_last_modified_date(base_url: str) -> float:
         >>> get_last_modified_date(metadata)
         1700000000000.0
     """
+    from contextlib import suppress
+
     place = (f"{base_url.rstrip('/')}/modified", REQUESTS_MOD.get("verify", True))
-    with translated("Failed to look up the time of the last change"):
-        return float(_core.gypsum_text(place))
+    what = "Failed to look up the time of the last change"
+    with translated(what):
+        text = _core.gypsum_text(place)
+    with suppress(ValueError):
+        return float(text)
+    # Not quoted, nor is the failure: a page may repeat the request.
+    message = f"{what}: the answer is no number"
+    raise GypsumContentError(message)
 
 
 def fetch_metadata_database(

@@ -92,13 +92,11 @@ pub fn redacted(url: &Url) -> String {
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     shown.set_fragment(None);
-    if url.query().is_some() {
-        if url.query_pairs().any(|(name, _)| is_secret(&name)) {
-            shown.query_pairs_mut().clear().extend_pairs(url.query_pairs().map(|(name, value)| {
-                let value = if is_secret(&name) { "***".into() } else { value };
-                (name, value)
-            }));
-        }
+    if url.query_pairs().any(|(name, _)| is_secret(&name)) {
+        shown.query_pairs_mut().clear().extend_pairs(url.query_pairs().map(|(name, value)| {
+            let value = if is_secret(&name) { "***".into() } else { value };
+            (name, value)
+        }));
     }
     shown.into()
 }
