@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -9,13 +11,18 @@ from pygobbler.allocate_upload_directory import allocate_upload_directory
 
 __all__ = ["allocate_upload_directory", "compute_md5sum", "upload_directory"]
 
+# So many names of what is left out are told.
+_NAMES = 5
+# What a Zarr store (format 2) is not one without.
+_OF_ZARR = frozenset({".zarray", ".zgroup"})
+
 
 def upload_directory(
     project: str,
     asset: str,
     version: str,
-    directory: str,
-    staging: str,
+    directory: str | os.PathLike[str],
+    staging: str | os.PathLike[str],
     url: str,
     probation: bool = False,
     consume: bool | None = None,
@@ -24,6 +31,8 @@ def upload_directory(
     concurrent: int = 1,
 ) -> None:
     """Upload a directory as a new version.
+
+    What is left out of it, because of its names, is told by a ``selenite.LeftOutWarning``.
 
     A direct child of the staging directory is handed over as it is. Any other directory is copied
     there first; each copy is read again and compared with its source. Copies have mode 666 less the
@@ -44,6 +53,8 @@ def upload_directory(
         consume: Allow the service to move files instead of copying them; None to allow it only if
             the directory was copied.
         ignore_dot: Make the service leave out files and directories whose names begin with a dot.
+            Zarr stores (of format 2) need False: theirs begin so. Names that begin with two dots
+            are the registry's own, and left out always.
         spoof: User on whose behalf the request is made, if the service allows it.
         concurrent: Accepted for compatibility. The number of threads that copy is that of the
             processors, limited by ``SELENITE_JOBS``.
@@ -65,6 +76,9 @@ def upload_directory(
     """
     from selenite._progress import tracking
 
+    left_out = _core.gobbler_left_out(directory, ignore_dot)
+    if left_out:
+        _warn(directory, left_out)
     with tracking("upload_directory", directory) as progress, translated():
         _core.gobbler_upload(
             project,
@@ -79,6 +93,41 @@ def upload_directory(
             spoof,
             progress,
         )
+
+
+def _warn(directory: str | os.PathLike[str], left_out: list[str]) -> None:
+    import warnings
+
+    from selenite import LeftOutWarning
+
+    internal = [path for path in left_out if "/.." in "/" + path]
+    hidden = [path for path in left_out if "/.." not in "/" + path]
+    parts = []
+    if hidden:
+        parts.append(f"{_told(hidden, '.')} begin with a dot: `ignore_dot=False` uploads them")
+    if internal:
+        parts.append(f"{_told(internal, '..')} begin with two dots: they cannot be uploaded")
+    needed = sorted(_OF_ZARR & {path.rpartition("/")[2] for path in hidden})
+    if needed:
+        names = " and ".join(f"`{name}`" for name in needed)
+        parts.append(f"a Zarr store cannot be opened again without its {names}")
+    message = f"left out of the upload of `{os.fspath(directory)}`: {'; '.join(parts)}"
+    warnings.warn(LeftOutWarning(message, left_out), stacklevel=3)
+
+
+def _told(paths: list[str], start: str) -> str:
+    tops = list(dict.fromkeys(_top(path, start) for path in paths))
+    names = ", ".join(f"`{top}`" for top in tops[:_NAMES])
+    more = ", ..." if len(tops) > _NAMES else ""
+    noun = "entry" if len(paths) == 1 else "entries"
+    return f"{len(paths)} {noun} ({names}{more}) whose names"
+
+
+def _top(path: str, start: str) -> str:
+    """Shorten a path to the first part that is left out."""
+    head, found, rest = ("/" + path).partition("/" + start)
+    name, slash, _ = rest.partition("/")
+    return f"{head}{found}{name}{slash}"[1:]
 
 
 def compute_md5sum(path: str) -> str:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from selenite._exceptions import (
         DigestError,
         InvalidArgumentError,
+        LeftOutWarning,
         RegistryError,
         SeleniteError,
         SeleniteWarning,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DigestError",
     "InvalidArgumentError",
+    "LeftOutWarning",
     "ProgressEvent",
     "RegistryError",
     "SeleniteError",

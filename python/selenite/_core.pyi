@@ -12,6 +12,7 @@ __all__ = [
     "gobbler_clone",
     "gobbler_fetch",
     "gobbler_info",
+    "gobbler_left_out",
     "gobbler_list_directories",
     "gobbler_list_files",
     "gobbler_path",
@@ -77,6 +78,7 @@ def gobbler_fetch(
     progress: _Progress | None,
 ) -> str: ...
 def gobbler_info(url: str) -> dict[str, str]: ...
+def gobbler_left_out(directory: _Path, ignore_dot: bool) -> list[str]: ...
 def gobbler_list_directories(
     path: str, registry: _Path | None, url: str | None, force_remote: bool
 ) -> list[str]: ...

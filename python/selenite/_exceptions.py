@@ -10,7 +10,10 @@
     └── RegistryError        a change of a registry was refused
 
 Failing system calls raise ``OSError`` and its subclasses; a document that is not JSON raises
-``json.JSONDecodeError``. All of its warnings are a ``SeleniteWarning``.
+``json.JSONDecodeError``.
+
+    SeleniteWarning
+    └── LeftOutWarning       a part of the data does not go where the rest goes
 """
 
 from __future__ import annotations
@@ -26,6 +29,19 @@ class SeleniteError(Portable, Exception):
 
 class SeleniteWarning(Portable, UserWarning):
     """Base of all warnings that selenite defines."""
+
+
+class LeftOutWarning(SeleniteWarning):
+    """A part of the data does not go where the rest goes.
+
+    Attributes:
+        paths: Paths of what is left out, relative to the directory of the call.
+    """
+
+    def __init__(self, message: str, paths: list[str]) -> None:
+        """Keep the paths."""
+        super().__init__(message)
+        self.paths = paths
 
 
 class StatusError(SeleniteError):

@@ -93,6 +93,16 @@ pub(super) fn gobbler_upload(
     })
 }
 
+/// What of a directory does not become part of the version that is made of it.
+#[pyfunction]
+pub(super) fn gobbler_left_out(
+    py: Python<'_>,
+    directory: PathBuf,
+    ignore_dot: Truth,
+) -> PyResult<Vec<String>> {
+    wait(py, None, |job| gobbler::left_out(&directory, ignore_dot.0, job))
+}
+
 /// Where a service keeps its staging directory and its registry.
 #[pyfunction]
 pub(super) fn gobbler_info(py: Python<'_>, url: &str) -> PyResult<Py<PyAny>> {

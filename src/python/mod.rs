@@ -32,8 +32,8 @@ mod _core {
     #[pymodule_export]
     use super::gobbler::{
         gobbler_acquire, gobbler_allocate, gobbler_cache_folder, gobbler_clone, gobbler_fetch,
-        gobbler_info, gobbler_list_directories, gobbler_list_files, gobbler_path, gobbler_read,
-        gobbler_request, gobbler_upload, md5_file, read_json,
+        gobbler_info, gobbler_left_out, gobbler_list_directories, gobbler_list_files, gobbler_path,
+        gobbler_read, gobbler_request, gobbler_upload, md5_file, read_json,
     };
     #[pymodule_export]
     use super::gypsum::{

@@ -39,6 +39,12 @@ pub fn is_internal(name: &str) -> bool {
     name.starts_with(INTERNAL_PREFIX)
 }
 
+/// Whether an entry of an uploaded directory becomes part of the version, or is left out, with
+/// everything in it.
+pub fn is_kept(name: &str, ignore_dot: bool) -> bool {
+    !(is_internal(name) || (ignore_dot && name.starts_with('.')))
+}
+
 /// Paths inside one registry.
 #[derive(Debug, Clone)]
 pub struct Layout {

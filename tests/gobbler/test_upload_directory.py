@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pygobbler as pyg
 import pytest
+from selenite import LeftOutWarning
 from support.errors import refused
 from support.fake import Reply, as_json, serving
 from support.service import USER, Gobbler, Service
@@ -66,7 +68,7 @@ def test_nothing_stays_in_staging_and_the_source_is_untouched(
 ) -> None:
     directory = source({"a": "1", "b/c": "2", ".dot": "3", "l": Link("b/c")})
     before = everything(Path(directory))
-    upload(project, directory)
+    upload(project, directory, ignore_dot=False)
     assert everything(Path(directory)) == before
     assert os.listdir(project.staging) == []
 
@@ -97,15 +99,63 @@ def test_equal_files_of_the_next_version_become_links(project: Gobbler, source: 
 
 def test_dot_files_are_left_out_unless_wanted(project: Gobbler, source: Build) -> None:
     tree: Tree = {".a": "1", ".b/c": "2", "d/.e": "3", "f": "4"}
-    assert sorted(upload(project, source(tree))) == ["d", "f"]
+    with pytest.warns(LeftOutWarning):
+        assert sorted(upload(project, source(tree))) == ["d", "f"]
     with_dots = upload(project, source(tree), "v2", ignore_dot=False)
     assert sorted(with_dots) == [".a", ".b/c", "d/.e", "f"]
-    assert upload(project, source({".only": "dots"}), "v3") == {}
+    with pytest.warns(LeftOutWarning):
+        assert upload(project, source({".only": "dots"}), "v3") == {}
 
 
 def test_internal_names_are_always_left_out(project: Gobbler, source: Build) -> None:
     tree: Tree = {"..a": "1", "..b/c": "2", "d": "3"}
-    assert list(upload(project, source(tree), ignore_dot=False)) == ["d"]
+    with pytest.warns(LeftOutWarning):
+        assert list(upload(project, source(tree), ignore_dot=False)) == ["d"]
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "staging"])
+def test_what_is_left_out_is_told_once(project: Gobbler, source: Build, place: str) -> None:
+    zarr: Tree = {".zgroup": "{}", "0/.zarray": "{}", ".zattrs": Link(".zgroup")}
+    tree: Tree = {".git/a": "1", ".git/b/c": "2", "d/..e/f": "3", "kept": "4", ".empty": EMPTY}
+    tree = {**tree, **{f"x.zarr/{name}": content for name, content in zarr.items()}}
+    if place == "staging":
+        directory = pyg.allocate_upload_directory(project.staging)
+        make(Path(directory), tree)
+    else:
+        directory = source(tree)
+    with pytest.warns() as told:
+        upload(project, directory, consume=True)
+    [warning] = told
+    assert issubclass(warning.category, LeftOutWarning)
+    assert warning.filename == __file__
+    assert str(warning.message) == (
+        f"left out of the upload of `{directory}`: 6 entries (`.empty`, `.git/`, `x.zarr/.zattrs`, "
+        "`x.zarr/.zgroup`, `x.zarr/0/.zarray`) whose names begin with a dot: `ignore_dot=False` "
+        "uploads them; 1 entry (`d/..e/`) whose names begin with two dots: they cannot be "
+        "uploaded; a Zarr store cannot be opened again without its `.zarray` and `.zgroup`"
+    )
+    assert sorted(warning.message.paths) == [  # type: ignore[union-attr]
+        *(".empty", ".git/a", ".git/b/c", "d/..e/f"),
+        *("x.zarr/.zattrs", "x.zarr/.zgroup", "x.zarr/0/.zarray"),
+    ]
+
+
+def test_an_upload_of_which_nothing_is_left_out_says_nothing(
+    project: Gobbler, source: Build
+) -> None:
+    upload(project, source({".a": "1"}), ignore_dot=False)
+    upload(project, source({"a.": "1", "b/c..": EMPTY}), "v2")
+
+
+def test_a_warning_made_an_error_comes_before_anything_is_done(
+    project: Gobbler, source: Build
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(LeftOutWarning, match=r"`\.a`"):
+            upload(project, source({".a": "1", "b": "2"}))
+    assert os.listdir(project.staging) == []
+    assert pyg.list_assets("test", **project.local) == []
 
 
 def test_empty_directories_are_kept(project: Gobbler, source: Build) -> None:

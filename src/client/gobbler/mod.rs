@@ -6,6 +6,7 @@
 mod cache;
 mod clone;
 mod fetch;
+mod left_out;
 mod list;
 mod read;
 mod request;
@@ -15,6 +16,7 @@ mod upload;
 pub use cache::{CacheFolder, default_cache};
 pub use clone::clone_version;
 pub use fetch::{Fetch, FetchOptions, cache_folder};
+pub use left_out::left_out;
 pub use list::{ListOptions, list_directories, list_files};
 pub use read::read_document;
 pub use request::{allocate_upload_directory, send_request};

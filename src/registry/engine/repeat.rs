@@ -19,6 +19,7 @@ use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::VersionName;
 use crate::registry::failure::{Failure, FailureKind};
+use crate::registry::layout;
 use crate::registry::links::{Resolver, Target};
 use crate::registry::model::{Manifest, ManifestEntry};
 use crate::registry::store;
@@ -150,7 +151,7 @@ impl Engine {
             .map_err(|error| Failure::system("open", upload.source, &error))?;
         let owner = owner(upload.project, upload.asset, upload.version);
         let mut resolver = Resolver::new(&self.layout, &self.whitelist, owner, upload.source);
-        let keep = |name: &str| transfer::is_kept(name, upload.ignore_dot);
+        let keep = |name: &str| layout::is_kept(name, upload.ignore_dot);
         let mut known = 0;
         let mut files = Vec::new();
         let mut outside = Vec::new();

@@ -142,7 +142,7 @@ impl Engine {
     ) -> Result<Transferred, Failure> {
         let root = Root::open(transfer.source)
             .map_err(|error| Failure::system("open", transfer.source, &error))?;
-        let keep = |name: &str| is_kept(name, transfer.ignore_dot);
+        let keep = |name: &str| layout::is_kept(name, transfer.ignore_dot);
         let entries = walk::walk(transfer.source, &keep, job)?;
         if let Some(special) = entries.iter().find(|entry| entry.kind == Kind::Special) {
             return Err(Failure::internal(format!(
@@ -274,11 +274,6 @@ pub(super) fn restore(stage: &Path, source: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Whether an entry of a source directory becomes part of the version.
-pub(super) fn is_kept(name: &str, ignore_dot: bool) -> bool {
-    !(layout::is_internal(name) || (ignore_dot && name.starts_with('.')))
 }
 
 fn empty_folder() -> ManifestEntry {
