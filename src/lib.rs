@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! python -> client -> transfer -> http -+
-//! python -> service -> registry --------+-> fs, digest -> runtime, names, relpath, job -> error
+//! python -> service -> registry --------+-> fs, digest -> parallel, runtime, names, relpath, job -> error
 //! ```
 
 pub mod client;
@@ -15,6 +15,7 @@ pub mod fs;
 pub mod http;
 pub mod job;
 pub mod names;
+pub mod parallel;
 #[cfg(feature = "python")]
 mod python;
 pub mod registry;

@@ -1,18 +1,35 @@
-//! Threads and connections of this process: a Tokio runtime, a rayon pool, an HTTP connection pool.
+//! What belongs to one process, and to one thread of it: tasks and connections.
 //!
-//! All of it belongs to one process id. After a `fork` the child has none of the parent's threads,
-//! so it neither uses nor drops the parent's runtime, but starts its own.
+//! 1. Every thread that is in a call has a runtime of its own, so whatever the call does, digesting a
+//!    large file or waiting for a slow disk, keeps no other call waiting. Requests run on the thread
+//!    that waits for them: handing many small answers from thread to thread costs more than a second
+//!    thread gains.
+//! 2. A thread gives its runtime back after the call, and the next call goes on with its connections.
+//! 3. A forked child has none of its parent's threads: it uses nothing that its parent made.
+//! 4. What was made by a process that has closed all descriptors since, as daemons do, is not used any
+//!    more, nor dropped: its numbers may be those of other files by now.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
 
+use crate::Result;
 use crate::error::IoContext;
 use crate::http::Pools;
-use crate::{Error, Result};
 
-static CURRENT: ArcSwapOption<Runtime> = ArcSwapOption::const_empty();
+/// Runtimes that wait for a call to come.
+const MOST_IDLE: usize = 32;
+
+static PROCESS: PerProcess<Process> = PerProcess::empty();
+
+thread_local! {
+    /// The runtime of this thread, as long as something in the thread holds it.
+    static HERE: RefCell<Weak<Runtime>> = const { RefCell::new(Weak::new()) };
+}
 
 /// A static value of which every process makes its own: what a child inherits may be locked, or
 /// wait for threads that the child does not have, so it is neither used nor dropped.
@@ -46,28 +63,51 @@ impl<T: Sync> PerProcess<T> {
     }
 }
 
-/// The threads and connections of one process.
-#[derive(Debug)]
-pub struct Runtime {
-    pid: u32,
-    tokio: tokio::runtime::Runtime,
-    pool: rayon::ThreadPool,
-    /// Connection pools, by what they trust.
-    http: Mutex<HashMap<String, Pools>>,
+/// What all threads of a process share.
+#[derive(Debug, Default)]
+struct Process {
+    idle: Mutex<Vec<Engine>>,
+    /// Threads that help others with their work.
+    helpers: AtomicUsize,
 }
 
-/// The runtime of this process, started at the first call.
+fn process() -> &'static Process {
+    PROCESS.get(Process::default)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tasks and connections of one thread.
+#[derive(Debug)]
+pub struct Runtime {
+    owner: u32,
+    /// None only while it is given back.
+    engine: Option<Engine>,
+}
+
+/// A Tokio runtime and the connections that belong to it.
+#[derive(Debug)]
+struct Engine {
+    tokio: tokio::runtime::Runtime,
+    /// Connection pools, by what they trust.
+    http: Mutex<HashMap<String, Pools>>,
+    witnesses: Witnesses,
+}
+
+/// The runtime of this thread; whoever makes requests must hold it.
 pub fn current() -> Result<Arc<Runtime>> {
-    let seen = CURRENT.load_full();
-    if let Some(runtime) = &seen
-        && runtime.pid == std::process::id()
-    {
-        return Ok(Arc::clone(runtime));
-    }
-    std::mem::forget(seen); // the parent's threads are not here: neither use nor drop its runtime
-    let fresh = Arc::new(Runtime::start()?); // two first callers may both start one: harmless
-    std::mem::forget(CURRENT.swap(Some(Arc::clone(&fresh))));
-    Ok(fresh)
+    HERE.with_borrow_mut(|here| {
+        if let Some(runtime) = here.upgrade()
+            && runtime.owner == std::process::id()
+        {
+            return Ok(runtime);
+        }
+        let fresh = Arc::new(Runtime::take()?);
+        *here = Arc::downgrade(&fresh);
+        Ok(fresh)
+    })
 }
 
 /// Number of CPU workers: the cores this process may use, capped by `SELENITE_JOBS`.
@@ -81,31 +121,57 @@ pub fn jobs_limit() -> Option<usize> {
     std::env::var("SELENITE_JOBS").ok()?.trim().parse().ok().filter(|jobs| *jobs > 0)
 }
 
+/// Takes up to `wanted` of the threads that may help others: fewer than cores in the whole process,
+/// since those that are helped work themselves. Dropped, it gives them back.
+pub(crate) fn helpers(wanted: usize) -> Helpers {
+    let process = process();
+    let most = if wanted == 0 { 0 } else { threads() - 1 };
+    let mut taken = 0;
+    // Never fails: the closure always gives a number.
+    let _ = process.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |busy| {
+        taken = wanted.min(most.saturating_sub(busy));
+        Some(busy + taken)
+    });
+    Helpers { process, count: taken }
+}
+
+/// Threads that may be started now.
+#[derive(Debug)]
+pub(crate) struct Helpers {
+    process: &'static Process,
+    pub(crate) count: usize,
+}
+
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        self.process.helpers.fetch_sub(self.count, Ordering::Relaxed);
+    }
+}
+
 impl Runtime {
-    fn start() -> Result<Self> {
-        // Requests run on the threads that wait for them: handing many small answers from thread to
-        // thread costs more than a second thread gains.
-        let tokio = tokio::runtime::Builder::new_current_thread()
-            .thread_name("selenite-io")
-            .enable_all()
-            .build()
-            .at("tokio runtime")?;
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads())
-            .thread_name(|index| format!("selenite-cpu-{index}"))
-            .build()
-            .map_err(|error| Error::invalid("SELENITE_JOBS", "", error.to_string()))?;
-        Ok(Self { pid: std::process::id(), tokio, pool, http: Mutex::default() })
+    fn take() -> Result<Self> {
+        let process = process();
+        loop {
+            let idle = lock(&process.idle).pop();
+            let engine = match idle {
+                None => Engine::start().at("tokio runtime")?,
+                Some(engine) if engine.witnesses.are_there() => engine,
+                Some(engine) => {
+                    std::mem::forget(engine);
+                    continue;
+                }
+            };
+            return Ok(Self { owner: std::process::id(), engine: Some(engine) });
+        }
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("it is given back only when dropped")
     }
 
     /// Runs a future to its end on the calling thread, which must not be a Tokio thread.
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        self.tokio.block_on(work)
-    }
-
-    /// Runs CPU work inside this process's rayon pool.
-    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        self.pool.install(work)
+        self.engine().tokio.block_on(work)
     }
 
     /// The connection pools of this name, made with `build` at the first call.
@@ -114,7 +180,7 @@ impl Runtime {
         name: String,
         build: impl FnOnce() -> Result<Pools>,
     ) -> Result<Pools> {
-        let mut pools = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = lock(&self.engine().http);
         if let Some(found) = pools.get(&name) {
             return Ok(found.clone());
         }
@@ -122,4 +188,57 @@ impl Runtime {
         pools.insert(name, made.clone());
         Ok(made)
     }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let Some(engine) = self.engine.take() else { return };
+        if self.owner != std::process::id() || !engine.witnesses.are_there() {
+            std::mem::forget(engine);
+            return;
+        }
+        let mut idle = lock(&process().idle);
+        if idle.len() < MOST_IDLE {
+            idle.push(engine);
+        } else {
+            drop(idle);
+            engine.tokio.shutdown_background();
+        }
+    }
+}
+
+impl Engine {
+    fn start() -> std::io::Result<Self> {
+        let (below, _) = std::io::pipe()?;
+        // No signals: those of a process have descriptors that its children cannot do without.
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let above = below.try_clone()?;
+        let witnesses = Witnesses::new([below.into(), above.into()])?;
+        Ok(Self { tokio, http: Mutex::default(), witnesses })
+    }
+}
+
+/// Descriptors with numbers below and above those of a runtime. Whoever closes these without knowing
+/// them closes the witnesses, too.
+#[derive(Debug)]
+struct Witnesses {
+    descriptors: [OwnedFd; 2],
+    /// Device and inode of a pipe, which no other file has.
+    identity: (u64, u64),
+}
+
+impl Witnesses {
+    fn new(descriptors: [OwnedFd; 2]) -> std::io::Result<Self> {
+        let identity = identity(&descriptors[0])?;
+        Ok(Self { descriptors, identity })
+    }
+
+    fn are_there(&self) -> bool {
+        self.descriptors.iter().all(|one| identity(one).ok() == Some(self.identity))
+    }
+}
+
+fn identity(descriptor: &OwnedFd) -> std::io::Result<(u64, u64)> {
+    let stat = rustix::fs::fstat(descriptor)?;
+    Ok((stat.st_dev, stat.st_ino))
 }

@@ -11,12 +11,11 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rayon::prelude::*;
-
 use super::kernel::{BLOCK_BYTES, INITIAL, Kernel, MAX_LANES};
 use super::{AHEAD_BYTES, Digest, Hasher, Seen, Source, pad, rest_of};
 use crate::error::IoContext;
 use crate::job::Job;
+use crate::parallel::Team;
 use crate::{Error, Result};
 
 /// Bytes of one file in memory: all lanes together fill a usual second-level cache.
@@ -32,9 +31,14 @@ const LARGE_BYTES: u64 = 1 << 20;
 /// The most small files that a thread takes at a time.
 const MAX_CLAIM: usize = 32;
 
-/// Digests files on all threads of the current pool. Files not reached because the job was
+/// Digests files on all threads of a team. Files not reached because the job was
 /// cancelled have that as their error.
-pub(super) fn of_files<S: Source>(kernel: Kernel, files: &[S], job: &Job) -> Vec<Result<Seen>> {
+pub(super) fn of_files<S: Source>(
+    kernel: Kernel,
+    files: &[S],
+    team: &Team,
+    job: &Job,
+) -> Vec<Result<Seen>> {
     let mut results: Vec<Result<Seen>> = Vec::new();
     results.resize_with(files.len(), || Err(Error::Cancelled));
     let mut enter = |outcome: Outcome| {
@@ -46,12 +50,12 @@ pub(super) fn of_files<S: Source>(kernel: Kernel, files: &[S], job: &Job) -> Vec
         }
         outcome.large
     };
-    let all = Queue::new(kernel, files, (0..files.len()).collect(), false);
+    let all = Queue::new(kernel, files, (0..files.len()).collect(), team, false);
     let mut large: Vec<(u64, usize)> =
         all.work_off(kernel, job).into_iter().flat_map(&mut enter).collect();
     large.sort_unstable_by_key(|(size, index)| (std::cmp::Reverse(*size), *index));
     let order = large.into_iter().map(|(_, index)| index).collect();
-    let large = Queue::new(kernel, files, order, true);
+    let large = Queue::new(kernel, files, order, team, true);
     for outcome in large.work_off(kernel, job) {
         enter(outcome);
     }
@@ -69,7 +73,7 @@ struct Queue<'a, S> {
     claim: usize,
     /// Whether large files are done too.
     takes_large: bool,
-    threads: usize,
+    team: &'a Team,
 }
 
 /// What one thread has done.
@@ -82,19 +86,23 @@ struct Outcome {
 }
 
 impl<'a, S: Source> Queue<'a, S> {
-    fn new(kernel: Kernel, files: &'a [S], order: Vec<usize>, takes_large: bool) -> Self {
-        let threads = rayon::current_num_threads().clamp(1, order.len().max(1));
+    fn new(
+        kernel: Kernel,
+        files: &'a [S],
+        order: Vec<usize>,
+        team: &'a Team,
+        takes_large: bool,
+    ) -> Self {
         let max_claim = if takes_large { 1 } else { MAX_CLAIM };
-        let claim = (order.len() / (threads * kernel.lanes())).clamp(1, max_claim);
-        Self { files, order, next: AtomicUsize::new(0), claim, takes_large, threads }
+        let claim = (order.len() / (team.size() * kernel.lanes())).clamp(1, max_claim);
+        Self { files, order, next: AtomicUsize::new(0), claim, takes_large, team }
     }
 
     fn work_off(&self, kernel: Kernel, job: &Job) -> Vec<Outcome> {
-        (0..self.threads)
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|_| Worker::new(self, kernel, job).work_off())
-            .collect()
+        if self.order.is_empty() {
+            return Vec::new();
+        }
+        self.team.run(|_| Worker::new(self, kernel, job).work_off())
     }
 }
 
@@ -134,7 +142,7 @@ struct Worker<'a, S> {
 
 impl<'a, S: Source> Worker<'a, S> {
     fn new(queue: &'a Queue<'a, S>, kernel: Kernel, job: &'a Job) -> Self {
-        let capacity = queue.order.len().div_ceil(queue.threads).min(kernel.lanes());
+        let capacity = queue.order.len().div_ceil(queue.team.size()).min(kernel.lanes());
         Self {
             queue,
             kernel,
@@ -246,7 +254,7 @@ impl<'a, S: Source> Worker<'a, S> {
         let path = self.queue.files[lane.index].path();
         let left = lane.expected - lane.size;
         let hasher = Hasher::resume(state, lane.size);
-        match rest_of(lane.file, left, &path, hasher, self.job) {
+        match rest_of(&lane.file, left, &path, hasher, self.job) {
             Ok(seen) => self.outcome.seen.push((lane.index, seen)),
             Err(error) => self.outcome.failed.push((lane.index, error)),
         }
@@ -319,7 +327,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::runtime;
 
     fn content(seed: usize, length: usize) -> Vec<u8> {
         (0..length).map(|i| ((i + seed * 7) * (i + 13) % 251).to_le_bytes()[0]).collect()
@@ -330,7 +337,7 @@ mod tests {
     }
 
     fn digest<S: Source>(kernel: Kernel, files: &[S], job: &Job) -> Vec<Result<Seen>> {
-        runtime::current().unwrap().install(|| super::of_files(kernel, files, job))
+        super::of_files(kernel, files, &Team::for_parts(files.len()), job)
     }
 
     /// Writes files of these lengths; gives their paths and what is to be seen.
@@ -493,13 +500,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (paths, seen) = write_files(folder.path(), &[100_000; 40]);
         // One thread: it never meets the refusal with no file of its own open.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let alone = Team::for_parts(1);
         for kernel in Kernel::available() {
             let files: Vec<Odd> = paths.iter().map(|path| Odd::new(path, 100_000)).collect();
             for file in &files[1..] {
                 file.is_refused.store(true, Ordering::Relaxed);
             }
-            let results = pool.install(|| super::of_files(kernel, &files, &Job::default()));
+            let results = super::of_files(kernel, &files, &alone, &Job::default());
             for (result, seen) in results.iter().zip(&seen) {
                 assert_eq!(result.as_ref().unwrap(), seen);
             }

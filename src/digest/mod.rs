@@ -28,6 +28,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::error::IoContext;
 use crate::job::Job;
+use crate::parallel::Team;
 use crate::{Error, Result, runtime};
 use kernel::{BLOCK_BYTES, INITIAL, Kernel};
 
@@ -241,7 +242,7 @@ pub fn of_reader(file: impl Read, path: &Path, job: &Job) -> Result<Seen> {
 /// Digests one regular file, following links.
 pub fn of_file(path: &Path, job: &Job) -> Result<Seen> {
     let (file, size) = open_with_size(path, true)?;
-    rest_of(file, size, path, Hasher::default(), job)
+    rest_of(&file, size, path, Hasher::default(), job)
 }
 
 /// Digests many files in parallel; results are in the order given. A file that changes while it is
@@ -249,14 +250,14 @@ pub fn of_file(path: &Path, job: &Job) -> Result<Seen> {
 ///
 /// Fails as a whole only if the job is cancelled; a file that cannot be read has its own error.
 pub fn of_files<S: Source>(files: &[S], job: &Job) -> Result<Vec<Result<Seen>>> {
-    let runtime = runtime::current()?;
-    let results = runtime.install(|| lanes::of_files(Kernel::current(), files, job));
+    let team = Team::for_parts(files.len());
+    let results = lanes::of_files(Kernel::current(), files, &team, job);
     job.check()?;
     Ok(results)
 }
 
 /// Digests what is left to read of a file, about `left` bytes, after what `hasher` has seen.
-fn rest_of(file: File, left: u64, path: &Path, mut hasher: Hasher, job: &Job) -> Result<Seen> {
+fn rest_of(file: &File, left: u64, path: &Path, mut hasher: Hasher, job: &Job) -> Result<Seen> {
     if left < AHEAD_BYTES || runtime::threads() == 1 {
         read_windows(file, path, job, |piece| hasher.update(piece))?;
         return Ok(hasher.finish());
@@ -268,10 +269,10 @@ fn rest_of(file: File, left: u64, path: &Path, mut hasher: Hasher, job: &Job) ->
     }
     // Owns both ends, so that the reader ends when this gives up.
     std::thread::scope(move |scope| {
-        let mut file = file;
-        std::thread::Builder::new()
-            .name("selenite-read".to_owned())
-            .spawn_scoped(scope, move || {
+        let reader = std::thread::Builder::new().name("selenite-read".to_owned()).spawn_scoped(
+            scope,
+            move || {
+                let mut file = file;
                 // Either channel breaks when the other side has given up.
                 while let Ok(mut window) = empty.recv() {
                     let read = read_some(&mut file, &mut window).at(path);
@@ -280,8 +281,12 @@ fn rest_of(file: File, left: u64, path: &Path, mut hasher: Hasher, job: &Job) ->
                         return;
                     }
                 }
-            })
-            .at("read-ahead thread")?;
+            },
+        );
+        if reader.is_err() {
+            // The system allows no more threads: this one does it all.
+            read_windows(file, path, job, |piece| hasher.update(piece))?;
+        }
         for read in windows {
             job.check()?;
             let (window, count) = read?;
@@ -394,7 +399,7 @@ mod tests {
     fn a_directory_said_to_be_large_cannot_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = File::open(folder.path()).unwrap();
-        let result = rest_of(file, AHEAD_BYTES, folder.path(), Hasher::default(), &Job::default());
+        let result = rest_of(&file, AHEAD_BYTES, folder.path(), Hasher::default(), &Job::default());
         assert_eq!(result.unwrap_err().io_kind(), Some(ErrorKind::IsADirectory));
     }
 

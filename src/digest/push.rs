@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::{Buf, Bytes};
@@ -17,8 +17,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::kernel::{BLOCK_BYTES, Kernel, MAX_LANES};
 use super::{Hasher, Seen};
-use crate::Result;
-use crate::error::IoContext;
 
 /// Messages that may wait for one hashing thread; as many again are being worked on.
 const QUEUE_MESSAGES: usize = 64;
@@ -35,7 +33,9 @@ const TOGETHER_MESSAGES: usize = 2 * MAX_LANES;
 /// Hashing threads, shared by many streams. They end with the last stream.
 pub struct Lanes {
     kernel: Kernel,
-    threads: Vec<(mpsc::Sender<Message>, JoinHandle<()>)>,
+    count: usize,
+    /// Started for the first stream; none where the system allows no more.
+    threads: OnceLock<Vec<(mpsc::Sender<Message>, JoinHandle<()>)>>,
     next: AtomicUsize,
     /// Whole contents that are digested together.
     gathered: Mutex<Vec<Message>>,
@@ -47,7 +47,8 @@ pub struct Lanes {
 /// 256 KiB each is best.
 #[derive(Debug)]
 pub struct Stream {
-    thread: mpsc::Sender<Message>,
+    /// None if whoever pushes must digest.
+    thread: Option<mpsc::Sender<Message>>,
     home: Arc<Home>,
     file: Option<Arc<File>>,
     pushed: u64,
@@ -78,23 +79,31 @@ enum Piece {
 type End = Box<dyn FnOnce(Hasher) + Send>;
 
 impl Lanes {
-    /// Starts hashing threads, at least one.
-    pub fn start(threads: usize) -> Result<Self> {
-        Self::start_with(Kernel::current(), threads)
+    /// So many hashing threads, at least one, as soon as there is a stream.
+    pub fn new(threads: usize) -> Self {
+        Self::with(Kernel::current(), threads.max(1))
     }
 
-    fn start_with(kernel: Kernel, threads: usize) -> Result<Self> {
-        let threads = (0..threads.max(1))
-            .map(|index| {
-                let (sender, receiver) = mpsc::channel(QUEUE_MESSAGES);
-                let thread = std::thread::Builder::new()
-                    .name(format!("selenite-hash-{index}"))
-                    .spawn(move || work(kernel, receiver))
-                    .at("hashing thread")?;
-                Ok((sender, thread))
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { kernel, threads, next: AtomicUsize::new(0), gathered: Mutex::default() })
+    fn with(kernel: Kernel, threads: usize) -> Self {
+        Self {
+            kernel,
+            count: threads,
+            threads: OnceLock::new(),
+            next: AtomicUsize::new(0),
+            gathered: Mutex::default(),
+        }
+    }
+
+    fn start(&self) -> Vec<(mpsc::Sender<Message>, JoinHandle<()>)> {
+        let kernel = self.kernel;
+        let start = |index| {
+            let (sender, receiver) = mpsc::channel(QUEUE_MESSAGES);
+            let thread = std::thread::Builder::new()
+                .name(format!("selenite-hash-{index}"))
+                .spawn(move || work(kernel, receiver));
+            Some((sender, thread.ok()?))
+        };
+        (0..self.count).map_while(start).collect()
     }
 
     /// A new stream, of content that is not written.
@@ -110,8 +119,10 @@ impl Lanes {
     fn stream_from(&self, hasher: Hasher, file: Option<Arc<File>>) -> Stream {
         let pushed = hasher.size();
         let home = Arc::new(Home { hasher: Mutex::new(hasher), failure: Mutex::default() });
-        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
-        Stream { thread: self.threads[next].0.clone(), home, file, pushed }
+        let threads = self.threads.get_or_init(|| self.start());
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        let thread = threads.get(next % threads.len().max(1)).map(|(sender, _)| sender.clone());
+        Stream { thread, home, file, pushed }
     }
 
     /// Digests whole content together with others, and does the rest then.
@@ -159,7 +170,7 @@ impl Lanes {
 
     /// Waits until the threads have done all that was handed over. The streams must be gone.
     pub fn join(self) {
-        for (sender, thread) in self.threads {
+        for (sender, thread) in self.threads.into_inner().into_iter().flatten() {
             drop(sender);
             there(thread.join());
         }
@@ -174,14 +185,15 @@ impl Stream {
         if let Some(failure) = lock(&self.home.failure).take() {
             return Err(failure);
         }
-        // A lone stream is received faster than it is digested; many are not.
-        let is_alone = self.thread.strong_count() == 2;
-        let waiting = self.thread.max_capacity() - self.thread.capacity();
+        let has_time = self.thread.as_ref().is_some_and(|thread| {
+            // A lone stream is received faster than it is digested; many are not.
+            let is_alone = thread.strong_count() == 2;
+            let waiting = thread.max_capacity() - thread.capacity();
+            !is_alone && waiting < BUSY_MESSAGES
+        });
         let piece = match &self.file {
             None => Piece::Content(content),
-            Some(file) if !is_alone && waiting < BUSY_MESSAGES => {
-                Piece::Unwritten(content, Arc::clone(file), offset)
-            }
+            Some(file) if has_time => Piece::Unwritten(content, Arc::clone(file), offset),
             Some(file) => {
                 file.write_all_at(&content, offset)?;
                 Piece::Content(content)
@@ -200,7 +212,15 @@ impl Stream {
     }
 
     async fn send(&self, piece: Piece) {
-        there(self.thread.send(Message { home: Arc::clone(&self.home), piece }).await);
+        let message = Message { home: Arc::clone(&self.home), piece };
+        match &self.thread {
+            Some(thread) => there(thread.send(message).await),
+            None => {
+                let mut feeds = Vec::new();
+                take(&mut feeds, message);
+                digest(Kernel::current(), &mut feeds, 1, 0);
+            }
+        }
     }
 }
 
@@ -360,8 +380,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn many_tasks_push_at_once_and_some_give_up() {
         let folder = tempfile::tempdir().unwrap();
-        for kernel in Kernel::available() {
-            let lanes = Lanes::start_with(kernel, 2).unwrap();
+        // Without a thread of their own, too.
+        for (kernel, threads) in
+            Kernel::available().into_iter().flat_map(|one| [(one, 2), (one, 0)])
+        {
+            let lanes = Lanes::with(kernel, threads);
             let path = |seed: usize| folder.path().join(seed.to_string());
             let tasks: Vec<_> = (0..100)
                 .map(|seed| {
@@ -390,7 +413,7 @@ mod tests {
 
     #[tokio::test]
     async fn whole_contents_are_digested_together() {
-        let lanes = Lanes::start(1).unwrap();
+        let lanes = Lanes::new(1);
         let all = (0..20).map(async |seed| {
             let content = content(seed);
             let seen = lanes.whole(content.clone(), |seen| seen).await;
@@ -402,7 +425,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_waits_for_silent_ones_but_in_bounded_memory() {
-        let lanes = Lanes::start(1).unwrap();
+        let lanes = Lanes::new(1);
         let _silent = [lanes.stream(), lanes.stream()];
         let mut stream = lanes.stream();
         let pieces: Vec<_> = (0..600).map(|_| Bytes::from(vec![1; 8192])).collect();
@@ -419,7 +442,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let writable = File::create(&path).unwrap();
-        let lanes = Lanes::start(1).unwrap();
+        let lanes = Lanes::new(1);
         let mut bad = lanes.stream_to(Hasher::default(), File::open(&path).unwrap());
         let mut good = lanes.stream_to(Hasher::default(), writable);
         bad.push(Bytes::from_static(b"abc")).await.unwrap();

@@ -5,12 +5,12 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
 use sha2::{Sha256, Sha512};
 
 use super::{open_regular, read_windows};
 use crate::job::Job;
-use crate::{Result, runtime};
+use crate::parallel::try_map;
+use crate::{Error, Result};
 
 /// A member of the SHA-2 family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,8 +47,8 @@ impl Sha {
         paths: &[P],
         job: &Job,
     ) -> Result<Vec<Result<ShaSeen>>> {
-        let results = runtime::current()?
-            .install(|| paths.par_iter().map(|path| self.of_file(path.as_ref(), job)).collect());
+        let results =
+            try_map(paths, || (), |(), path| Ok::<_, Error>(self.of_file(path.as_ref(), job)))?;
         job.check()?;
         Ok(results)
     }
@@ -67,7 +67,6 @@ fn of_file<D: sha2::Digest>(path: &Path, job: &Job) -> Result<ShaSeen> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
     use crate::digest::hex;
 
     #[test]

@@ -7,11 +7,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 
 use crate::error::IoContext;
 use crate::job::Job;
+use crate::parallel::try_map;
 use crate::{Error, Result, runtime};
 
 /// Bytes of names that the system gives at a time.
@@ -192,7 +192,7 @@ impl Walk<'_> {
         while level < tree.folders.len() {
             let next = tree.folders.len();
             let paths = tree.contents(level);
-            for batch in self.level(paths)? {
+            for batch in self.level(&paths)? {
                 tree.add(batch);
             }
             level = next;
@@ -201,27 +201,22 @@ impl Walk<'_> {
     }
 
     /// The folders at these paths.
-    fn level(&self, mut paths: Vec<String>) -> Result<Vec<Batch>> {
-        let read = |buffer: &mut Buffer, paths: &mut [String]| {
+    fn level(&self, paths: &[String]) -> Result<Vec<Batch>> {
+        let read = |buffer: &mut Buffer, paths: &&[String]| {
             let mut batch = Batch::default();
-            for path in paths {
+            for path in *paths {
                 let flags = FOLDER | OFlags::NOFOLLOW;
                 let handle = openat(&self.handle, path.as_str(), flags, Mode::empty())
                     .or_else(|error| Err(error).at(self.root.join(path.as_str())))?;
-                self.folder(&handle, std::mem::take(path), buffer, &mut batch)?;
+                self.folder(&handle, path.clone(), buffer, &mut batch)?;
             }
             Ok(batch)
         };
         if paths.len() < WORTH_SHARING {
-            return Ok(vec![read(&mut new_buffer(), &mut paths)?]);
+            return Ok(vec![read(&mut new_buffer(), &paths)?]);
         }
-        let runtime = runtime::current()?;
-        let read: Vec<_> = runtime.install(|| {
-            let count = paths.len().div_ceil(rayon::current_num_threads() * BATCHES);
-            paths.par_chunks_mut(count).map_init(new_buffer, read).collect()
-        });
-        // The first error in order, whichever thread met one first.
-        read.into_iter().collect()
+        let count = paths.len().div_ceil(runtime::threads() * BATCHES);
+        try_map(&paths.chunks(count).collect::<Vec<_>>(), new_buffer, read)
     }
 
     fn folder(

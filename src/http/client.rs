@@ -32,6 +32,8 @@ const MOST_REDIRECTS: usize = 10;
 /// The HTTP client of this process, with the limits that hold for this call.
 #[derive(Debug, Clone)]
 pub struct Http {
+    /// Held, as the connections are its own.
+    _runtime: Arc<Runtime>,
     pools: Pools,
     connect_limit: Duration,
     idle_limit: Duration,
@@ -42,7 +44,7 @@ pub struct Http {
     is_offline: bool,
 }
 
-/// Connections of a process that believe the same certificates.
+/// Connections of a runtime that believe the same certificates.
 #[derive(Debug, Clone)]
 pub(crate) struct Pools {
     general: Client,
@@ -55,14 +57,15 @@ pub(crate) struct Pools {
 
 impl Http {
     /// The connection pool of `runtime`, and the limits that the environment asks for now.
-    pub fn new(runtime: &Runtime) -> Result<Self> {
+    pub fn new(runtime: &Arc<Runtime>) -> Result<Self> {
         Self::trusting(&Trust::Environment, runtime)
     }
 
     /// [`Http::new`] with certificates of the caller's choice.
-    pub fn trusting(trust: &Trust, runtime: &Runtime) -> Result<Self> {
+    pub fn trusting(trust: &Trust, runtime: &Arc<Runtime>) -> Result<Self> {
         let connect_limit = environment::seconds("SELENITE_CONNECT_TIMEOUT", 10.0)?;
         Ok(Self {
+            _runtime: Arc::clone(runtime),
             pools: runtime.pools(format!("{trust:?}"), || Pools::new(connect_limit, trust))?,
             connect_limit,
             idle_limit: environment::seconds("SELENITE_TIMEOUT", 60.0)?,

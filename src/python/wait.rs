@@ -1,11 +1,13 @@
 //! The only way Python waits for the core.
 
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread::Builder;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
 use crate::Result;
+use crate::error::IoContext;
 use crate::job::Job;
 
 const TICK: Duration = Duration::from_millis(50);
@@ -14,7 +16,8 @@ const TICK: Duration = Duration::from_millis(50);
 ///
 /// `progress` is called at each tick and at the end with
 /// `(bytes_done, bytes_total, files_done, files_total)`. A signal, or an exception from
-/// `progress`, cancels the job and is raised once the work has stopped.
+/// `progress`, cancels the job and is raised once the work has stopped. Once the interpreter ends,
+/// the work is cancelled, and this never returns.
 pub(super) fn wait<T: Send>(
     py: Python<'_>,
     progress: Option<&Py<PyAny>>,
@@ -29,22 +32,26 @@ pub(super) fn wait<T: Send>(
             callback.call1(py, counts).map(drop)
         })
     };
-    py.detach(|| {
+    // Failures become exceptions only when Python is there again.
+    let result: PyResult<Result<T>> = py.detach(|| {
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(1);
             let job = &job;
-            let worker = scope.spawn(move || {
-                // Nobody receives it if an exception has ended the wait.
-                let _ = sender.send(work(job));
-            });
+            let spawned =
+                Builder::new().name("selenite-call".to_owned()).spawn_scoped(scope, move || {
+                    // Nobody receives it if an exception has ended the wait.
+                    let _ = sender.send(work(job));
+                });
+            let worker = match spawned.at("thread for a call") {
+                Ok(worker) => worker,
+                Err(error) => return Ok(Err(error)),
+            };
             loop {
                 match receiver.recv_timeout(TICK) {
-                    Ok(result) => {
-                        let value = result?;
-                        return Python::attach(tick).map(|()| value);
-                    }
+                    Ok(Ok(value)) => return attached(job, tick).map(|()| Ok(value)),
+                    Ok(Err(error)) => return Ok(Err(error)),
                     Err(RecvTimeoutError::Timeout) => {
-                        Python::attach(tick).inspect_err(|_| job.cancel())?;
+                        attached(job, tick).inspect_err(|_| job.cancel())?;
                     }
                     Err(RecvTimeoutError::Disconnected) => match worker.join() {
                         Err(panic) => std::panic::resume_unwind(panic),
@@ -53,5 +60,17 @@ pub(super) fn wait<T: Send>(
                 }
             }
         })
+    });
+    result?.map_err(PyErr::from)
+}
+
+/// Looks at Python for a moment. Once the interpreter ends, this thread stays here: it has nothing to
+/// return to.
+fn attached(job: &Job, tick: impl FnOnce(Python<'_>) -> PyResult<()>) -> PyResult<()> {
+    Python::try_attach(tick).unwrap_or_else(|| {
+        job.cancel();
+        loop {
+            std::thread::park();
+        }
     })
 }

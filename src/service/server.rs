@@ -13,9 +13,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -175,15 +175,46 @@ pub(crate) fn end_of_service(
     lifeline: Option<&std::os::unix::net::UnixStream>,
 ) -> Result<impl Future<Output = ()> + use<>> {
     let lifeline = lifeline.map(watched).transpose().at("lifeline")?;
-    let mut terminate = signal(SignalKind::terminate()).at("SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).at("SIGINT")?;
+    let mut signals = Signals::watch().at("signals")?;
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signals.come() => {}
             () = closed(lifeline) => {}
         }
     })
+}
+
+/// The signals that end a service. Not Tokio's: with these, every runtime would need a descriptor that
+/// is the same for the whole process, and its children.
+struct Signals {
+    receiver: UnixStream,
+    handlers: Vec<signal_hook::SigId>,
+}
+
+impl Signals {
+    fn watch() -> io::Result<Self> {
+        let (receiver, sender) = std::os::unix::net::UnixStream::pair()?;
+        receiver.set_nonblocking(true)?;
+        let mut signals = Self { receiver: UnixStream::from_std(receiver)?, handlers: Vec::new() };
+        for signal in [SIGTERM, SIGINT] {
+            let handler = signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
+            signals.handlers.push(handler);
+        }
+        Ok(signals)
+    }
+
+    async fn come(&mut self) {
+        // Not even an error is worth going on without signals.
+        let _ = self.receiver.read(&mut [0]).await;
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for handler in self.handlers.drain(..) {
+            signal_hook::low_level::unregister(handler);
+        }
+    }
 }
 
 fn watched(lifeline: &std::os::unix::net::UnixStream) -> std::io::Result<UnixStream> {

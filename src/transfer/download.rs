@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::plan::{Expected, Item};
 use crate::digest::push::Lanes;
-use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen, WINDOW_BYTES};
+use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::lock::{Locked, Mode};
@@ -87,7 +87,7 @@ pub async fn download_named(
     fs::create_dir_all(&options.scratch).at(&options.scratch)?;
     discard_old_parts(&options.scratch)?;
     // This thread receives. One other digests large content and writes it: more gain nothing.
-    let lanes = Lanes::start(1)?;
+    let lanes = Lanes::new(1);
     let concurrency = concurrency(options.concurrency);
     let (digesting, turns) = (&lanes, &Semaphore::new(concurrency));
     let all = stream::iter(items)
@@ -132,7 +132,7 @@ struct Transfer<'a> {
 impl<'a> Transfer<'a> {
     async fn run(&self) -> Result<()> {
         let mut turn = self.turn().await;
-        let mut part = self.open_part()?;
+        let mut part = self.open_part().await?;
         self.job.advance(part.received);
         let mut tried = 0;
         while !self.is_complete(&part) {
@@ -291,7 +291,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// A large file with a known digest goes to a file that a later call can find again.
-    fn open_part(&self) -> Result<Part> {
+    async fn open_part(&self) -> Result<Part> {
         let scratch = &self.options.scratch;
         if let Some(expected) = &self.item.expected
             && expected.size >= RESUMABLE_BYTES
@@ -301,7 +301,8 @@ impl<'a> Transfer<'a> {
             let mut name = Hasher::default();
             name.update(key.as_bytes());
             let name = name.finish().md5.to_string() + PART_SUFFIX;
-            if let Some(part) = Part::resume(scratch.join(name), self.job)? {
+            if let Some(mut part) = Part::open(scratch.join(name))? {
+                part.digest_received(expected.size, self.lanes, self.job).await?;
                 return Ok(part);
             }
         }
@@ -366,7 +367,7 @@ impl Part {
     }
 
     /// Opens what an earlier call left at `path`, or starts it; `None` if another process has it.
-    fn resume(path: PathBuf, job: &Job) -> Result<Option<Self>> {
+    fn open(path: PathBuf) -> Result<Option<Self>> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -385,24 +386,31 @@ impl Part {
         if !is_same {
             return Ok(None);
         }
-        let mut part = Self::new(Some(Place::Named(path, locked)));
-        part.digest_received(job)?;
-        Ok(Some(part))
+        Ok(Some(Self::new(Some(Place::Named(path, locked)))))
     }
 
-    fn digest_received(&mut self, job: &Job) -> Result<()> {
-        let Some(Place::Named(path, locked)) = &mut self.place else { return Ok(()) };
-        let mut window = vec![0; WINDOW_BYTES];
+    /// Goes on behind what an earlier call received of a file of this size. A hashing thread digests
+    /// it: other transfers go on meanwhile.
+    async fn digest_received(&mut self, size: u64, lanes: &Lanes, job: &Job) -> Result<()> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let (mut file, path) = (place.file(), place.path());
+        if file.metadata().at(path)?.len() > size {
+            return file.set_len(0).at(path); // it is not of that file
+        }
+        let mut stream = lanes.stream();
         loop {
             job.check()?;
-            match locked.file().read(&mut window).at(&*path)? {
-                0 => return Ok(()),
-                count => {
-                    self.hasher.update(&window[..count]);
-                    self.received += count as u64;
-                }
+            let mut window = vec![0; MOST_BYTES];
+            let count = file.read(&mut window).at(path)?;
+            if count == 0 {
+                break;
             }
+            window.truncate(count);
+            stream.push(window.into()).await.at(path)?;
         }
+        self.hasher = stream.finish().await.at(path)?;
+        self.received = self.hasher.size();
+        Ok(())
     }
 
     /// Asks for the rest, if what is here can be trusted: either the digest will tell, or the

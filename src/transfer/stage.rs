@@ -5,20 +5,18 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use rayon::prelude::*;
 use rustix::fs::{FileType, Mode, OFlags, openat};
 
 use crate::error::{IoContext, system_message};
 use crate::fs::copy::copy;
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
+use crate::parallel::try_map;
 use crate::relpath::clean_path;
-use crate::{Error, Result, runtime};
+use crate::{Error, Result};
 
 /// Mode of copies, less the umask: the service must be able to read files that were private.
 const FILE_MODE: u32 = 0o666;
-/// The least files that one thread copies in a row.
-const BATCH: usize = 2;
 
 /// The content of a directory, checked and ready to be copied.
 #[derive(Debug)]
@@ -78,24 +76,20 @@ impl Survey {
         }
         // In order, and so by directory: threads that create files in the same one wait for each
         // other.
-        runtime::current()?.install(|| {
-            self.files.par_iter().with_min_len(BATCH).try_for_each_init(
-                || None,
-                |folders: &mut Option<(&str, Folders)>, file| {
-                    let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
-                    let folders = match folders {
-                        Some((open, folders)) if *open == folder => folders,
-                        _ => {
-                            let (from, to) = (self.root.join(folder), destination.join(folder));
-                            &mut folders.insert((folder, Folders::open(&from, &to)?)).1
-                        }
-                    };
-                    folders.copy(name, job)?;
-                    job.file_done();
-                    Ok(())
-                },
-            )
-        })
+        let copy = |folders: &mut Option<(String, Folders)>, file: &String| {
+            let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+            let folders = match folders {
+                Some((open, folders)) if *open == folder => folders,
+                _ => {
+                    let (from, to) = (self.root.join(folder), destination.join(folder));
+                    &mut folders.insert((folder.to_owned(), Folders::open(&from, &to)?)).1
+                }
+            };
+            folders.copy(name, job)?;
+            job.file_done();
+            Ok(())
+        };
+        try_map(&self.files, || None, copy).map(drop)
     }
 }
 

@@ -63,7 +63,7 @@ pub async fn upload<F: Future<Output = Result<Target>>>(
 ) -> Result<()> {
     job.expect(items.len() as u64, 0);
     // One thread: side by side, it takes the content of many uploads faster than they go.
-    let lanes = &Lanes::start(1)?;
+    let lanes = &Lanes::new(1);
     let target = &target;
     let all = stream::iter(items.iter().enumerate())
         .map(|(index, item)| async move {

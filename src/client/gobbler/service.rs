@@ -1,6 +1,7 @@
 //! The service's endpoints, and the choice between it and a registry at hand.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ pub struct Service {
 
 impl Service {
     /// The service at `url`.
-    pub fn new(url: &str, runtime: &Runtime) -> Result<Self> {
+    pub fn new(url: &str, runtime: &Arc<Runtime>) -> Result<Self> {
         parse(url)?;
         Ok(Self { base: url.trim_end_matches('/').to_owned(), http: Http::new(runtime)? })
     }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde_json::json;
 
 use super::request::{RequestFile, allocate_upload_directory};
@@ -13,7 +12,7 @@ use crate::fs::walk::{self, Kind};
 use crate::http::was_sent;
 use crate::job::Job;
 use crate::transfer::stage::Survey;
-use crate::{Error, Result, runtime};
+use crate::{Error, Result, parallel, runtime};
 
 /// What to upload, and how.
 #[derive(Debug, Clone, Default)]
@@ -118,15 +117,14 @@ impl Drop for Copy {
 /// Removes a folder; its entries on all threads, because freeing large files takes a while.
 fn remove_in_parallel(folder: &Path) -> Result<()> {
     let entries = walk::entries(folder)?;
-    runtime::current()?.install(|| {
-        entries.par_iter().try_for_each(|(name, kind)| {
-            let path = folder.join(name);
-            match kind {
-                Kind::Folder => atomic::remove_tree(&path),
-                Kind::File | Kind::Link | Kind::Special => atomic::remove_file(&path),
-            }
-        })
-    })?;
+    let remove = |(): &mut (), (name, kind): &(String, Kind)| {
+        let path = folder.join(name);
+        match kind {
+            Kind::Folder => atomic::remove_tree(&path),
+            Kind::File | Kind::Link | Kind::Special => atomic::remove_file(&path),
+        }
+    };
+    parallel::try_map(&entries, || (), remove)?;
     atomic::remove_tree(folder)
 }
 

@@ -1,5 +1,7 @@
 //! The service's endpoints.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
@@ -71,7 +73,7 @@ fn secret(token: &str) -> Result<HeaderValue> {
 
 impl Service {
     /// The service at `url`, believed if `trust` says so.
-    pub fn new(url: &str, trust: &Trust, runtime: &Runtime) -> Result<Self> {
+    pub fn new(url: &str, trust: &Trust, runtime: &Arc<Runtime>) -> Result<Self> {
         parse(url)?;
         let mut http = Http::trusting(trust, runtime)?;
         http.agent = AGENT.into();

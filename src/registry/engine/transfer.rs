@@ -5,10 +5,8 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, RenameFlags, Stat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -18,11 +16,11 @@ use crate::fs::beneath::Root;
 use crate::fs::copy::{Named, copy};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
+use crate::parallel;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::layout::{self, Layout};
 use crate::registry::links::{self, DedupIndex, Manifests, Owner, Resolver, Target};
 use crate::registry::model::{Link, Manifest, ManifestEntry};
-use crate::runtime;
 
 /// What is transferred, and how.
 pub(super) struct Transfer<'a> {
@@ -303,29 +301,12 @@ fn check_local_targets(
     }
 }
 
-/// Applies `work` to all items on the CPU pool; the failure is that of the first failing item.
+/// Applies `work` to all items on several threads; the failure is that of the first failing item.
 pub(super) fn in_parallel<T: Sync, R: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, Failure> + Sync,
 ) -> Result<Vec<R>, Failure> {
-    let first_failure = AtomicUsize::new(usize::MAX);
-    let results: Vec<Option<Result<R, Failure>>> = runtime::current()?.install(|| {
-        items
-            .par_iter()
-            .enumerate()
-            .map(|(index, item)| {
-                if index > first_failure.load(Ordering::Relaxed) {
-                    return None;
-                }
-                let result = work(item);
-                if result.is_err() {
-                    first_failure.fetch_min(index, Ordering::Relaxed);
-                }
-                Some(result)
-            })
-            .collect()
-    });
-    results.into_iter().flatten().collect()
+    parallel::try_map(items, || (), |(), item| work(item))
 }
 
 pub(super) fn read_link(root: &Root, path: &str, source: &Path) -> Result<String, Failure> {
