@@ -1,51 +1,48 @@
 //! Work that several threads do at once: as many as there are cores for, and fewer where the system
-//! allows no more. The calling thread is one of them, so no call waits for the threads of another.
+//! allows no more. A pool is made for the work and is no larger than it, so no call waits for the
+//! threads of another, and nothing of it outlives a fork.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::runtime::{Helpers, helpers};
 
 /// The threads for one piece of work.
 #[derive(Debug)]
-pub struct Team(Helpers);
+pub struct Team {
+    /// None if the calling thread works alone.
+    pool: Option<ThreadPool>,
+    _helpers: Helpers,
+}
 
 impl Team {
     /// No more threads than there are parts of the work.
     pub fn for_parts(parts: usize) -> Self {
-        Self(helpers(parts.saturating_sub(1)))
+        let helpers = helpers(parts.saturating_sub(1));
+        let mut threads = helpers.count + 1;
+        let mut pool = None;
+        // Where the system allows no more there are fewer.
+        while threads > 1 && pool.is_none() {
+            let builder = ThreadPoolBuilder::new().num_threads(threads);
+            pool = builder.thread_name(|index| format!("selenite-cpu-{index}")).build().ok();
+            threads /= 2;
+        }
+        Self { pool, _helpers: helpers }
     }
 
-    /// How many threads there are, this one among them.
+    /// How many threads there are.
     pub fn size(&self) -> usize {
-        self.0.count + 1
+        self.pool.as_ref().map_or(1, ThreadPool::current_num_threads)
     }
 
     /// Does `work` on all threads at once; it is told which of them it is on.
     pub fn run<R: Send>(&self, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
-        std::thread::scope(|scope| {
-            let work = &work;
-            let mut others = Vec::new();
-            for number in 1..self.size() {
-                let name = format!("selenite-cpu-{number}");
-                match std::thread::Builder::new()
-                    .name(name)
-                    .spawn_scoped(scope, move || work(number))
-                {
-                    Ok(thread) => others.push(thread),
-                    Err(_) => break, // where no more can be made, there is more to do for the others
-                }
-            }
-            let mut results = vec![work(0)];
-            for thread in others {
-                match thread.join() {
-                    Ok(result) => results.push(result),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            results
-        })
+        match &self.pool {
+            Some(pool) => pool.broadcast(|thread| work(thread.index())),
+            None => vec![work(0)],
+        }
     }
 }
 
@@ -54,70 +51,31 @@ impl Team {
 /// Every thread has something of its own, made by `init`, and does items that follow each other.
 pub fn try_map<T: Sync, S, R: Send, E: Send>(
     items: &[T],
-    init: impl Fn() -> S + Sync,
-    work: impl Fn(&mut S, &T) -> Result<R, E> + Sync,
+    init: impl Fn() -> S + Send + Sync,
+    work: impl Fn(&mut S, &T) -> Result<R, E> + Send + Sync,
 ) -> Result<Vec<R>, E> {
     let team = Team::for_parts(items.len());
-    let shares = Shares::new(items.len(), team.size());
-    let first_failure = AtomicUsize::new(usize::MAX);
-    let done = team.run(|thread| {
+    let Some(pool) = &team.pool else {
         let mut own = init();
-        let mut done = Vec::new();
-        while let Some(index) = shares.next(thread) {
+        return items.iter().map(|item| work(&mut own, item)).collect();
+    };
+    let first_failure = AtomicUsize::new(usize::MAX);
+    let results: Vec<Option<Result<R, E>>> = pool.install(|| {
+        let all = items.par_iter().enumerate();
+        let all = all.map_init(init, |own, (index, item)| {
             if index > first_failure.load(Ordering::Relaxed) {
-                continue;
+                return None;
             }
-            let result = work(&mut own, &items[index]);
+            let result = work(own, item);
             if result.is_err() {
                 first_failure.fetch_min(index, Ordering::Relaxed);
             }
-            done.push((index, result));
-        }
-        done
+            Some(result)
+        });
+        all.collect()
     });
-    let mut results: Vec<Option<Result<R, E>>> = Vec::new();
-    results.resize_with(items.len(), || None);
-    for (index, result) in done.into_iter().flatten() {
-        results[index] = Some(result);
-    }
     // Items that were left out come after one that failed.
     results.into_iter().flatten().collect()
-}
-
-/// Items that are still to be done, a range for each thread.
-struct Shares(Vec<Mutex<Range<usize>>>);
-
-impl Shares {
-    fn new(items: usize, threads: usize) -> Self {
-        let start = |thread: usize| items * thread / threads;
-        let shares = (0..threads).map(|thread| Mutex::new(start(thread)..start(thread + 1)));
-        Self(shares.collect())
-    }
-
-    fn share(&self, thread: usize) -> std::sync::MutexGuard<'_, Range<usize>> {
-        self.0[thread].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next item of a thread: of its own share, and then of the half that it takes from another.
-    fn next(&self, thread: usize) -> Option<usize> {
-        if let Some(index) = self.share(thread).next() {
-            return Some(index);
-        }
-        for other in (0..self.0.len()).filter(|other| *other != thread) {
-            let mut taken = {
-                let mut share = self.share(other);
-                let middle = share.start + share.len() / 2;
-                let taken = middle..share.end;
-                share.end = middle;
-                taken
-            };
-            if let Some(index) = taken.next() {
-                *self.share(thread) = taken;
-                return Some(index);
-            }
-        }
-        None
-    }
 }
 
 #[cfg(test)]
@@ -138,16 +96,6 @@ mod tests {
             };
             assert_eq!(try_map(&items, init, slow_at_first).unwrap(), items);
         }
-    }
-
-    #[test]
-    fn shares_are_taken_by_whoever_has_nothing_left() {
-        let shares = Shares::new(10, 3);
-        let mut seen: Vec<usize> = (0..4).map_while(|_| shares.next(1)).collect();
-        seen.extend(std::iter::from_fn(|| shares.next(2)));
-        assert_eq!(shares.next(0), None);
-        seen.sort_unstable();
-        assert_eq!(seen, (0..10).collect::<Vec<_>>());
     }
 
     #[test]
