@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -156,6 +158,23 @@ impl Error {
         text
     }
 
+    /// Number of the system error that is behind it, if there is one.
+    pub fn errno(&self) -> Option<i32> {
+        match self.root() {
+            // Whatever else the file system says is a fault of input or output.
+            Self::Io { source, .. } => Some(errno_of(source).unwrap_or(Errno::IO.raw_os_error())),
+            Self::Timeout { .. } => Some(Errno::TIMEDOUT.raw_os_error()),
+            error => errno_of(error),
+        }
+    }
+
+    /// What to do about a system error that is nobody's fault, and no file's.
+    pub fn advice(&self) -> Option<&'static str> {
+        let code = Errno::from_raw_os_error(self.errno()?);
+        (code == Errno::MFILE || code == Errno::NFILE)
+            .then_some("raise the limit of open files (`ulimit -n`)")
+    }
+
     /// The kind of the underlying system error, if there is one.
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         match self {
@@ -178,10 +197,108 @@ impl<T, E: Into<io::Error>> IoContext<T> for std::result::Result<T, E> {
     }
 }
 
+/// Number of the system error among an error and its causes.
+fn errno_of(error: &(dyn StdError + 'static)) -> Option<i32> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        // What it wraps is passed over by its own `source`; what others wrap may be hidden inside.
+        let wrapped = || error.get_ref().and_then(|inner| errno_of(inner));
+        let code = error.raw_os_error().or_else(wrapped).or_else(|| errno_in(&error.to_string()));
+        return code.or_else(|| errno_of_kind(error.kind()));
+    }
+    error.source().and_then(errno_of)
+}
+
+/// The number that the standard library writes into messages: some crates keep nothing else.
+fn errno_in(text: &str) -> Option<i32> {
+    let (_, rest) = text.rsplit_once("(os error ")?;
+    rest.split_once(')')?.0.parse().ok()
+}
+
+/// The number for which a kind stands.
+fn errno_of_kind(kind: io::ErrorKind) -> Option<i32> {
+    use io::ErrorKind as Kind;
+
+    let code = match kind {
+        Kind::NotFound => Errno::NOENT,
+        Kind::PermissionDenied => Errno::ACCESS,
+        Kind::ConnectionRefused => Errno::CONNREFUSED,
+        Kind::ConnectionReset => Errno::CONNRESET,
+        Kind::ConnectionAborted => Errno::CONNABORTED,
+        Kind::HostUnreachable => Errno::HOSTUNREACH,
+        Kind::NetworkUnreachable => Errno::NETUNREACH,
+        Kind::NotConnected => Errno::NOTCONN,
+        Kind::BrokenPipe => Errno::PIPE,
+        Kind::AlreadyExists => Errno::EXIST,
+        Kind::WouldBlock => Errno::AGAIN,
+        Kind::NotADirectory => Errno::NOTDIR,
+        Kind::IsADirectory => Errno::ISDIR,
+        Kind::DirectoryNotEmpty => Errno::NOTEMPTY,
+        Kind::ReadOnlyFilesystem => Errno::ROFS,
+        Kind::StaleNetworkFileHandle => Errno::STALE,
+        Kind::InvalidInput => Errno::INVAL,
+        Kind::TimedOut => Errno::TIMEDOUT,
+        Kind::StorageFull => Errno::NOSPC,
+        Kind::QuotaExceeded => Errno::DQUOT,
+        Kind::FileTooLarge => Errno::FBIG,
+        Kind::ResourceBusy => Errno::BUSY,
+        Kind::CrossesDevices => Errno::XDEV,
+        Kind::TooManyLinks => Errno::MLINK,
+        Kind::Interrupted => Errno::INTR,
+        Kind::Unsupported => Errno::NOTSUP,
+        Kind::OutOfMemory => Errno::NOMEM,
+        _ => return None,
+    };
+    Some(code.raw_os_error())
+}
+
 /// The system's message without Rust's `(os error N)`, in lower case as other tools print it.
 pub fn system_message(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error that keeps its cause to itself, as `tempfile` does.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0} at path \"/x\"")]
+    struct Silent(io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] Box<dyn StdError + Send + Sync>);
+
+    fn code(source: io::Error) -> Option<i32> {
+        Error::Io { path: "f".into(), source }.of("item").errno()
+    }
+
+    #[test]
+    fn the_number_of_a_system_error_is_found_wherever_it_is() {
+        let full = || io::Error::from_raw_os_error(28);
+        assert_eq!(code(full()), Some(28));
+        assert_eq!(code(io::Error::other(full())), Some(28));
+        assert_eq!(code(io::Error::other(Outer(Box::new(full())))), Some(28));
+        assert_eq!(code(io::Error::other(Outer(Box::new(io::Error::other(full()))))), Some(28));
+        assert_eq!(code(io::Error::new(full().kind(), Silent(full()))), Some(28));
+        assert_eq!(code(io::ErrorKind::StorageFull.into()), Some(28));
+        assert_eq!(code(io::Error::other("no reason")), Some(5));
+        let transport = |source: Box<dyn StdError + Send + Sync>| {
+            Error::Transport { method: "GET".into(), url: "u".into(), source }.errno()
+        };
+        assert_eq!(transport(Box::new(Outer(Box::new(full())))), Some(28));
+        assert_eq!(transport("no reason".into()), None);
+        assert_eq!(Error::Cancelled.errno(), None);
+    }
+
+    #[test]
+    fn a_limit_is_to_be_raised_and_no_file_to_be_blamed() {
+        let error =
+            |code| Error::Io { path: "f".into(), source: io::Error::from_raw_os_error(code) };
+        assert!(error(24).advice().is_some_and(|advice| advice.contains("ulimit")));
+        assert_eq!(error(28).advice(), None);
+    }
 }

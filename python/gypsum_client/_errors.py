@@ -35,7 +35,22 @@ class GypsumError(Portable, Exception):
 
 
 class GypsumConnectionError(GypsumError, OSError):
-    """No answer, or a broken one: refused, reset, too late."""
+    """No answer, or a broken one: refused, reset, too late.
+
+    Attributes:
+        errno: Number of the system error that is behind it, None if there is none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status_code: int | None = None,
+        reason: str | None = None,
+        errno: int | None = None,
+    ) -> None:
+        """Keep the facts."""
+        super().__init__(message, status_code, reason)
+        self.errno = errno
 
 
 class GypsumContentError(GypsumError, ValueError):
@@ -60,7 +75,7 @@ class translated(Translating):  # noqa: N801 -- reads as a word of the `with` st
         if isinstance(error, core.StatusError):
             return of_status(self._what, error, self._end)
         if isinstance(error, core.TransportError):
-            return GypsumConnectionError(f"{self._what}: {error}")
+            return GypsumConnectionError(f"{self._what}: {error}", errno=error.errno)
         if isinstance(error, core.DocumentError | core.DigestError):
             return GypsumContentError(f"{self._what}: {error}")
         return None
@@ -79,7 +94,9 @@ class saving(translated):  # noqa: N801 -- reads as a word of the `with` stateme
         better = super()._translate(error)
         if better is not None and items:
             message = f"Failed to save '{items[-1]}'; {better}."
-            if isinstance(better, GypsumError):
+            if isinstance(better, GypsumConnectionError):
+                better = GypsumConnectionError(message, errno=better.errno)
+            elif isinstance(better, GypsumError):
                 better = type(better)(message, better.status_code, better.reason)
         cause = better or error
         is_link = len(items) > 1 or (items and better is None and type(error) is ValueError)

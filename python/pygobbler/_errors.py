@@ -47,10 +47,12 @@ def _translated(error: BaseException) -> Exception | None:
 
     if isinstance(error, core.StatusError):
         return requests.HTTPError(error.status, error.reason, response=_response(error))
+    kind = requests.ConnectionError
     if isinstance(error, core.TransportTimeout):
-        timeout = requests.ConnectTimeout if error.connecting else requests.ReadTimeout
-        return timeout(str(error))
-    return requests.ConnectionError(str(error))
+        kind = requests.ConnectTimeout if error.connecting else requests.ReadTimeout
+    better = kind(str(error))
+    better.errno = error.errno
+    return better
 
 
 def _response(error: StatusError) -> requests.Response:

@@ -81,12 +81,14 @@ class TransportError(SeleniteError):
 
     Attributes:
         url: URL of the request, without credentials.
+        errno: Number of the system error that is behind it, None if there is none.
     """
 
-    def __init__(self, message: str, url: str) -> None:
-        """Keep the URL."""
+    def __init__(self, message: str, url: str, errno: int | None = None) -> None:
+        """Keep the URL and the number."""
         super().__init__(message)
         self.url = url
+        self.errno = errno
 
 
 class TransportTimeout(TransportError, TimeoutError):
@@ -97,9 +99,11 @@ class TransportTimeout(TransportError, TimeoutError):
         connecting: True if no connection could be made in time.
     """
 
-    def __init__(self, message: str, url: str, limit: float, connecting: bool) -> None:
+    def __init__(
+        self, message: str, url: str, errno: int | None, limit: float, connecting: bool
+    ) -> None:
         """Keep the limit."""
-        super().__init__(message, url)
+        super().__init__(message, url, errno)
         self.limit = limit
         self.connecting = connecting
 

@@ -12,17 +12,19 @@ impl From<Error> for PyErr {
 }
 
 fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
-    let message = error.chain();
+    let message = match error.advice() {
+        Some(advice) => format!("{}; {advice}", error.chain()),
+        None => error.chain(),
+    };
     let exceptions = || py.import("selenite._exceptions");
     let made = match error {
         Error::Io { path, source } => {
-            return Ok(source.raw_os_error().map_or_else(
-                || PyOSError::new_err(message.clone()),
-                |code| {
-                    let text = crate::error::system_message(source);
-                    PyOSError::new_err((code, capitalised(&text), path.clone().into_os_string()))
-                },
-            ));
+            let text = capitalised(&crate::error::system_message(source));
+            return Ok(match error.advice() {
+                // The file is as good as any other.
+                Some(advice) => PyOSError::new_err((error.errno(), format!("{text}; {advice}"))),
+                None => PyOSError::new_err((error.errno(), text, path.clone().into_os_string())),
+            });
         }
         Error::Refused(reason) => return Ok(PyValueError::new_err(reason.clone())),
         Error::Item { item, source } => {
@@ -41,11 +43,11 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             .getattr("StatusError")?
             .call1((message, method, url, *status, reason, headers.clone(), body))?,
         Error::Transport { url, .. } => {
-            exceptions()?.getattr("TransportError")?.call1((message, url))?
+            exceptions()?.getattr("TransportError")?.call1((message, url, error.errno()))?
         }
         Error::Timeout { url, limit, connecting, .. } => exceptions()?
             .getattr("TransportTimeout")?
-            .call1((message, url, limit.as_secs_f64(), *connecting))?,
+            .call1((message, url, error.errno(), limit.as_secs_f64(), *connecting))?,
         Error::Digest { path, what, expected, actual } => {
             exceptions()?.getattr("DigestError")?.call1((message, path, *what, expected, actual))?
         }
