@@ -168,11 +168,9 @@ impl Error {
         }
     }
 
-    /// What to do about a system error that is nobody's fault, and no file's.
+    /// [`advice`] about the system error that is behind it.
     pub fn advice(&self) -> Option<&'static str> {
-        let code = Errno::from_raw_os_error(self.errno()?);
-        (code == Errno::MFILE || code == Errno::NFILE)
-            .then_some("raise the limit of open files (`ulimit -n`)")
+        advice(self.errno()?)
     }
 
     /// The kind of the underlying system error, if there is one.
@@ -195,6 +193,13 @@ impl<T, E: Into<io::Error>> IoContext<T> for std::result::Result<T, E> {
     fn at(self, path: impl AsRef<Path>) -> Result<T> {
         self.map_err(|error| Error::Io { path: path.as_ref().to_owned(), source: error.into() })
     }
+}
+
+/// What to do about a system error of this number, if no file is to be blamed for it.
+pub fn advice(code: i32) -> Option<&'static str> {
+    [Errno::MFILE, Errno::NFILE]
+        .contains(&Errno::from_raw_os_error(code))
+        .then_some("raise the limit of open files (`ulimit -n`)")
 }
 
 /// Number of the system error among an error and its causes.

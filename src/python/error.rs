@@ -4,11 +4,22 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::Error;
+use crate::error::{advice, system_message};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
-        Python::attach(|py| to_exception(py, &error).unwrap_or_else(|failure| failure))
+        Python::attach(|py| to_exception(py, &error).unwrap_or_else(|failure| advised(py, failure)))
     }
+}
+
+/// What kept an exception from being made, without the file of ours that could not be opened for it.
+fn advised(py: Python<'_>, failure: PyErr) -> PyErr {
+    let code = failure.value(py).getattr("errno").and_then(|code| code.extract::<i32>()).ok();
+    let Some((code, advice)) = code.and_then(|code| Some((code, advice(code)?))) else {
+        return failure;
+    };
+    let text = system_message(&std::io::Error::from_raw_os_error(code));
+    PyOSError::new_err((code, format!("{}; {advice}", capitalised(&text))))
 }
 
 fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
@@ -19,7 +30,7 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let exceptions = || py.import("selenite._exceptions");
     let made = match error {
         Error::Io { path, source } => {
-            let text = capitalised(&crate::error::system_message(source));
+            let text = capitalised(&system_message(source));
             return Ok(match error.advice() {
                 // The file is as good as any other.
                 Some(advice) => PyOSError::new_err((error.errno(), format!("{text}; {advice}"))),
