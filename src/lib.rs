@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! python -> client -> transfer -> http -+
-//! python -> service -> registry --------+-> fs, digest -> parallel, runtime, names, relpath, job -> error
+//! python -> service -> registry --------+-> fs, digest -> parallel, runtime, names, relpath, job
+//!                                             -> settings -> error
 //! ```
 
 pub mod client;
@@ -22,6 +23,7 @@ pub mod registry;
 pub mod relpath;
 pub mod runtime;
 pub mod service;
+pub mod settings;
 pub mod transfer;
 
 pub use error::{Error, Result};

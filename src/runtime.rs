@@ -118,7 +118,8 @@ pub fn threads() -> usize {
 
 /// The value of `SELENITE_JOBS`, if it is set to a positive number.
 pub fn jobs_limit() -> Option<usize> {
-    std::env::var("SELENITE_JOBS").ok()?.trim().parse().ok().filter(|jobs| *jobs > 0)
+    // A bad value was refused before anything was done.
+    crate::settings::jobs().unwrap_or_default()
 }
 
 /// Takes up to `wanted` of the threads that may help others: fewer than cores in the whole process,

@@ -47,7 +47,7 @@ def _translated(error: BaseException) -> Exception | None:
 
     if isinstance(error, core.StatusError):
         return requests.HTTPError(error.status, error.reason, response=_response(error))
-    kind = requests.ConnectionError
+    kind: type[requests.RequestException] = requests.ConnectionError
     if isinstance(error, core.TransportTimeout):
         kind = requests.ConnectTimeout if error.connecting else requests.ReadTimeout
     better = kind(str(error))

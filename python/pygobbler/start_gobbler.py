@@ -7,6 +7,7 @@ import os
 from selenite import _core
 from selenite._arguments import listed
 from selenite._lock import ProcessLock
+from selenite._settings import gobbler_binary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _start(arguments: dict[str, Any], wait: float) -> tuple[bool, str, str, str]
     from selenite import _process
 
     staging, registry, port = (arguments[name] for name in ("staging", "registry", "port"))
-    executable = arguments["binary"] or os.environ.get("SELENITE_GOBBLER_BINARY") or None
+    executable = arguments["binary"] or gobbler_binary()
     if _running is not None and test_staging is not None and test_registry is not None:
         if _is_alive(_running):
             _warn_of_differences(_running.arguments, arguments)

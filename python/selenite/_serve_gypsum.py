@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 _PREFIX = "SELENITE_GYPSUM"
 
@@ -19,7 +20,24 @@ def _all_or_none(values: dict[str, str | None], what: str) -> dict[str, str] | N
     return given
 
 
-@click.command("gypsum", context_settings={"auto_envvar_prefix": _PREFIX, "show_default": True})
+class _Command(click.Command):
+    """A command whose errors name the variable that a bad value comes from."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the options from the command line and the environment."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            name = error.param and error.param.name
+            if not name or ctx.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
+                raise
+            message = f"{error.message} (from {_PREFIX}_{name.upper()})"
+            raise click.BadParameter(message, ctx, error.param) from None
+
+
+@click.command(
+    "gypsum", cls=_Command, context_settings={"auto_envvar_prefix": _PREFIX, "show_default": True}
+)
 @click.option(
     "--registry",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -1,8 +1,12 @@
-"""Settings that the environment makes, read when they are needed."""
+"""Settings that the environment makes, read when they are needed. The core reads the others."""
 
 from __future__ import annotations
 
 import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from selenite._exceptions import InvalidArgumentError
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -16,7 +20,7 @@ def progress_mode() -> bool | None:
         terminals, a line in the log elsewhere.
 
     Raises:
-        ValueError: If the variable has another value.
+        InvalidArgumentError: If the variable has another value.
     """
     value = os.environ.get("SELENITE_PROGRESS", "").strip().lower()
     if value in _TRUE:
@@ -25,5 +29,30 @@ def progress_mode() -> bool | None:
         return False
     if value in {"", "auto"}:
         return None
-    message = f"invalid SELENITE_PROGRESS `{value}`: expected `auto`, `on` or `off`"
-    raise ValueError(message)
+    raise _bad("SELENITE_PROGRESS", value, "expected `auto`, `on` or `off`")
+
+
+def gobbler_binary() -> str | None:
+    """Say which Gobbler service is to be started (``SELENITE_GOBBLER_BINARY``).
+
+    Returns:
+        An executable, None for the embedded service.
+
+    Raises:
+        InvalidArgumentError: If there is no such executable.
+    """
+    value = os.environ.get("SELENITE_GOBBLER_BINARY", "").strip()
+    if not value:
+        return None
+    import shutil
+
+    if shutil.which(value) is None:
+        raise _bad("SELENITE_GOBBLER_BINARY", value, "there is no such executable")
+    return value
+
+
+def _bad(name: str, value: str, why: str) -> InvalidArgumentError:
+    from selenite._exceptions import InvalidArgumentError
+
+    shown = value.encode(errors="backslashreplace").decode()
+    return InvalidArgumentError(f"invalid {name} `{shown}`: {why}", name, shown)

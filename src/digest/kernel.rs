@@ -28,9 +28,6 @@ mod x86;
 use std::arch::asm;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Environment variable that names the kernel to use.
-const VARIABLE: &str = "SELENITE_DIGEST";
-
 /// Bytes of one block.
 pub const BLOCK_BYTES: usize = 64;
 
@@ -122,9 +119,10 @@ impl Kernel {
         if let Some(kind) = Kind::ALL.into_iter().find(|kind| *kind as u8 == known) {
             return Self(kind);
         }
-        let wanted = std::env::var(VARIABLE).unwrap_or_default();
+        // A bad value was refused before anything was done.
+        let wanted = crate::settings::digest().unwrap_or_default();
         let kernels = Self::available();
-        let named = kernels.iter().rfind(|kernel| kernel.name() == wanted);
+        let named = kernels.iter().rfind(|kernel| Some(kernel.name()) == wanted);
         let kernel = *named.or(kernels.last()).expect("a scalar kernel is always available");
         CURRENT.store(kernel.0 as u8, Ordering::Relaxed);
         kernel

@@ -17,7 +17,7 @@ use super::tls::{Certificates, Trust};
 use super::{direct, url};
 use crate::job::Job;
 use crate::runtime::Runtime;
-use crate::{Error, Result};
+use crate::{Error, Result, settings};
 
 const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (pygobbler/0.1.11)");
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -63,15 +63,15 @@ impl Http {
 
     /// [`Http::new`] with certificates of the caller's choice.
     pub fn trusting(trust: &Trust, runtime: &Arc<Runtime>) -> Result<Self> {
-        let connect_limit = environment::seconds("SELENITE_CONNECT_TIMEOUT", 10.0)?;
+        let connect_limit = settings::connect_timeout()?;
         Ok(Self {
             _runtime: Arc::clone(runtime),
             pools: runtime.pools(format!("{trust:?}"), || Pools::new(connect_limit, trust))?,
             connect_limit,
-            idle_limit: environment::seconds("SELENITE_TIMEOUT", 60.0)?,
-            retry: RetryPolicy { retries: environment::retries()?, server_errors: false },
+            idle_limit: settings::timeout()?,
+            retry: RetryPolicy { retries: settings::retries()?, server_errors: false },
             agent: AGENT.into(),
-            is_offline: environment::is_set("SELENITE_OFFLINE"),
+            is_offline: settings::is_offline()?,
         })
     }
 

@@ -1,4 +1,4 @@
-//! What the environment asks for: proxies, limits.
+//! Proxies that the environment asks for, and clients that use them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,31 +61,4 @@ fn with_proxies(builder: ClientBuilder) -> Result<ClientBuilder> {
         builder = builder.proxy(proxy.no_proxy(direct.clone()));
     }
     Ok(builder)
-}
-
-fn variable<T: std::str::FromStr>(name: &'static str, default: T, what: &str) -> Result<T> {
-    match std::env::var(name) {
-        Ok(text) if !text.trim().is_empty() => {
-            text.trim().parse().map_err(|_| Error::invalid(name, text, format!("expected {what}")))
-        }
-        _ => Ok(default),
-    }
-}
-
-pub(super) fn seconds(name: &'static str, default: f64) -> Result<Duration> {
-    let value: f64 = variable(name, default, "a number of seconds")?;
-    Duration::try_from_secs_f64(value)
-        .ok()
-        .filter(|limit| !limit.is_zero())
-        .ok_or_else(|| Error::invalid(name, value.to_string(), "expected a positive number"))
-}
-
-pub(super) fn retries() -> Result<u32> {
-    variable("SELENITE_RETRIES", 4, "a whole number")
-}
-
-pub(super) fn is_set(name: &str) -> bool {
-    std::env::var(name).is_ok_and(|value| {
-        matches!(value.trim().to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")
-    })
 }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
-use crate::Result;
 use crate::service::Embedding;
 use crate::service::gobbler::{self, BadOptions, Options};
 use crate::service::gypsum;
+use crate::{Result, settings};
 
 /// Runs the Gobbler service until it is told to stop; returns the exit status.
 #[pyfunction]
@@ -39,7 +39,10 @@ pub(super) fn serve_gypsum(py: Python<'_>, settings: &str, embedded: bool) -> Py
 }
 
 fn until_stopped(py: Python<'_>, run: impl FnOnce() -> u8 + Send) -> PyResult<u8> {
-    let status = py.detach(run);
+    let status = match settings::check() {
+        Ok(()) => py.detach(run),
+        bad => status(bad),
+    };
     // Python has seen the signal too; it was obeyed by stopping.
     match py.check_signals() {
         Err(error) if !error.is_instance_of::<PyKeyboardInterrupt>(py) => Err(error),

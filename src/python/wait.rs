@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::Result;
 use crate::error::IoContext;
 use crate::job::Job;
+use crate::{Result, settings};
 
 const TICK: Duration = Duration::from_millis(50);
 
@@ -23,6 +23,7 @@ pub(super) fn wait<T: Send>(
     progress: Option<&Py<PyAny>>,
     work: impl FnOnce(&Job) -> Result<T> + Send,
 ) -> PyResult<T> {
+    settings::check()?;
     let job = Job::default();
     let tick = |py: Python<'_>| -> PyResult<()> {
         py.check_signals()?;

@@ -34,34 +34,6 @@ impl Expected {
     }
 }
 
-/// When content is compared with its manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verify {
-    /// Not at all.
-    Never,
-    /// After each download.
-    AfterDownload,
-    /// Also when it was in the cache.
-    Always,
-}
-
-impl Verify {
-    /// What `SELENITE_VERIFY` says.
-    pub fn from_environment() -> Result<Self> {
-        let text = std::env::var("SELENITE_VERIFY").unwrap_or_default();
-        match text.as_str() {
-            "" | "download" => Ok(Self::AfterDownload),
-            "always" => Ok(Self::Always),
-            "off" => Ok(Self::Never),
-            _ => Err(Error::invalid(
-                "SELENITE_VERIFY",
-                text,
-                "expected `download`, `always` or `off`",
-            )),
-        }
-    }
-}
-
 /// One file to download.
 #[derive(Debug, Clone)]
 pub struct Item {

@@ -13,7 +13,7 @@ import gypsum_client as gyp
 import pygobbler as pyg
 import pytest
 import requests
-from support.fake import Reply, serving
+from support.fake import Reply, as_json, serving
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -50,12 +50,13 @@ LIMITED = """if 1:
     import json, os, resource, sys
     import gypsum_client as gyp, pygobbler as pyg
 
+    gyp.list_projects(url=sys.argv[3])
     seen = []
     calls = [
         lambda: gyp.list_projects(url=sys.argv[1]),
         lambda: pyg.list_projects("/no/registry", sys.argv[1]),
         lambda: gyp.save_file("p", "a", "v", "f", cache_dir=sys.argv[2], url=sys.argv[1]),
-        lambda: pyg.fetch_file("p/a/v/f", cache=sys.argv[2], registry="/no", url=sys.argv[1]),
+        lambda: pyg.fetch_manifest("p", "a", "v", "/no", sys.argv[1], sys.argv[2]),
     ]
     used = len(os.listdir("/proc/self/fd")) - 1
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -74,8 +75,9 @@ LIMITED = """if 1:
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors are counted there")
 def test_too_many_open_files_blame_no_file(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", LIMITED, NOWHERE, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    with serving(lambda *_: as_json([])) as fake:
+        command = [sys.executable, "-c", LIMITED, NOWHERE, str(tmp_path), fake.url]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     seen = json.loads(done.stdout)
     assert {code for code, *_ in seen} == {errno.EMFILE, errno.ECONNREFUSED}
     for code, file, text in seen:

@@ -28,8 +28,9 @@ use crate::job::Job;
 use crate::registry::layout::{MANIFEST, SUMMARY, is_internal};
 use crate::registry::model::{Manifest, ManifestEntry, Summary};
 use crate::relpath::RelPath;
+use crate::settings::{self, Verify};
 use crate::transfer::download::{self, Options};
-use crate::transfer::plan::{Expected, Item, Verify};
+use crate::transfer::plan::{Expected, Item};
 use crate::{Error, Result, runtime};
 
 /// How to fetch.
@@ -76,7 +77,7 @@ impl Fetch {
         let fetcher = Fetcher {
             service: Service::new(url, &runtime)?,
             cache: Cache::new(&options.cache, url)?,
-            verify: Verify::from_environment()?,
+            verify: settings::verify()?,
             options,
             job,
         };

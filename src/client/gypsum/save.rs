@@ -21,8 +21,9 @@ use crate::http::Document;
 use crate::job::Job;
 use crate::registry::layout::{LINKS, MANIFEST, SUMMARY, is_internal};
 use crate::registry::model::{Link, Links, Manifest, ManifestEntry, Summary};
+use crate::settings::{self, Verify};
 use crate::transfer::download::{self, Options};
-use crate::transfer::plan::{Expected, Item, Verify};
+use crate::transfer::plan::{Expected, Item};
 use crate::{Error, Result, runtime};
 
 /// Links to links to links: real ones need one step.
@@ -93,7 +94,7 @@ impl<'a> Saver<'a> {
         options: SaveOptions,
         job: &'a Job,
     ) -> Result<Self> {
-        Ok(Self { service, cache, options, verify: Verify::from_environment()?, job })
+        Ok(Self { service, cache, options, verify: settings::verify()?, job })
     }
 
     /// Makes sure that one object, or what it is a link to, is in the cache; returns where.

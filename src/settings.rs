@@ -1,0 +1,111 @@
+//! Every environment variable of ours, read anew by each call of its function.
+//!
+//! A bad value is an error that names the variable. Whatever waits for the core calls [`check`] first:
+//! so each of them is told, and what cannot fail may pass over it.
+
+use std::time::Duration;
+
+use crate::{Error, Result};
+
+const TRUE: [&str; 4] = ["1", "true", "yes", "on"];
+const FALSE: [&str; 4] = ["0", "false", "no", "off"];
+
+/// When content is compared with its manifest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Not at all.
+    Never,
+    /// After each download.
+    #[default]
+    AfterDownload,
+    /// Also when it was in the cache.
+    Always,
+}
+
+/// Makes sure that no variable has a bad value.
+pub fn check() -> Result<()> {
+    jobs()?;
+    timeout()?;
+    connect_timeout()?;
+    retries()?;
+    is_offline()?;
+    verify()?;
+    digest()?;
+    // Read by those who show it.
+    choice("SELENITE_PROGRESS", &[&["auto"], &TRUE, &FALSE], "`auto`, `on` or `off`")?;
+    Ok(())
+}
+
+/// `SELENITE_JOBS`: the most processors and transfers at once, if there is such a limit.
+pub fn jobs() -> Result<Option<usize>> {
+    let what = "a whole number above 0";
+    value("SELENITE_JOBS", what, |text| text.parse().ok().filter(|jobs| *jobs > 0))
+}
+
+/// `SELENITE_TIMEOUT`: how long nothing may come.
+pub fn timeout() -> Result<Duration> {
+    seconds("SELENITE_TIMEOUT", Duration::from_secs(60))
+}
+
+/// `SELENITE_CONNECT_TIMEOUT`: how long it may take to connect.
+pub fn connect_timeout() -> Result<Duration> {
+    seconds("SELENITE_CONNECT_TIMEOUT", Duration::from_secs(10))
+}
+
+/// `SELENITE_RETRIES`: further tries of what may be sent again.
+pub fn retries() -> Result<u32> {
+    let given = value("SELENITE_RETRIES", "a whole number", |text| text.parse().ok())?;
+    Ok(given.unwrap_or(4))
+}
+
+/// `SELENITE_OFFLINE`: whether all requests are forbidden.
+pub fn is_offline() -> Result<bool> {
+    Ok(choice("SELENITE_OFFLINE", &[&TRUE, &FALSE], "`1` or `0`")? == Some(0))
+}
+
+/// `SELENITE_VERIFY`: when content is compared with its manifest.
+pub fn verify() -> Result<Verify> {
+    let what = "`download`, `always` or `off`";
+    Ok(match choice("SELENITE_VERIFY", &[&["always"], &["off"], &["download"]], what)? {
+        Some(0) => Verify::Always,
+        Some(1) => Verify::Never,
+        _ => Verify::AfterDownload,
+    })
+}
+
+/// `SELENITE_DIGEST`: the way to compute digests, if one is wanted.
+pub fn digest() -> Result<Option<&'static str>> {
+    const KNOWN: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
+    let what = "`avx512`, `avx2`, `neon` or `scalar`";
+    value("SELENITE_DIGEST", what, |text| KNOWN.into_iter().find(|known| *known == text))
+}
+
+fn seconds(name: &'static str, default: Duration) -> Result<Duration> {
+    let positive = |text: &str| {
+        let limit = Duration::try_from_secs_f64(text.parse().ok()?).ok()?;
+        (!limit.is_zero()).then_some(limit)
+    };
+    Ok(value(name, "a number of seconds above 0", positive)?.unwrap_or(default))
+}
+
+/// Which group of words the value is of, in any case of letters.
+fn choice(name: &'static str, groups: &[&[&str]], what: &str) -> Result<Option<usize>> {
+    value(name, what, |text| groups.iter().position(|group| group.contains(&text)))
+}
+
+/// What a variable says, in small letters; `None` if it is not set, or to nothing.
+fn value<T>(
+    name: &'static str,
+    what: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>> {
+    let Some(value) = std::env::var_os(name) else { return Ok(None) };
+    let text = value.to_string_lossy();
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // What is no text has a mark in it that no value has.
+    let parsed = parse(&text.to_ascii_lowercase());
+    parsed.map(Some).ok_or_else(|| Error::invalid(name, text, format!("expected {what}")))
+}
