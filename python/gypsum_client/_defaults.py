@@ -47,4 +47,4 @@ def bearer(token: str | None) -> str:
         return token
     from gypsum_client.auth import access_token
 
-    return str(access_token())
+    return access_token()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from selenite import _core
+from selenite import _arguments, _core
 from selenite._terminal import is_terminal
 
 from gypsum_client._defaults import site
@@ -14,9 +14,10 @@ from gypsum_client.config import REQUESTS_MOD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
     from typing import IO, Any
+
+    from selenite._arguments import Uploaders
 
 __all__ = ["BUCKET_CACHE_NAME", "IS_LOCKED", "REQUESTS_MOD", "is_notebook"]
 
@@ -52,29 +53,13 @@ def _cast_datetime(x: str) -> datetime:
     return time.replace(tzinfo=None, microsecond=0)
 
 
-def _format_datetime(time: str | datetime) -> str:
-    """Write a time as UTC; without a zone it is taken for UTC."""
-    from datetime import UTC, datetime
-
-    if isinstance(time, str):
-        time = datetime.fromisoformat(time)
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    return time.isoformat().replace("+00:00", "Z")
-
-
-def _sanitize_uploaders(uploaders: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]]:
+def _sanitize_uploaders(uploaders: Uploaders | None) -> list[dict[str, Any]]:
     """Copy uploaders, with times as the service wants them."""
-    if isinstance(uploaders, dict):
-        uploaders = [uploaders]
-    copies = [dict(uploader) for uploader in uploaders or []]
+    copies = _arguments.uploaders(uploaders or [])
     for copy in copies:
         if copy.get("until") is not None:
-            copy["until"] = _format_datetime(copy["until"])
+            copy["until"] = _arguments.utc_text(copy["until"], "until")
     return copies
-
-
-def _owners(owners: str | Iterable[str]) -> list[str]:
-    return [owners] if isinstance(owners, str) else list(owners)
 
 
 def _fetch_json(path: str, url: str | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from gypsum_client.rest_url import rest_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Literal, overload
 
 __all__ = [
     "REQUESTS_MOD",
@@ -43,6 +43,38 @@ _EXPIRY = "github-authentication-token-expiration"
 def _token_cache_path(cache_dir: str) -> str:
     """Say where the token is kept."""
     return os.path.join(cache_dir, "credentials", "token.txt")
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def access_token(
+        full: Literal[False] = ...,
+        request: Literal[True] = ...,
+        cache_dir: CacheDir = ...,
+        token_expiration_limit: float = ...,
+    ) -> str: ...
+    @overload
+    def access_token(
+        full: Literal[False] = ...,
+        request: bool = ...,
+        cache_dir: CacheDir = ...,
+        token_expiration_limit: float = ...,
+    ) -> str | None: ...
+    @overload
+    def access_token(
+        full: Literal[True],
+        request: Literal[True] = ...,
+        cache_dir: CacheDir = ...,
+        token_expiration_limit: float = ...,
+    ) -> dict[str, Any]: ...
+    @overload
+    def access_token(
+        full: bool = ...,
+        request: bool = ...,
+        cache_dir: CacheDir = ...,
+        token_expiration_limit: float = ...,
+    ) -> str | dict[str, Any] | None: ...
 
 
 def access_token(
@@ -156,6 +188,30 @@ def _delete(path: str) -> None:
 
     with suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def set_access_token(
+        token: str = ...,
+        app_url: str | None = ...,
+        app_key: str | None = ...,
+        app_secret: str | None = ...,
+        github_url: str = ...,
+        user_agent: str | None = ...,
+        cache_dir: CacheDir = ...,
+    ) -> dict[str, Any]: ...
+    @overload
+    def set_access_token(
+        token: str | None = ...,
+        app_url: str | None = ...,
+        app_key: str | None = ...,
+        app_secret: str | None = ...,
+        github_url: str = ...,
+        user_agent: str | None = ...,
+        cache_dir: CacheDir = ...,
+    ) -> dict[str, Any] | None: ...
 
 
 def set_access_token(

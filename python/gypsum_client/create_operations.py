@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from selenite._arguments import listed
+
 from gypsum_client._rest import change
-from gypsum_client._utils import _owners, _remove_slash_url, _sanitize_uploaders
+from gypsum_client._utils import _remove_slash_url, _sanitize_uploaders
 from gypsum_client.auth import access_token
 from gypsum_client.config import REQUESTS_MOD
 from gypsum_client.rest_url import rest_url
@@ -12,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
+
+    from selenite._arguments import Uploaders
 
 __all__ = [
     "REQUESTS_MOD",
@@ -26,7 +30,7 @@ __all__ = [
 def create_project(
     project: str,
     owners: str | Iterable[str],
-    uploaders: Iterable[dict[str, Any]] | None = [],
+    uploaders: Uploaders | None = [],  # noqa: B006 (the original's; it is never changed)
     baseline: float | None = None,
     growth_rate: float | None = None,
     year: int | None = None,
@@ -38,9 +42,9 @@ def create_project(
     Args:
         project: Name of the project.
         owners: Names of the owners, users or organizations; or one of them.
-        uploaders: Who may upload besides: dictionaries with ``id``, and possibly ``asset``,
-            ``version``, ``until`` (a ``datetime`` or RFC 3339; UTC if it has no zone) and
-            ``trusted``.
+        uploaders: Who may upload besides: names, or dictionaries with ``id``, and possibly
+            ``asset``, ``version``, ``until`` (a ``datetime``, a ``date`` or a text by RFC 3339;
+            UTC if it has no zone) and ``trusted``.
         baseline: Bytes that the project may hold, by default the service's.
         growth_rate: Bytes by which that grows each year, by default the service's.
         year: From when on it grows, by default this year.
@@ -48,6 +52,7 @@ def create_project(
         token: Access token, by default ``access_token()``.
 
     Raises:
+        TypeError: If owners, uploaders or a time are something else.
         GypsumError: If the service refuses the request, or cannot be reached.
 
     Example:
@@ -57,7 +62,7 @@ def create_project(
     quota = {"baseline": baseline, "growth_rate": growth_rate, "year": year}
     body: dict[str, Any] = {
         "permissions": {
-            "owners": _owners(owners),
+            "owners": listed(owners, "owners"),
             "uploaders": _sanitize_uploaders(uploaders),
         }
     }

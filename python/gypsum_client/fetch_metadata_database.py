@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from selenite import _core
+from selenite._arguments import path_text
 
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
 from gypsum_client._errors import GypsumContentError, translated
@@ -74,7 +75,9 @@ def get_last_modified_date(base_url: str) -> float:
 
 
 def fetch_metadata_database(
-    name: str = "bioconductor.sqlite3", cache_dir: CacheDir = DEFAULT, overwrite: bool = False
+    name: str | os.PathLike[str] = "bioconductor.sqlite3",
+    cache_dir: CacheDir = DEFAULT,
+    overwrite: bool = False,
 ) -> str:
     """Fetch the database that ``search_metadata_text`` searches.
 
@@ -103,6 +106,7 @@ def fetch_metadata_database(
     """
     base = (os.environ.get("GYPSUM_METADATA_DB_URL") or _BASE).rstrip("/")
     cache = optional_cache(cache_dir)
+    name = path_text(name, "name")
     if cache is None:
         with fresh(".sqlite3") as path:
             _download_and_rename_file(f"{base}/{name}", path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from selenite import _core
+from selenite._arguments import path_text
 
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
 from gypsum_client._errors import translated
@@ -18,7 +19,9 @@ _BASE = "https://artifactdb.github.io/bioconductor-metadata-index"
 
 
 def fetch_metadata_schema(
-    name: str = "bioconductor/v1.json", cache_dir: CacheDir = DEFAULT, overwrite: bool = False
+    name: str | os.PathLike[str] = "bioconductor/v1.json",
+    cache_dir: CacheDir = DEFAULT,
+    overwrite: bool = False,
 ) -> str:
     """Fetch the schema that metadata is to follow.
 
@@ -45,6 +48,7 @@ def fetch_metadata_schema(
     base = (os.environ.get("GYPSUM_METADATA_SCHEMA_URL") or _BASE).rstrip("/")
     source = (f"{base}/{name}", REQUESTS_MOD.get("verify", True))
     cache = optional_cache(cache_dir)
+    name = path_text(name, "name")
     with translated(f"Failed to fetch metadata schema '{name}'"):
         if cache is None:
             with fresh(".json") as path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from gypsum_client._defaults import site
@@ -87,7 +89,7 @@ def list_files(
     project: str,
     asset: str,
     version: str,
-    prefix: str | None = None,
+    prefix: str | os.PathLike[str] | None = None,
     include_dot: bool = True,
     url: str | None = None,
 ) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
+from selenite._arguments import path_text
 
 from gypsum_client._defaults import DEFAULT, CacheDir, site
 from gypsum_client._defaults import cache as _cache
@@ -40,7 +43,7 @@ def save_file(
     project: str,
     asset: str,
     version: str,
-    path: str,
+    path: str | os.PathLike[str],
     cache_dir: CacheDir = DEFAULT,
     overwrite: bool = False,
     url: str | None = None,
@@ -76,7 +79,11 @@ def save_file(
     """
     with saving():
         return _core.gypsum_save_file(
-            site(url), _cache(cache_dir), (project, asset, version), _sanitize_path(path), overwrite
+            site(url),
+            _cache(cache_dir),
+            (project, asset, version),
+            _sanitize_path(path_text(path, "path")),
+            overwrite,
         )
 
 

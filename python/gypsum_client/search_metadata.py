@@ -309,6 +309,8 @@ def _clause(query: _Query) -> GypsumSearchClause:
         return query
     if isinstance(query, str):
         return define_text_query(query)
+    if not hasattr(query, "__iter__"):
+        raise TypeError(f"`query` should be a text, a clause or a list of these, not {query!r:.80}")
     clauses = [_clause(one) for one in query]
     if not clauses:
         message = "'query' must have atleast 1 element."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from selenite._arguments import listed
+
 from gypsum_client._rest import change
-from gypsum_client._utils import _owners, _remove_slash_url, _sanitize_uploaders
+from gypsum_client._utils import _remove_slash_url, _sanitize_uploaders
 from gypsum_client.auth import access_token
 from gypsum_client.fetch_operations import fetch_permissions
 from gypsum_client.rest_url import rest_url
@@ -12,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
+
+    from selenite._arguments import Uploaders
 
 __all__ = [
     "_remove_slash_url",
@@ -68,7 +72,7 @@ def set_quota(
 def set_permissions(
     project: str,
     owners: str | Iterable[str] | None = None,
-    uploaders: Iterable[dict[str, Any]] | None = None,
+    uploaders: Uploaders | None = None,
     append: bool = True,
     url: str | None = None,
     token: str | None = None,
@@ -84,6 +88,7 @@ def set_permissions(
         token: Access token, by default ``access_token()``.
 
     Raises:
+        TypeError: If owners, uploaders or a time are something else.
         GypsumError: If the service refuses the request, or cannot be reached.
 
     Example:
@@ -93,13 +98,16 @@ def set_permissions(
         ['alice', 'bob']
     """
     body: dict[str, Any] = {}
-    old: dict[str, Any] = {}
-    if append and (owners is not None or uploaders is not None):
-        old = fetch_permissions(project, url=url)
     if owners is not None:
-        body["owners"] = list(dict.fromkeys([*(old.get("owners") or []), *_owners(owners)]))
+        body["owners"] = listed(owners, "owners")
     if uploaders is not None:
-        both = [*(old.get("uploaders") or []), *_sanitize_uploaders(uploaders)]
-        body["uploaders"] = _sanitize_uploaders(both)
+        body["uploaders"] = _sanitize_uploaders(uploaders)
+    if append and body:
+        old = fetch_permissions(project, url=url)
+        body = {name: [*(old.get(name) or []), *added] for name, added in body.items()}
+    if "owners" in body:
+        body["owners"] = list(dict.fromkeys(body["owners"]))
+    if "uploaders" in body:
+        body["uploaders"] = _sanitize_uploaders(body["uploaders"])
     what = "Failed to set permissions"
     change("PUT", "permissions", [project], url, token, what, body, ".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from selenite import _core
+from selenite._arguments import records
 
 from gypsum_client._defaults import bearer, site
 from gypsum_client._errors import GypsumError, checked, translated
@@ -15,8 +16,11 @@ from gypsum_client.rest_url import rest_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
     from typing import Any
+
+    Path = str | os.PathLike[str]
+    Files = Path | Mapping[str, Any] | Iterable[Path | Mapping[str, Any]]
 
 __all__ = [
     "REQUESTS_MOD",
@@ -34,8 +38,8 @@ def start_upload(
     project: str,
     asset: str,
     version: str,
-    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | dict[str, Any]],
-    links: Sequence[dict[str, Any]] | None = None,
+    files: Files,
+    links: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
     deduplicate: bool = True,
     probation: bool = False,
     url: str | None = None,
@@ -100,17 +104,18 @@ def start_upload(
     return checked(answer, "Failed to upload", file_urls=list)
 
 
-def _listed(
-    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | dict[str, Any]],
-) -> list[str] | list[dict[str, Any]]:
-    if isinstance(files, str | os.PathLike):
+def _listed(files: Files) -> list[str] | list[dict[str, Any]]:
+    from collections.abc import Mapping
+
+    if isinstance(files, str | os.PathLike | Mapping):
         files = [files]
-    paths = [os.fspath(file) for file in files if isinstance(file, str | os.PathLike)]
-    described = [file for file in files if isinstance(file, dict)]
-    if len(paths) == len(files):
+    given = list(files)
+    paths = [os.fspath(file) for file in given if isinstance(file, str | os.PathLike)]
+    described = [file for file in given if isinstance(file, Mapping)]
+    if len(paths) == len(given):
         return paths
-    if len(described) == len(files):
-        return described
+    if len(described) == len(given):
+        return records(described, "files")
     message = "All elements in 'files' must be strings or dicts, but not a mix."
     raise ValueError(message)
 
@@ -120,7 +125,7 @@ def _start(
     asset: str,
     version: str,
     files: list[str] | list[dict[str, Any]],
-    links: Sequence[dict[str, Any]] | None,
+    links: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None,
     deduplicate: bool,
     probation: bool,
     url: str | None,
@@ -132,7 +137,7 @@ def _start(
             site(url),
             (project, asset, version),
             files,
-            list(links or []),
+            records(links or [], "links"),
             deduplicate,
             probation,
             bearer(token),

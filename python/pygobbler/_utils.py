@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def dump_request(
-    staging: str,
+    staging: str | os.PathLike[str],
     url: str,
     action: str,
     payload: dict[str, Any],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
 
 
-def allocate_upload_directory(staging: str, create: bool = True) -> str:
+def allocate_upload_directory(staging: str | os.PathLike[str], create: bool = True) -> str:
     """Make a new directory in the staging directory, to be filled and uploaded.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -14,8 +16,8 @@ def clone_version(
     project: str,
     asset: str,
     version: str,
-    destination: str,
-    registry: str,
+    destination: str | os.PathLike[str],
+    registry: str | os.PathLike[str],
 ) -> None:
     """Make a directory of links to the files of a version.
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
 
 
 def fetch_directory(
-    path: str,
-    registry: str,
-    url: str,
-    cache: str | None = None,
+    path: str | os.PathLike[str],
+    registry: str | os.PathLike[str],
+    url: str | None,
+    cache: str | os.PathLike[str] | None = None,
     force_remote: bool = False,
     overwrite: bool = False,
     concurrent: int = 1,
@@ -58,17 +60,19 @@ def fetch_directory(
         )
 
 
-def _local_registry(cache: str | None, url: str) -> str:
+def _local_registry(cache: str | os.PathLike[str] | None, url: str) -> str:
     """Say where everything fetched from a service is kept."""
     return _core.gobbler_cache_folder(cache, url)
 
 
-def _acquire_file_raw(cache: str, path: str, url: str, overwrite: bool) -> str:
+def _acquire_file_raw(cache: str, path: str | os.PathLike[str], url: str, overwrite: bool) -> str:
     """Fetch one file from the service to ``cache``, as ``_local_registry`` gives it."""
     with translated():
         return _core.gobbler_acquire(cache, path, url, overwrite)
 
 
-def _acquire_file(cache: str, path: str, name: str, url: str, overwrite: bool) -> str:
+def _acquire_file(
+    cache: str, path: str | os.PathLike[str], name: str, url: str, overwrite: bool
+) -> str:
     """Fetch the file ``name`` in the directory ``path`` from the service."""
-    return _acquire_file_raw(cache, f"{path}/{name}", url, overwrite)
+    return _acquire_file_raw(cache, f"{os.fspath(path)}/{name}", url, overwrite)

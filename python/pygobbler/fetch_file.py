@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -11,10 +13,10 @@ __all__ = ["_acquire_file_raw", "_local_registry", "fetch_file"]
 
 
 def fetch_file(
-    path: str,
-    registry: str,
-    url: str,
-    cache: str | None = None,
+    path: str | os.PathLike[str],
+    registry: str | os.PathLike[str],
+    url: str | None,
+    cache: str | os.PathLike[str] | None = None,
     force_remote: bool = False,
     overwrite: bool = False,
 ) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -11,8 +13,8 @@ from pygobbler._utils import expect
 def fetch_latest(
     project: str,
     asset: str,
-    registry: str,
-    url: str,
+    registry: str | os.PathLike[str],
+    url: str | None,
     force_remote: bool = False,
 ) -> str | None:
     """Get the name of the latest version of an asset.

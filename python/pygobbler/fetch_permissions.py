@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 
 def fetch_permissions(
     project: str,
-    registry: str,
-    url: str,
+    registry: str | os.PathLike[str],
+    url: str | None,
     asset: str | None = None,
     force_remote: bool = False,
 ) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -15,9 +17,9 @@ def fetch_summary(
     project: str,
     asset: str,
     version: str,
-    registry: str,
-    url: str,
-    cache: str | None = None,
+    registry: str | os.PathLike[str],
+    url: str | None,
+    cache: str | os.PathLike[str] | None = None,
     force_remote: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any]:

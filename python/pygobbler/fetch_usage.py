@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
 from pygobbler._utils import expect
 
 
-def fetch_usage(project: str, registry: str, url: str, force_remote: bool = False) -> int:
+def fetch_usage(
+    project: str, registry: str | os.PathLike[str], url: str | None, force_remote: bool = False
+) -> int:
     """Get the number of bytes that a project uses.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -12,8 +14,8 @@ __all__ = ["list_assets", "list_registry_directories"]
 
 def list_assets(
     project: str,
-    registry: str,
-    url: str,
+    registry: str | os.PathLike[str],
+    url: str | None,
     force_remote: bool = False,
 ) -> list[str]:
     """List the assets of a project.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -11,9 +13,9 @@ def list_files(
     project: str,
     asset: str,
     version: str,
-    registry: str,
-    url: str,
-    prefix: str | None = None,
+    registry: str | os.PathLike[str],
+    url: str | None,
+    prefix: str | os.PathLike[str] | None = None,
     include_dotdot: bool = True,
     force_remote: bool = False,
 ) -> list[str]:

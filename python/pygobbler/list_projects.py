@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
 
 
-def list_projects(registry: str, url: str, force_remote: bool = False) -> list[str]:
+def list_projects(
+    registry: str | os.PathLike[str], url: str | None, force_remote: bool = False
+) -> list[str]:
     """List the projects of a registry.
 
     Args:
@@ -32,7 +36,12 @@ def list_projects(registry: str, url: str, force_remote: bool = False) -> list[s
     return [name for name in names if not name.startswith("..")]
 
 
-def list_registry_directories(path: str, registry: str, url: str, force_remote: bool) -> list[str]:
+def list_registry_directories(
+    path: str | os.PathLike[str],
+    registry: str | os.PathLike[str],
+    url: str | None,
+    force_remote: bool,
+) -> list[str]:
     """List the directories in one directory of a registry.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from selenite import _core
 
 from pygobbler._errors import translated
@@ -13,8 +15,8 @@ __all__ = ["list_registry_directories", "list_versions"]
 def list_versions(
     project: str,
     asset: str,
-    registry: str,
-    url: str,
+    registry: str | os.PathLike[str],
+    url: str | None,
     force_remote: bool = False,
 ) -> list[str]:
     """List the versions of an asset.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from pygobbler._utils import dump_request
 
 
 def refresh_latest(
     project: str,
     asset: str,
-    staging: str,
+    staging: str | os.PathLike[str],
     url: str,
 ) -> str | None:
     """Determine the latest version of an asset anew.

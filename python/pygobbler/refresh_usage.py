@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from pygobbler._utils import dump_request
 
 
 def refresh_usage(
     project: str,
-    staging: str,
+    staging: str | os.PathLike[str],
     url: str,
 ) -> int:
     """Add up the size of a project anew.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from pygobbler._utils import dump_request
 
 
 def remove_asset(
     project: str,
     asset: str,
-    staging: str,
+    staging: str | os.PathLike[str],
     url: str,
     force: bool = False,
 ) -> None:

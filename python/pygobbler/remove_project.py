@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from pygobbler._utils import dump_request
 
 
 def remove_project(
     project: str,
-    staging: str,
+    staging: str | os.PathLike[str],
     url: str,
 ) -> None:
     """Remove a project with all its assets. Removing what is not there succeeds.

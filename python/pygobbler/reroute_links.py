@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
+from selenite._arguments import records
+
 from pygobbler._utils import dump_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 
 def reroute_links(
-    to_delete: list[dict[str, str]],
-    staging: str,
+    to_delete: Mapping[str, str] | Iterable[Mapping[str, str]],
+    staging: str | os.PathLike[str],
     url: str,
     dry_run: bool = False,
 ) -> list[dict[str, Any]]:
@@ -33,6 +38,7 @@ def reroute_links(
         addition).
 
     Raises:
+        TypeError: If ``to_delete`` is something else.
         requests.HTTPError: If the service refuses the request; the arguments are the status and
             the reason.
         requests.ConnectionError: If the service cannot be reached.
@@ -44,6 +50,6 @@ def reroute_links(
         >>> pygobbler.reroute_links(gone, staging, url, dry_run=True)
         []
     """
-    payload = {"to_delete": to_delete, "dry_run": dry_run}
+    payload = {"to_delete": records(to_delete, "to_delete"), "dry_run": dry_run}
     changes: list[dict[str, Any]] = dump_request(staging, url, "reroute_links", payload)["changes"]
     return changes

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+
+from selenite import _arguments
 
 from pygobbler._utils import dump_request
 from pygobbler.fetch_permissions import fetch_permissions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
+
+    from selenite._arguments import Uploaders
 
 __all__ = ["fetch_permissions", "set_permissions"]
 
 
 def set_permissions(
     project: str,
-    registry: str,
-    staging: str,
+    registry: str | os.PathLike[str],
+    staging: str | os.PathLike[str],
     url: str,
     asset: str | None = None,
-    owners: list[str] | None = None,
-    uploaders: list[dict[str, Any]] | None = None,
+    owners: str | Iterable[str] | None = None,
+    uploaders: Uploaders | None = None,
     global_write: bool | None = None,
     append: bool = True,
     spoof: str | None = None,
@@ -39,8 +45,9 @@ def set_permissions(
         url: URL of the service, such as ``"http://localhost:8080"``.
         asset: Name of an asset, for its own permissions instead of the project's.
         owners: Names of owners; None to leave them alone.
-        uploaders: Who may upload besides: dictionaries with ``id``, and possibly ``asset``,
-            ``version``, ``until`` (RFC 3339) and ``trusted``; None to leave them alone.
+        uploaders: Who may upload besides: names, or dictionaries with ``id``, and possibly
+            ``asset``, ``version``, ``until`` (a ``datetime`` or ``date``, UTC if it has no zone,
+            or a text by RFC 3339) and ``trusted``; None to leave them alone.
         global_write: Whether every user may create new assets; None to leave it alone. Assets have
             no such permission: with ``asset`` it is ignored, with a warning.
         append: Add to the present owners and uploaders instead of replacing them. Those that are
@@ -52,6 +59,7 @@ def set_permissions(
         With ``dry_run``, the permissions that would be sent; else None.
 
     Raises:
+        TypeError: If owners or uploaders are something else.
         requests.HTTPError: If the service refuses the request; the arguments are the status and
             the reason.
         requests.ConnectionError: If the service cannot be reached.
@@ -70,15 +78,14 @@ def set_permissions(
             f"`global_write` is ignored, as asset `{asset}` is given; it is for whole projects"
         )
         warnings.warn(message, stacklevel=2)
-    if append:
-        present = fetch_permissions(project, registry, url, asset=asset)
-        owners = _merged(present["owners"], owners)
-        uploaders = _merged(present["uploaders"], uploaders)
     permissions: dict[str, Any] = {}
     if owners is not None:
-        permissions["owners"] = owners
+        permissions["owners"] = _arguments.listed(owners, "owners")
     if uploaders is not None:
-        permissions["uploaders"] = uploaders
+        permissions["uploaders"] = _arguments.uploaders(uploaders)
+    if append:
+        present = fetch_permissions(project, registry, url, asset=asset)
+        permissions = {key: _merged(present[key], added) for key, added in permissions.items()}
     if global_write is not None and asset is None:
         permissions["global_write"] = global_write
     if dry_run:
@@ -91,9 +98,7 @@ def set_permissions(
     return None
 
 
-def _merged(present: list[Any], added: list[Any] | None) -> list[Any] | None:
-    if added is None:
-        return None
+def _merged(present: list[Any], added: list[Any]) -> list[Any]:
     merged: list[Any] = []
     for entry in [*present, *added]:
         if entry not in merged:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 
-def unpack_path(path: str) -> dict[str, str | None]:
+from selenite._arguments import path_text
+
+
+def unpack_path(path: str | os.PathLike[str]) -> dict[str, str | None]:
     """Split a path of a registry into its parts.
 
     Args:
@@ -14,12 +18,14 @@ def unpack_path(path: str) -> dict[str, str | None]:
         nothing follows the version.
 
     Raises:
+        TypeError: If it is no path.
         ValueError: If the path has fewer than three components, or one of the first three is empty.
 
     Example:
         >>> unpack_path("test/simple/v1/b/c.txt")
         {'project': 'test', 'asset': 'simple', 'version': 'v1', 'path': 'b/c.txt'}
     """
+    path = path_text(path, "path")
     parts = path.split("/", 3)
     if len(parts) < 3:
         message = "expected at least 3 path components in 'path'"

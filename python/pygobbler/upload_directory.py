@@ -104,9 +104,9 @@ def _warn(directory: str | os.PathLike[str], left_out: list[str]) -> None:
     hidden = [path for path in left_out if "/.." not in "/" + path]
     parts = []
     if hidden:
-        parts.append(f"{_told(hidden, '.')} begin with a dot: `ignore_dot=False` uploads them")
+        parts.append(f"{_told(hidden, '.', 'a dot')}, which `ignore_dot=False` uploads")
     if internal:
-        parts.append(f"{_told(internal, '..')} begin with two dots: they cannot be uploaded")
+        parts.append(f"{_told(internal, '..', 'two dots')}, which cannot be uploaded")
     needed = sorted(_OF_ZARR & {path.rpartition("/")[2] for path in hidden})
     if needed:
         names = " and ".join(f"`{name}`" for name in needed)
@@ -115,12 +115,12 @@ def _warn(directory: str | os.PathLike[str], left_out: list[str]) -> None:
     warnings.warn(LeftOutWarning(message, left_out), stacklevel=3)
 
 
-def _told(paths: list[str], start: str) -> str:
+def _told(paths: list[str], start: str, words: str) -> str:
     tops = list(dict.fromkeys(_top(path, start) for path in paths))
     names = ", ".join(f"`{top}`" for top in tops[:_NAMES])
     more = ", ..." if len(tops) > _NAMES else ""
     noun = "entry" if len(paths) == 1 else "entries"
-    return f"{len(paths)} {noun} ({names}{more}) whose names"
+    return f"{len(paths)} {noun} beginning with {words} ({names}{more})"
 
 
 def _top(path: str, start: str) -> str:
@@ -130,7 +130,7 @@ def _top(path: str, start: str) -> str:
     return f"{head}{found}{name}{slash}"[1:]
 
 
-def compute_md5sum(path: str) -> str:
+def compute_md5sum(path: str | os.PathLike[str]) -> str:
     """Digest a file.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pygobbler._utils import dump_request
 
 
@@ -9,7 +11,7 @@ def validate_version(
     project: str,
     asset: str,
     version: str,
-    staging: str,
+    staging: str | os.PathLike[str],
     url: str,
 ) -> None:
     """Compare the files of a version with its manifest and link files.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::convert;
 use super::wait::wait;
@@ -26,6 +27,25 @@ impl FromPyObject<'_, '_> for Truth {
 
     fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         object.is_truthy().map(Self)
+    }
+}
+
+/// A path in a registry: text, or what `os.fspath` makes text of.
+pub(super) struct RegistryPath(pub(super) String);
+
+impl FromPyObject<'_, '_> for RegistryPath {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = object.cast::<PyString>() {
+            return text.extract().map(Self);
+        }
+        let path = object.extract::<PathBuf>()?.into_os_string();
+        let why = |path: OsString| {
+            let shown = path.display();
+            PyValueError::new_err(format!("unsafe path `{shown}`: it is not valid UTF-8"))
+        };
+        path.into_string().map(Self).map_err(why)
     }
 }
 
@@ -117,14 +137,15 @@ pub(super) fn gobbler_info(py: Python<'_>, url: &str) -> PyResult<Py<PyAny>> {
 #[pyfunction]
 pub(super) fn gobbler_list_directories(
     py: Python<'_>,
-    path: &str,
+    path: RegistryPath,
     registry: Option<PathBuf>,
     url: Option<String>,
     force_remote: Truth,
 ) -> PyResult<Vec<String>> {
     wait(py, None, |job| {
         let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
-        let path = if matches!(path, "" | ".") { None } else { Some(RelPath::parse(path)?) };
+        let is_root = matches!(path.0.as_str(), "" | ".");
+        let path = if is_root { None } else { Some(RelPath::parse(path.0)?) };
         gobbler::list_directories(&source, path.as_ref(), job)
     })
 }
@@ -139,11 +160,12 @@ pub(super) fn gobbler_list_files(
     version: &str,
     registry: Option<PathBuf>,
     url: Option<String>,
-    prefix: Option<String>,
+    prefix: Option<RegistryPath>,
     include_dotdot: Truth,
     force_remote: Truth,
 ) -> PyResult<Vec<String>> {
-    let options = ListOptions { prefix, include_internal: include_dotdot.0 };
+    let options =
+        ListOptions { prefix: prefix.map(|prefix| prefix.0), include_internal: include_dotdot.0 };
     wait(py, None, |job| {
         let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
         let version = version_path(project, asset, version)?;
@@ -200,7 +222,7 @@ pub(super) fn read_json(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
 pub(super) fn gobbler_fetch(
     py: Python<'_>,
-    path: &str,
+    path: RegistryPath,
     registry: Option<PathBuf>,
     url: Option<String>,
     cache: Option<PathBuf>,
@@ -218,7 +240,7 @@ pub(super) fn gobbler_fetch(
     let fetch = if is_directory.0 { Fetch::Directory } else { Fetch::File };
     let found = wait(py, progress.as_ref(), |job| {
         let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
-        fetch.run(path, &source, &options, job)
+        fetch.run(&path.0, &source, &options, job)
     })?;
     Ok(found.into())
 }
@@ -238,14 +260,14 @@ fn shared_cache(folder: Option<PathBuf>) -> CacheFolder {
 pub(super) fn gobbler_acquire(
     py: Python<'_>,
     cache_folder: PathBuf,
-    path: &str,
+    path: RegistryPath,
     url: &str,
     overwrite: Truth,
 ) -> PyResult<OsString> {
     let cache = CacheFolder::Own(cache_folder);
     let options = FetchOptions { cache, overwrite: overwrite.0, concurrency: 1 };
     let source = Source::Remote(url.to_owned());
-    let found = wait(py, None, |job| Fetch::File.run(path, &source, &options, job))?;
+    let found = wait(py, None, |job| Fetch::File.run(&path.0, &source, &options, job))?;
     Ok(found.into())
 }
 

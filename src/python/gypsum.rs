@@ -9,7 +9,7 @@ use pyo3::types::PyBool;
 use reqwest::Method;
 
 use super::convert;
-use super::gobbler::Truth;
+use super::gobbler::{RegistryPath, Truth};
 use super::wait::wait;
 use crate::client::gypsum::{
     self, Cache, Call, End, File, LinkTo, Links, Place, SaveOptions, Saver, Service, Start,
@@ -133,10 +133,12 @@ pub(super) fn gypsum_list_files(
     py: Python<'_>,
     site: Site,
     folder: &str,
-    prefix: &str,
+    prefix: RegistryPath,
     include_dot: Truth,
 ) -> PyResult<Vec<String>> {
-    wait(py, None, |job| gypsum::list_files(&service(&site)?, folder, prefix, include_dot.0, job))
+    wait(py, None, |job| {
+        gypsum::list_files(&service(&site)?, folder, &prefix.0, include_dot.0, job)
+    })
 }
 
 /// Makes sure that a file of a version is in the cache; returns where.
@@ -146,13 +148,13 @@ pub(super) fn gypsum_save_file(
     site: Site,
     cache: PathBuf,
     version: Version,
-    path: &str,
+    path: RegistryPath,
     overwrite: Truth,
 ) -> PyResult<OsString> {
     let saved = wait(py, None, |job| {
         let options = SaveOptions { overwrite: overwrite.0, concurrency: 1 };
         let (service, cache) = (service(&site)?, Cache::new(cache));
-        Saver::new(&service, &cache, options, job)?.file(&key(&version), path)
+        Saver::new(&service, &cache, options, job)?.file(&key(&version), &path.0)
     })?;
     Ok(saved.into())
 }

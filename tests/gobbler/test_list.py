@@ -63,7 +63,7 @@ def test_a_registry_that_is_not_here_is_listed_over_http(sample: Gobbler) -> Non
 
 
 def test_a_local_listing_needs_no_url(sample: Gobbler) -> None:
-    assert pyg.list_projects(sample.registry, None) == ["test"]  # type: ignore[arg-type]
+    assert pyg.list_projects(sample.registry, None) == ["test"]
 
 
 def test_directories_of_any_path_can_be_listed(sample: Gobbler, reader: dict[str, Any]) -> None:

@@ -129,9 +129,9 @@ def test_what_is_left_out_is_told_once(project: Gobbler, source: Build, place: s
     assert issubclass(warning.category, LeftOutWarning)
     assert warning.filename == __file__
     assert str(warning.message) == (
-        f"left out of the upload of `{directory}`: 6 entries (`.empty`, `.git/`, `x.zarr/.zattrs`, "
-        "`x.zarr/.zgroup`, `x.zarr/0/.zarray`) whose names begin with a dot: `ignore_dot=False` "
-        "uploads them; 1 entry (`d/..e/`) whose names begin with two dots: they cannot be "
+        f"left out of the upload of `{directory}`: 6 entries beginning with a dot (`.empty`, "
+        "`.git/`, `x.zarr/.zattrs`, `x.zarr/.zgroup`, `x.zarr/0/.zarray`), which "
+        "`ignore_dot=False` uploads; 1 entry beginning with two dots (`d/..e/`), which cannot be "
         "uploaded; a Zarr store cannot be opened again without its `.zarray` and `.zgroup`"
     )
     assert sorted(warning.message.paths) == [  # type: ignore[union-attr]
