@@ -19,7 +19,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::Result;
 use crate::error::IoContext;
-use crate::http::Pools;
+use crate::http::{Paces, Pools};
 
 /// Runtimes that wait for a call to come.
 const MOST_IDLE: usize = 32;
@@ -69,6 +69,12 @@ struct Process {
     idle: Mutex<Vec<Engine>>,
     /// Threads that help others with their work.
     helpers: AtomicUsize,
+    paces: Paces,
+}
+
+/// How many requests each server gets from this process.
+pub(crate) fn paces() -> &'static Paces {
+    &process().paces
 }
 
 fn process() -> &'static Process {

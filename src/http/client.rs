@@ -1,7 +1,7 @@
 //! One request: time limits, redirects, and errors that carry the server's own reason.
 
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use reqwest::{Client, Method, Url};
 use super::environment;
 use super::failure::Failure;
 use super::response::{Body, Document, Response, within};
-use super::retry::RetryPolicy;
+use super::retry::{RetryPolicy, Standing};
 use super::secrets::Secrets;
 use super::tls::{Certificates, Trust};
 use super::{direct, url};
@@ -36,12 +36,14 @@ pub struct Http {
     _runtime: Arc<Runtime>,
     pools: Pools,
     connect_limit: Duration,
-    idle_limit: Duration,
+    pub(super) idle_limit: Duration,
     /// How requests that may be sent twice are tried again.
     pub retry: RetryPolicy,
     /// How this client calls itself.
     pub agent: std::borrow::Cow<'static, str>,
     is_offline: bool,
+    /// What this client has met so far.
+    pub(super) call: Arc<Mutex<Standing>>,
 }
 
 /// Connections of a runtime that believe the same certificates.
@@ -72,6 +74,7 @@ impl Http {
             retry: RetryPolicy { retries: settings::retries()?, server_errors: false },
             agent: AGENT.into(),
             is_offline: settings::is_offline()?,
+            call: Arc::default(),
         })
     }
 
@@ -131,7 +134,7 @@ impl Http {
     pub async fn get(&self, url: &Url, job: &Job) -> Result<Document> {
         let headers = HeaderMap::new();
         let attempt = || async { self.get_once(url, &headers).await?.into_document().await };
-        self.retry.run(job, attempt).await
+        self.repeat(url, |_| true, job, attempt).await
     }
 
     /// Sends one POST without a body and waits for the answer as long as it takes.

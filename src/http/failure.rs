@@ -86,10 +86,16 @@ pub fn was_sent(error: &Error) -> bool {
     }
 }
 
-/// True for what is refused before anything was done, so that even a change may be asked for again.
+/// True for what is refused before anything was done, so that even a change may be asked for again:
+/// the server has too much to do, or too much for one client.
 pub fn was_refused(error: &Error) -> bool {
     match error {
-        Error::Status { status, .. } => matches!(status, 429 | 503),
+        Error::Status { status: 429 | 503 | 509 | 529, .. } => true,
+        // Also the answer to those who may not come at all.
+        Error::Status { status: 403, headers, body, .. } => {
+            headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
+                || body.contains("SlowDown")
+        }
         Error::Transport { source, .. } => was_connecting(&**source) == Some(true),
         Error::Timeout { connecting, .. } => *connecting,
         _ => false,

@@ -1,10 +1,22 @@
 //! Which failures are worth another try, and after how long.
+//!
+//! 1. A failure that may pass is tried again so often as the policy says, after pauses that double.
+//! 2. A refusal is no try as long as the call gets on: something of it came since the last one, or
+//!    other requests of it are under way. Only refusals of a call that stands still count, one
+//!    after the other, whichever of its requests they hit.
+//! 3. A call that gets nothing for as long as all tries may take without an answer ends, too.
+//! 4. A server that asks for a longer pause than anybody waits for gets no further request.
 
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::failure::was_connecting;
+use reqwest::Url;
+
+use super::client::Http;
+use super::failure::{was_connecting, was_refused};
+use super::pace::{Pace, Turn};
 use crate::job::Job;
-use crate::{Error, Result};
+use crate::{Error, Result, runtime};
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
@@ -21,33 +33,15 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The pause before try number `tried` + 1, or `None` if `error` is final.
-    pub fn delay(&self, error: &Error, tried: u32) -> Option<Duration> {
-        if tried > self.retries || !self.is_transient(error) {
-            return None;
-        }
-        let backoff = Self::backoff(tried);
-        match retry_after(error) {
-            Some(asked) if asked > LONGEST_RETRY_AFTER => None,
-            Some(asked) => Some(asked.max(backoff)),
-            None => Some(backoff),
-        }
-    }
-
-    /// The pause before try number `tried` + 1, if nobody asks for another.
-    pub fn backoff(tried: u32) -> Duration {
-        let backoff = FIRST_DELAY.saturating_mul(1 << (tried - 1).min(16)).min(LONGEST_DELAY);
-        // Jitter: many clients that failed together must not come back together.
-        backoff.mul_f64(rand::random_range(0.5..1.0))
-    }
-
     fn is_transient(self, error: &Error) -> bool {
         match error {
             // Failures that are not the transport's own, such as being offline, would only come again.
             Error::Transport { source, .. } => was_connecting(&**source).is_some(),
             Error::Timeout { .. } => true,
             Error::Status { status: 500, .. } => self.server_errors,
-            Error::Status { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
+            Error::Status { status, .. } => {
+                matches!(status, 408 | 425 | 502 | 504) || was_refused(error)
+            }
             Error::Item { source, .. } => self.is_transient(source),
             Error::Io { .. }
             | Error::Digest { .. }
@@ -59,54 +53,224 @@ impl RetryPolicy {
             | Error::Cancelled => false,
         }
     }
+}
 
-    /// Runs `attempt` until it succeeds, fails for good, or the tries are used up.
-    pub async fn run<T, F: Future<Output = Result<T>>>(
-        &self,
-        job: &Job,
-        attempt: impl FnMut() -> F,
-    ) -> Result<T> {
-        self.run_while(|_| true, job, attempt).await
+/// The pause after so many failures, if nobody asks for another.
+fn backoff(times: u32) -> Duration {
+    let backoff = FIRST_DELAY.saturating_mul(1 << (times - 1).min(16)).min(LONGEST_DELAY);
+    // Jitter: many clients that failed together must not come back together.
+    backoff.mul_f64(rand::random_range(0.5..1.0))
+}
+
+/// The tries of one request of a call.
+#[derive(Debug)]
+pub(crate) struct Tries<'a> {
+    policy: RetryPolicy,
+    /// For how long a call may stand still.
+    patience: Duration,
+    pace: Arc<Pace>,
+    call: Arc<Mutex<Standing>>,
+    job: &'a Job,
+    /// Failures that count.
+    tried: u32,
+    /// Refusals, whether they count or not.
+    refused: u32,
+    under_way: Option<UnderWay>,
+}
+
+impl Http {
+    /// The tries of a request to `url`.
+    pub(crate) fn tries<'a>(&self, url: &Url, job: &'a Job) -> Tries<'a> {
+        Tries {
+            policy: self.retry,
+            patience: self.idle_limit.saturating_mul(self.retry.retries.saturating_add(1)),
+            pace: runtime::paces().of(url),
+            call: Arc::clone(&self.call),
+            job,
+            tried: 0,
+            refused: 0,
+            under_way: None,
+        }
     }
 
-    /// [`RetryPolicy::run`] as long as `again` holds for the failures.
-    pub async fn run_while<T, F: Future<Output = Result<T>>>(
+    /// Sends a request to `url` until `attempt` succeeds, fails for good, the tries are used up, or
+    /// `again` does not hold for a failure.
+    pub(crate) async fn repeat<T, F: Future<Output = Result<T>>>(
         &self,
+        url: &Url,
         again: impl Fn(&Error) -> bool,
         job: &Job,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T> {
-        let mut tried = 0;
+        let mut tries = self.tries(url, job);
         loop {
-            let error = match job.race(attempt()).await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
+            let begin = async {
+                tries.begin().await;
+                Ok(())
             };
-            tried += 1;
-            let delay = self.delay(&error, tried).filter(|_| again(&error));
-            let Some(delay) = delay else { return Err(error) };
-            pause(delay, job).await?;
+            job.race(begin).await?;
+            match job.race(attempt()).await {
+                Err(error) if again(&error) => tries.failed(error).await?,
+                other => return other.inspect(|_| tries.answered()),
+            }
         }
     }
 }
 
-/// Waits unless the job is cancelled.
-pub(crate) async fn pause(delay: Duration, job: &Job) -> Result<()> {
-    job.race(async {
-        tokio::time::sleep(delay).await;
-        Ok(())
-    })
-    .await
+impl Tries<'_> {
+    /// Waits until the request may be sent.
+    pub(crate) async fn begin(&mut self) {
+        let turn = Arc::clone(&self.pace).turn().await;
+        self.under_way = Some(UnderWay::new(turn, Arc::clone(&self.call)));
+    }
+
+    /// Notes that the whole answer is here: another request may be sent.
+    pub(crate) fn answered(&mut self) {
+        if let Some(sent) = self.under_way.take() {
+            sent.turn.taken();
+            lock(&self.call).answered();
+        }
+    }
+
+    /// Waits until another try is due, unless there is none after this failure.
+    pub(crate) async fn failed(&mut self, error: Error) -> Result<()> {
+        if !self.policy.is_transient(&error) {
+            return Err(error);
+        }
+        let asked = retry_after(&error).unwrap_or_default();
+        if asked > LONGEST_RETRY_AFTER {
+            return Err(with_pause(error, asked));
+        }
+        if was_refused(&error)
+            && let Some(sent) = self.under_way.take()
+        {
+            self.refused += 1;
+            sent.turn.refused(self.refused > 1, |times| asked.max(backoff(times)));
+            drop(sent);
+            let is_over = {
+                let mut call = lock(&self.call);
+                call.refused(self.job, Instant::now());
+                call.refused > self.policy.retries || call.stood() > self.patience
+            };
+            return if is_over { Err(error) } else { self.pause(backoff(self.refused)).await };
+        }
+        self.count(error, self.policy.retries, asked).await
+    }
+
+    /// [`Tries::failed`] for a failure that may pass for reasons of the caller's, so many times.
+    pub(crate) async fn failed_with(&mut self, error: Error, most: u32) -> Result<()> {
+        self.count(error, most.min(self.policy.retries), Duration::ZERO).await
+    }
+
+    async fn count(&mut self, error: Error, most: u32, asked: Duration) -> Result<()> {
+        match error {
+            // Somebody is there.
+            Error::Status { .. } => self.answered(),
+            _ => self.under_way = None,
+        }
+        self.tried += 1;
+        if self.tried > most {
+            Err(error)
+        } else {
+            self.pause(asked.max(backoff(self.tried))).await
+        }
+    }
+
+    async fn pause(&self, delay: Duration) -> Result<()> {
+        self.job
+            .race(async {
+                tokio::time::sleep(delay).await;
+                Ok(())
+            })
+            .await
+    }
 }
 
+/// What the requests of a call have met so far.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Requests of the call.
+    under_way: u32,
+    /// Refusals in a row while the call stood still.
+    refused: u32,
+    /// What the call had got at the last refusal.
+    done: u64,
+    /// When it was seen to stand still, first and last.
+    still: Option<(Instant, Instant)>,
+}
+
+impl Standing {
+    fn answered(&mut self) {
+        self.refused = 0;
+        self.still = None;
+    }
+
+    /// Notes a refusal, of a request that is not under way any more.
+    fn refused(&mut self, job: &Job, now: Instant) {
+        let progress = job.progress();
+        let done = progress.bytes_done + progress.files_done;
+        if done != self.done {
+            self.answered();
+            self.done = done;
+        } else if self.under_way == 0 {
+            self.refused += 1;
+        }
+        let first = self.still.map_or(now, |(first, _)| first);
+        self.still = Some((first, now));
+    }
+
+    /// For how long the call has been standing still.
+    fn stood(&self) -> Duration {
+        self.still.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
+    }
+}
+
+/// A request that is being sent or answered.
+#[derive(Debug)]
+struct UnderWay {
+    turn: Turn,
+    call: Arc<Mutex<Standing>>,
+}
+
+impl UnderWay {
+    fn new(turn: Turn, call: Arc<Mutex<Standing>>) -> Self {
+        lock(&call).under_way += 1;
+        Self { turn, call }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        lock(&self.call).under_way -= 1;
+    }
+}
+
+fn lock(call: &Mutex<Standing>) -> MutexGuard<'_, Standing> {
+    call.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The pause that the server asks for: seconds, also fractions of them, or a date.
 fn retry_after(error: &Error) -> Option<Duration> {
     let Error::Status { headers, .. } = error else { return None };
     let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<f64>() {
+        // What is negative is over; what is no length of time is too long.
+        return Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// A refusal that says for how long the server does not want to be asked.
+fn with_pause(error: Error, asked: Duration) -> Error {
+    match error {
+        Error::Status { method, url, status, reason, headers, body } => {
+            let reason = format!("{reason} (the server asks for a pause of {} s)", asked.as_secs());
+            Error::Status { method, url, status, reason, headers, body }
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -125,34 +289,63 @@ mod tests {
     }
 
     #[test]
-    fn delays_grow_and_end() {
-        let policy = RetryPolicy { retries: 3, server_errors: false };
-        let error = status(503, &[]);
-        for (tried, most) in [(1, 100), (2, 200), (3, 400)] {
-            let delay = policy.delay(&error, tried).unwrap();
+    fn pauses_double_and_end() {
+        for (times, most) in [(1, 100), (2, 200), (3, 400), (60, 5000)] {
+            let delay = backoff(times);
             assert!(delay >= Duration::from_millis(most / 2), "{delay:?}");
             assert!(delay <= Duration::from_millis(most), "{delay:?}");
         }
-        assert_eq!(policy.delay(&error, 4), None);
     }
 
     #[test]
     fn only_transient_failures_are_tried_again() {
         let policy = RetryPolicy { retries: 1, server_errors: false };
         for (code, again) in [(400, false), (404, false), (500, false), (429, true), (502, true)] {
-            assert_eq!(policy.delay(&status(code, &[]), 1).is_some(), again, "{code}");
+            assert_eq!(policy.is_transient(&status(code, &[])), again, "{code}");
         }
-        assert_eq!(policy.delay(&Error::Cancelled, 1), None);
+        for (headers, again) in [(&[][..], false), (&[("retry-after", "1")], true)] {
+            assert_eq!(policy.is_transient(&status(403, headers)), again);
+        }
+        assert!(!policy.is_transient(&Error::Cancelled));
     }
 
     #[test]
-    fn the_server_may_ask_for_a_longer_pause() {
-        let policy = RetryPolicy { retries: 1, server_errors: false };
-        let asked = status(429, &[("Retry-After", "3")]);
-        assert_eq!(policy.delay(&asked, 1), Some(Duration::from_secs(3)));
-        let too_long = status(503, &[("retry-after", "3600")]);
-        assert_eq!(policy.delay(&too_long, 1), None);
-        let past = status(503, &[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")]);
-        assert!(policy.delay(&past, 1).unwrap() < Duration::from_secs(1));
+    fn the_server_may_ask_for_a_pause() {
+        for (text, asked) in [
+            ("3", Some(Duration::from_secs(3))),
+            (" 0.5 ", Some(Duration::from_millis(500))),
+            ("-1", Some(Duration::ZERO)),
+            ("1e300", Some(Duration::MAX)),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", Some(Duration::ZERO)),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(&status(429, &[("Retry-After", text)])), asked, "{text}");
+        }
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(30));
+        let asked = retry_after(&status(503, &[("retry-after", &date)])).unwrap();
+        assert!(asked > Duration::from_secs(20) && asked <= Duration::from_secs(30), "{asked:?}");
+        let told = with_pause(status(503, &[]), Duration::from_secs(3600)).to_string();
+        assert!(told.ends_with("(the server asks for a pause of 3600 s)"), "{told}");
+    }
+
+    #[test]
+    fn refusals_count_when_a_call_stands_still() {
+        let (job, mut call, now) = (Job::default(), Standing::default(), Instant::now());
+        let later = |seconds| now + Duration::from_secs(seconds);
+        call.under_way = 1;
+        call.refused(&job, now);
+        assert_eq!(call.refused, 0, "another request is under way");
+        call.under_way = 0;
+        call.refused(&job, later(1));
+        call.refused(&job, later(2));
+        assert_eq!((call.refused, call.stood()), (2, Duration::from_secs(2)));
+        job.advance(1);
+        call.refused(&job, later(3));
+        assert_eq!((call.refused, call.stood()), (0, Duration::ZERO), "something came");
+        call.refused(&job, later(4));
+        assert_eq!((call.refused, call.stood()), (1, Duration::from_secs(1)));
+        call.answered();
+        call.refused(&job, later(5));
+        assert_eq!((call.refused, call.stood()), (1, Duration::ZERO), "another was answered");
     }
 }

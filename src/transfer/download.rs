@@ -23,7 +23,7 @@ use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::lock::{Locked, Mode};
-use crate::http::{Http, Response};
+use crate::http::{Http, Response, Tries};
 use crate::job::Job;
 use crate::{Error, Result, runtime};
 
@@ -131,30 +131,33 @@ struct Transfer<'a> {
 
 impl<'a> Transfer<'a> {
     async fn run(&self) -> Result<()> {
-        let mut turn = self.turn().await;
+        let mut turn = Some(self.turn().await);
         let mut part = self.open_part().await?;
         self.job.advance(part.received);
-        let mut tried = 0;
+        let mut tries = self.http.tries(&self.item.url, self.job);
         while !self.is_complete(&part) {
-            let error = match self.attempt(&mut part, turn).await {
+            // Kept after a failure: what fails for good says so before others begin in vain.
+            if turn.is_none() {
+                turn = Some(self.turn().await);
+            }
+            tries.begin().await;
+            let error = match self.attempt(&mut part, &mut tries, &mut turn).await {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            tried += 1;
             // Content that differs from its manifest may have been damaged on the way.
-            let delay = if matches!(error, Error::Digest { .. }) {
+            let again = if matches!(error, Error::Digest { .. }) {
                 part.restart()?;
-                (tried <= self.http.retry.retries.min(2)).then_some(Duration::ZERO)
+                tries.failed_with(error, 2).await
             } else {
-                self.http.retry.delay(&error, tried)
+                tries.failed(error).await
             };
-            let Some(delay) = delay else {
+            if let Err(error) = again {
                 part.abandon(&error)?;
                 return Err(error);
-            };
-            crate::http::pause(delay, self.job).await?;
-            turn = self.turn().await;
+            }
         }
+        tries.answered();
         part.persist(&self.item.target)?;
         self.job.file_done();
         Ok(())
@@ -173,7 +176,12 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    async fn attempt(&self, part: &mut Part, turn: SemaphorePermit<'_>) -> Result<()> {
+    async fn attempt(
+        &self,
+        part: &mut Part,
+        tries: &mut Tries<'_>,
+        turn: &mut Option<SemaphorePermit<'_>>,
+    ) -> Result<()> {
         let Item { url, name, is_json, .. } = &*self.item;
         let mut expected = self.item.expected.clone();
         let mut response = match self.get(&part.range_headers(expected.is_some())).await {
@@ -196,7 +204,8 @@ impl<'a> Transfer<'a> {
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
         if *is_json || (small && part.received == 0) {
             let body = self.receive_small(&mut response).await?;
-            drop(turn);
+            tries.answered();
+            *turn = None;
             return self.place_small(body, expected, part).await;
         }
         let Some(expected) = expected else {

@@ -17,7 +17,7 @@ use super::download::concurrency;
 use crate::digest::push::{Lanes, Stream};
 use crate::digest::{Digest, open_with_size};
 use crate::error::IoContext;
-use crate::http::{Http, RetryPolicy, Touched};
+use crate::http::{Http, Touched, was_refused};
 use crate::job::Job;
 use crate::{Error, Result};
 
@@ -84,23 +84,23 @@ struct Transfer<'a> {
 
 impl Transfer<'_> {
     async fn run<F: Future<Output = Result<Target>>>(&self, target: impl Fn() -> F) -> Result<()> {
-        let mut tried = 0;
+        let mut place = target().await?;
+        let mut tries = self.http.tries(&place.url, self.job);
         loop {
-            let target = target().await?;
-            let error = match self.attempt(&target).await {
+            tries.begin().await;
+            let error = match self.attempt(&place).await {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            tried += 1;
-            let has_expired = target.expires && matches!(error, Error::Status { status: 403, .. });
-            let delay = if has_expired && tried <= self.http.retry.retries {
-                Some(RetryPolicy::backoff(tried))
+            let has_expired = place.expires && matches!(error, Error::Status { status: 403, .. });
+            if has_expired && !was_refused(&error) {
+                tries.failed_with(error, u32::MAX).await?;
             } else {
-                self.http.retry.delay(&error, tried)
-            };
-            let Some(delay) = delay else { return Err(error) };
-            crate::http::pause(delay, self.job).await?;
+                tries.failed(error).await?;
+            }
+            place = target().await?;
         }
+        tries.answered();
         self.job.file_done();
         Ok(())
     }

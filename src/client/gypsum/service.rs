@@ -141,6 +141,12 @@ impl Service {
     /// What is not repeatable is sent again only if the service has refused it before it did
     /// anything.
     pub async fn send(&self, call: &Call<'_>, job: &Job) -> Result<Answer> {
+        let again = |error: &Error| call.is_repeatable || was_refused(error);
+        self.http.repeat(&call.url, again, job, || self.send_once(call)).await
+    }
+
+    /// [`Service::send`] without retries.
+    pub async fn send_once(&self, call: &Call<'_>) -> Result<Answer> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(token) = call.token {
@@ -153,15 +159,10 @@ impl Service {
         if let Some(agent) = call.agent {
             http.agent = agent.to_owned().into();
         }
-        let (http, headers) = (&http, &headers);
-        let attempt = || async {
-            let method = call.method.clone();
-            let response = http.request_once(method, &call.url, headers, call.body.clone()).await?;
-            let headers = response.headers();
-            Ok(Answer { headers, document: response.into_document().await? })
-        };
-        let again = |error: &Error| call.is_repeatable || was_refused(error);
-        http.retry.run_while(again, job, attempt).await
+        let method = call.method.clone();
+        let response = http.request_once(method, &call.url, &headers, call.body.clone()).await?;
+        let headers = response.headers();
+        Ok(Answer { headers, document: response.into_document().await? })
     }
 }
 

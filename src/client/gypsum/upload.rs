@@ -208,17 +208,15 @@ pub enum End {
 
 /// Ends a session. An answer that was lost is no failure if the service has done its work.
 pub fn finish(service: &Service, end: End, path: &str, session: &str, job: &Job) -> Result<()> {
-    let mut once = service.clone();
-    once.http.retry.retries = 0;
     let call = Call::post(service.at(path)?, session);
     let may_be_done = Cell::new(false);
     runtime::current()?.block_on(async {
         let attempt = || async {
-            let sent = once.send(&call, job).await;
+            let sent = service.send_once(&call).await;
             sent.inspect_err(|error| may_be_done.set(may_be_done.get() || is_lost(error)))
         };
         let again = |_: &Error| end == End::Abort || !may_be_done.get();
-        let sent = service.http.retry.run_while(again, job, attempt).await;
+        let sent = service.http.repeat(&call.url, again, job, attempt).await;
         let Err(error) = sent else { return Ok(()) };
         let is_done = may_be_done.get()
             && match end {
