@@ -92,9 +92,10 @@ impl Turn {
     }
 
     /// Notes that the server refused the request, not for the first time if it `is_again`. `pause`
-    /// is for how long nothing is to be sent, after so many refusals in a row.
-    pub(super) fn refused(&self, is_again: bool, pause: impl Fn(u32) -> Duration) {
-        lock(&self.pace.state).refuse(self.round, is_again, pause, Instant::now());
+    /// is for how long nothing is to be sent, after so many refusals in a row. Returns true if this
+    /// request has trouble of its own.
+    pub(super) fn refused(&self, is_again: bool, pause: impl Fn(u32) -> Duration) -> bool {
+        lock(&self.pace.state).refuse(self.round, is_again, pause, Instant::now())
     }
 }
 
@@ -171,7 +172,7 @@ impl State {
         is_again: bool,
         pause: impl Fn(u32) -> Duration,
         now: Instant,
-    ) {
+    ) -> bool {
         self.grow(now);
         let is_own = is_again && f64::from(self.taken) > self.number;
         self.taken = 0;
@@ -181,6 +182,7 @@ impl State {
             self.in_a_row += 1;
         }
         self.resume = self.resume.max(now + pause(self.in_a_row.max(1)));
+        is_own
     }
 
     fn grow(&mut self, now: Instant) {

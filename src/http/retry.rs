@@ -55,7 +55,7 @@ impl RetryPolicy {
     }
 }
 
-/// The pause after so many failures, if nobody asks for another.
+/// The pause after so many failures in a row, if nobody asks for another.
 fn backoff(times: u32) -> Duration {
     let backoff = FIRST_DELAY.saturating_mul(1 << (times - 1).min(16)).min(LONGEST_DELAY);
     // Jitter: many clients that failed together must not come back together.
@@ -73,8 +73,10 @@ pub(crate) struct Tries<'a> {
     job: &'a Job,
     /// Failures that count.
     tried: u32,
-    /// Refusals, whether they count or not.
-    refused: u32,
+    /// Whether it was refused before.
+    is_refused: bool,
+    /// Refusals that others did not meet.
+    own: u32,
     under_way: Option<UnderWay>,
 }
 
@@ -88,7 +90,8 @@ impl Http {
             call: Arc::clone(&self.call),
             job,
             tried: 0,
-            refused: 0,
+            is_refused: false,
+            own: 0,
             under_way: None,
         }
     }
@@ -144,15 +147,20 @@ impl Tries<'_> {
         if was_refused(&error)
             && let Some(sent) = self.under_way.take()
         {
-            self.refused += 1;
-            sent.turn.refused(self.refused > 1, |times| asked.max(backoff(times)));
+            let is_own = sent.turn.refused(self.is_refused, |times| asked.max(backoff(times)));
+            self.is_refused = true;
+            self.own += u32::from(is_own);
             drop(sent);
             let is_over = {
                 let mut call = lock(&self.call);
                 call.refused(self.job, Instant::now());
                 call.refused > self.policy.retries || call.stood() > self.patience
             };
-            return if is_over { Err(error) } else { self.pause(backoff(self.refused)).await };
+            return match self.own {
+                _ if is_over => Err(error),
+                0 => Ok(()),
+                own => self.pause(backoff(own)).await,
+            };
         }
         self.count(error, self.policy.retries, asked).await
     }
