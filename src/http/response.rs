@@ -195,7 +195,13 @@ pub(super) async fn within<T>(
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+    use crate::http::Http;
+    use crate::http::testing::{answer, serve};
+    use crate::job::Job;
+    use crate::runtime;
 
     #[test]
     fn the_reason_is_the_servers_own() {
@@ -205,5 +211,25 @@ mod tests {
             "404 page not found"
         );
         assert_eq!(reason("text/html", &"x".repeat(900)).len(), EXCERPT_CHARS);
+    }
+
+    #[test]
+    fn lines_of_a_head_are_read_as_others_read_them() {
+        let odd = "Content-Type : text/plain\r\nX-Folded: a\r\n b\r\nno colon here\r\n";
+        let answers = vec![answer("403 No", odd, 2, b"no"), answer("403 No", odd, 2, b"no")];
+        let (url, server) = serve(answers);
+        let runtime = runtime::current().unwrap();
+        let http = Http::new(&runtime).unwrap();
+        let job = Job::default();
+        for asked in [http.get(&url, &job).boxed(), http.post(&url, &job).boxed()] {
+            let Err(Error::Status { headers, reason, .. }) = runtime.block_on(asked) else {
+                panic!("it is a refusal");
+            };
+            assert_eq!(reason, "no");
+            let value = |name: &str| headers.iter().find(|(found, _)| found == name).cloned();
+            assert_eq!(value("content-type").unwrap().1, "text/plain");
+            assert_eq!(value("x-folded").unwrap().1.split_whitespace().count(), 2);
+        }
+        server.join().unwrap();
     }
 }

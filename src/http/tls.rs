@@ -122,13 +122,14 @@ impl Certificates {
     /// The system's, else those that the host program knows.
     fn system(&self) -> Result<Loaded> {
         let provider = Arc::clone(&self.provider);
-        let why = match rustls_platform_verifier::Verifier::new(provider) {
-            Ok(verifier) => {
-                return Ok(Loaded { verifier: Arc::new(verifier), given: Vec::new() });
-            }
-            Err(why) => why,
-        };
-        match FALLBACK.get().and_then(|find| find()) {
+        match rustls_platform_verifier::Verifier::new(provider) {
+            Ok(verifier) => Ok(Loaded { verifier: Arc::new(verifier), given: Vec::new() }),
+            Err(why) => self.fallback(&why, FALLBACK.get().and_then(|find| find())),
+        }
+    }
+
+    fn fallback(&self, why: &rustls::Error, found: Option<PathBuf>) -> Result<Loaded> {
+        match found {
             Some(path) => self.bundle("certificates", &path),
             None => Err(Error::invalid(
                 VARIABLES[0],
@@ -254,4 +255,80 @@ fn unreadable(name: &'static str, path: &Path, source: std::io::Error) -> Error 
 struct Named {
     name: &'static str,
     source: std::io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::runtime;
+
+    /// Signed by themselves, and marked as an authority's.
+    const OWN: &str = "tests/vectors/certificates/own.pem";
+    const OTHER: &str = "tests/vectors/certificates/other.pem";
+
+    fn certificates(bundle: &str) -> Arc<Certificates> {
+        Certificates::new(&Trust::Bundle(bundle.into()))
+    }
+
+    fn loaded(bundle: &str) -> Arc<Certificates> {
+        let certificates = certificates(bundle);
+        runtime::current().unwrap().block_on(certificates.load()).unwrap();
+        certificates
+    }
+
+    fn der(path: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(path).unwrap()
+    }
+
+    /// Whether a server of this name may show this certificate in the given year.
+    fn is_believed(trusted: &Certificates, shown: &str, name: &str, year: u64) -> bool {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));
+        trusted.verify_server_cert(&der(shown), &[], &name, &[], now).is_ok()
+    }
+
+    #[test]
+    fn a_certificate_that_was_named_itself_is_believed_where_it_holds() {
+        let own = loaded(OWN);
+        for name in ["localhost", "127.0.0.1"] {
+            assert!(is_believed(&own, OWN, name, 2030), "{name}");
+        }
+        assert!(!is_believed(&own, OWN, "elsewhere", 2030));
+        assert!(!is_believed(&own, OWN, "localhost", 2020));
+        assert!(!is_believed(&own, OWN, "localhost", 2130));
+        assert!(!is_believed(&own, OTHER, "localhost", 2030));
+        let both = loaded("tests/vectors/certificates");
+        assert!(is_believed(&both, OWN, "localhost", 2030));
+        assert!(is_believed(&both, OTHER, "localhost", 2030));
+    }
+
+    #[test]
+    fn nothing_is_believed_before_it_is_loaded() {
+        assert!(!is_believed(&certificates(OWN), OWN, "localhost", 2030));
+    }
+
+    #[test]
+    fn without_certificates_of_the_system_those_of_the_program_are_taken() {
+        let why = rustls::Error::General("none".into());
+        let certificates = certificates(OTHER);
+        let found = certificates.fallback(&why, Some(OWN.into())).unwrap();
+        assert_eq!(found.given, [der(OWN)]);
+        let error = certificates.fallback(&why, None).unwrap_err().chain();
+        assert!(error.contains("none; install them"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_who_named_it() {
+        let load = |bundle: &str| {
+            runtime::current().unwrap().block_on(certificates(bundle).load()).unwrap_err()
+        };
+        let missing = load("/no/bundle.pem");
+        let told = missing.chain();
+        assert!(told.starts_with("/no/bundle.pem: no such file or directory (named by verify)"));
+        assert_eq!(missing.errno(), Some(2));
+        let empty = load("Cargo.toml").chain();
+        assert!(empty.contains("invalid verify `Cargo.toml`"), "{empty}");
+    }
 }
