@@ -35,6 +35,12 @@ impl Job {
         if self.stop.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
+    /// A job with counters of its own, which is cancelled together with this one, or alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { stop: self.stop.child_token(), ..Self::default() }
+    }
+
     /// Asks all workers to stop at their next check.
     pub fn cancel(&self) {
         self.stop.cancel();

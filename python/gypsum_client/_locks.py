@@ -20,18 +20,17 @@ def locked(path: str) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    import fcntl
+    from selenite._locks import lock, unlock
 
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path + ".LOCK", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock(path + ".LOCK") as held:
         owner = os.getpid()
         try:
             yield
         finally:
-            # Explicitly, as a forked child has the file open too; and not by that child.
+            # Not by a forked child, which has the file open too.
             if os.getpid() == owner:
-                fcntl.flock(lock, fcntl.LOCK_UN)
+                unlock(held)
 
 
 @contextmanager

@@ -145,27 +145,23 @@ def _rename_file(src: str, dest: str) -> None:
 
 def _acquire_lock(cache: str, project: str, asset: str, version: str) -> None:
     """Keep other processes from saving a version until :func:`_release_lock`."""
-    import fcntl
+    from selenite._locks import lock
 
     key = f"{project}/{asset}/{version}"
     if key in IS_LOCKED["locks"]:
         return
     folder = os.path.join(cache, "status", project, asset, version)
     os.makedirs(folder, exist_ok=True)
-    file = open(os.path.join(folder, "LOCK"), "ab")  # noqa: SIM115 -- kept open
-    fcntl.flock(file, fcntl.LOCK_EX)
-    IS_LOCKED["locks"][key] = file
+    IS_LOCKED["locks"][key] = lock(os.path.join(folder, "LOCK"))
 
 
 def _release_lock(project: str, asset: str, version: str) -> None:
     """Undo :func:`_acquire_lock`; without it, do nothing."""
     file = IS_LOCKED["locks"].pop(f"{project}/{asset}/{version}", None)
     if file is not None:
-        import fcntl
+        from selenite._locks import unlock
 
-        # Explicitly: a child that was forked meanwhile has the file open, too.
-        fcntl.flock(file, fcntl.LOCK_UN)
-        file.close()
+        unlock(file)
 
 
 def is_notebook() -> bool:

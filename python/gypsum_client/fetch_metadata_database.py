@@ -149,8 +149,12 @@ def _download(path: str, base: str, name: str) -> None:
     modified = get_last_modified_date(base)
     _download_and_rename_file(f"{base}/{name}", path)
     staged = f"{path}.modified.{os.getpid()}"
-    with open(staged, "w", encoding="utf-8") as file:
-        file.write(f"{modified:.0f}")
-    os.replace(staged, path + ".modified")
+    try:
+        with open(staged, "w", encoding="utf-8") as file:
+            file.write(f"{modified:.0f}")
+        os.replace(staged, path + ".modified")
+    except BaseException:
+        os.unlink(staged)
+        raise
     LAST_CHECK["req_time"] = float(get_current_unix_time())
     LAST_CHECK["mod_time"] = modified

@@ -1,4 +1,5 @@
 //! What a user of a registry does: one protocol per module, on `http` and `transfer`.
 
+mod cache;
 pub mod gobbler;
 pub mod gypsum;

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::kernel::{BLOCK_BYTES, Kernel, MAX_LANES};
 use super::{Hasher, Seen};
+use crate::fs::atomic;
 
 /// Messages that may wait for one hashing thread; as many again are being worked on.
 const QUEUE_MESSAGES: usize = 64;
@@ -203,12 +204,19 @@ impl Stream {
         Ok(())
     }
 
-    /// A hasher that has taken everything added, or why the file could not be written.
-    pub async fn finish(self) -> io::Result<Hasher> {
+    /// A hasher that has taken everything added, or why the file could not be written or closed.
+    pub async fn finish(mut self) -> io::Result<Hasher> {
         let (end, result) = answering(|hasher| hasher);
         self.send(end).await;
         let hasher = there(result.await);
-        lock(&self.home.failure).take().map_or(Ok(hasher), Err)
+        if let Some(failure) = lock(&self.home.failure).take() {
+            return Err(failure);
+        }
+        if let Some(file) = self.file.take() {
+            // Nobody else has it: what was to be written came before the end.
+            there(Arc::try_unwrap(file).map(atomic::close))?;
+        }
+        Ok(hasher)
     }
 
     async fn send(&self, piece: Piece) {

@@ -1,12 +1,12 @@
 //! Files that appear whole or not at all.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempPath;
 
 use crate::Result;
 use crate::error::IoContext;
@@ -14,16 +14,45 @@ use crate::error::IoContext;
 /// Begins the name of everything unfinished, so that readers of a registry take it for internal.
 pub const STAGE_PREFIX: &str = "..tmp-";
 
-/// Opens an unfinished file in `folder`, with `mode` less the umask from birth.
+/// A file without its final name. Dropped, it leaves nothing; [`persist`] gives it its name.
 ///
-/// It goes away when dropped; [`persist`] gives it its name.
-pub fn stage(folder: &Path, mode: u32) -> Result<NamedTempFile> {
-    tempfile::Builder::new()
-        .prefix(&unused_name())
-        .rand_bytes(0)
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)
-        .at(folder)
+/// Not a `NamedTempFile`: writing through that one hides the number of the system's error.
+#[derive(Debug)]
+pub struct Staged {
+    file: File,
+    /// None if it has no name at all: when this process is killed, it is gone.
+    path: Option<TempPath>,
+}
+
+impl Staged {
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// Opens an unfinished file in `folder`, with `mode` less the umask from birth.
+pub fn stage(folder: &Path, mode: u32) -> Result<Staged> {
+    let path = folder.join(unused_name());
+    let made = File::options().read(true).write(true).create_new(true).mode(mode).open(&path);
+    let file = made.at(folder)?;
+    Ok(Staged { file, path: Some(TempPath::try_from_path(path).at(folder)?) })
+}
+
+/// As [`stage`], without any name where the file system has such files.
+pub fn stage_nameless(folder: &Path, mode: u32) -> Result<Staged> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{Mode, OFlags};
+        use rustix::io::Errno;
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match rustix::fs::open(folder, flags, Mode::from_raw_mode(mode)) {
+            Ok(file) => return Ok(Staged { file: file.into(), path: None }),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
+            Err(error) => return Err(error).at(folder),
+        }
+    }
+    stage(folder, mode)
 }
 
 /// A name that no other process has, nor this one before: without asking the system for random
@@ -43,23 +72,117 @@ fn unused_name() -> String {
     format!("{STAGE_PREFIX}{base:016x}-{:x}-{count:x}", std::process::id())
 }
 
-/// Makes an unfinished folder in `folder`; it goes away, with its content, when dropped.
-pub fn stage_folder(folder: &Path) -> Result<TempDir> {
-    tempfile::Builder::new().prefix(STAGE_PREFIX).tempdir_in(folder).at(folder)
+/// An unfinished folder, which goes away with its content when dropped.
+#[derive(Debug)]
+pub struct StagedFolder {
+    path: PathBuf,
 }
 
-/// Gives a staged file its final name, replacing what is there.
-pub fn persist(staged: NamedTempFile, target: &Path) -> Result<()> {
-    staged.persist(target).map(drop).map_err(|error| error.error).at(target)
+impl StagedFolder {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves it to whoever has given it another name.
+    pub fn keep(mut self) {
+        self.path = PathBuf::new();
+    }
+}
+
+impl Drop for StagedFolder {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            // What stays is found by its name when it is old.
+            let _ = remove_tree(&self.path);
+        }
+    }
+}
+
+/// Makes an unfinished folder in `folder`.
+pub fn stage_folder(folder: &Path) -> Result<StagedFolder> {
+    let path = folder.join(unused_name());
+    fs::create_dir(&path).at(folder)?;
+    Ok(StagedFolder { path })
+}
+
+/// Closes a file that was written: network file systems tell only then that a disk or a quota is
+/// full, and dropping a file does not listen.
+pub fn close(file: File) -> io::Result<()> {
+    match nix::unistd::close(file) {
+        // It is closed all the same.
+        Ok(()) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a staged file its final name, replacing what is there, once closing it has succeeded.
+pub fn persist(staged: Staged, target: &Path) -> Result<()> {
+    let Staged { file, path } = staged;
+    let Some(path) = path else { return name(&file, target).at(target) };
+    close(file).at(target)?;
+    match path.persist(target) {
+        Err(error) if error.error.kind() == ErrorKind::CrossesDevices => {
+            copy_over(&error.path, target)
+        }
+        other => other.map_err(|error| error.error).at(target),
+    }
+}
+
+/// Gives a finished file, which is closed, its final name, replacing what is there.
+pub fn rename(file: &Path, target: &Path) -> Result<()> {
+    match fs::rename(file, target) {
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            copy_over(file, target)?;
+            remove_file(file)
+        }
+        other => other.at(target),
+    }
+}
+
+/// Places a copy of a file on another file system: a folder may be a link to one. Nothing is left
+/// beside the target, whose folder is for finished files alone.
+fn copy_over(file: &Path, target: &Path) -> Result<()> {
+    let folder = target.parent().unwrap_or_else(|| Path::new("."));
+    let mut from = File::open(file).at(file)?;
+    let mode = from.metadata().at(file)?.permissions().mode();
+    let staged = stage_nameless(folder, mode & 0o777)?;
+    io::copy(&mut from, &mut staged.file()).at(target)?;
+    persist(staged, target)
+}
+
+/// Gives a name to a file that has none, replacing what is there.
+fn name(file: &File, target: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use std::os::fd::AsRawFd;
+    // There is nothing left to tell when the other descriptor, which it is named by, is closed.
+    close(file.try_clone()?)?;
+    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+    replace(target, |path| Ok(linkat(CWD, &nameless, CWD, path, AtFlags::SYMLINK_FOLLOW)?))
+}
+
+/// Makes `target` by a function that does not replace what is there, and replaces it.
+pub fn replace(target: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    match make(target) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let spare = target.with_file_name(unused_name());
+            make(&spare)?;
+            let renamed = fs::rename(&spare, target);
+            // Renaming one name of a file over another does nothing.
+            let _ = fs::remove_file(&spare);
+            renamed
+        }
+        other => other,
+    }
 }
 
 /// Replaces `target` by `content` in one step; `durable` syncs the file and its folder.
 pub fn write(target: &Path, content: &[u8], mode: u32, durable: bool) -> Result<()> {
     let folder = target.parent().unwrap_or_else(|| Path::new("."));
-    let mut staged = stage(folder, mode)?;
-    staged.write_all(content).at(target)?;
+    let staged = stage(folder, mode)?;
+    staged.file().write_all(content).at(target)?;
     if durable {
-        staged.as_file().sync_all().at(target)?;
+        staged.file().sync_all().at(target)?;
     }
     persist(staged, target)?;
     if durable {
@@ -68,11 +191,10 @@ pub fn write(target: &Path, content: &[u8], mode: u32, durable: bool) -> Result<
     Ok(())
 }
 
-/// Replaces `target` by `content` in one step, by way of a file in `scratch`, which is on the same
-/// file system.
+/// Replaces `target` by `content` in one step, by way of a file in `scratch`.
 pub fn write_through(scratch: &Path, target: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let mut staged = stage(scratch, mode)?;
-    staged.write_all(content).at(target)?;
+    let staged = stage(scratch, mode)?;
+    staged.file().write_all(content).at(target)?;
     persist(staged, target)
 }
 
@@ -137,8 +259,48 @@ mod tests {
     fn a_staged_file_that_is_dropped_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let staged = stage(folder.path(), 0o600).unwrap();
-        assert!(staged.path().file_name().unwrap().to_str().unwrap().starts_with(STAGE_PREFIX));
+        assert!(names(folder.path())[0].starts_with(STAGE_PREFIX));
         drop(staged);
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn whatever_has_no_name_yet_replaces_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("file");
+        for (content, stage) in [("one", stage as fn(&Path, u32) -> _), ("two", stage_nameless)] {
+            for _ in 0..2 {
+                let staged = stage(folder.path(), 0o600).unwrap();
+                staged.file().write_all(content.as_bytes()).unwrap();
+                persist(staged, &target).unwrap();
+                assert_eq!(fs::read_to_string(&target).unwrap(), content);
+            }
+        }
+        let other = folder.path().join("other");
+        fs::write(&other, "three").unwrap();
+        for _ in 0..2 {
+            copy_over(&other, &target).unwrap();
+            replace(&folder.path().join("link"), |name| fs::hard_link(&target, name)).unwrap();
+        }
+        assert_eq!(fs::read_to_string(folder.path().join("link")).unwrap(), "three");
+        assert_eq!(names(folder.path()), ["file", "link", "other"]);
+    }
+
+    #[test]
+    fn the_number_of_the_systems_error_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let number = |error: crate::Error| match error {
+            crate::Error::Io { source, .. } => source.raw_os_error(),
+            _ => None,
+        };
+        let wanted = Some(rustix::io::Errno::NOENT.raw_os_error());
+        assert_eq!(number(stage(&missing, 0o600).unwrap_err()), wanted);
+        assert_eq!(number(stage_nameless(&missing, 0o600).unwrap_err()), wanted);
+        assert_eq!(number(stage_folder(&missing).unwrap_err()), wanted);
+        assert_eq!(number(write(&missing.join("f"), b"", 0o600, false).unwrap_err()), wanted);
+        let staged = stage(folder.path(), 0o600).unwrap();
+        assert_eq!(number(persist(staged, &missing.join("f")).unwrap_err()), wanted);
         assert!(names(folder.path()).is_empty());
     }
 

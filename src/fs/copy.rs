@@ -1,8 +1,12 @@
 //! Copies of files, read again and compared with their source.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::Stat;
 
 use super::window::with_windows;
 use crate::digest::{self, Seen};
@@ -10,16 +14,91 @@ use crate::error::IoContext;
 use crate::job::Job;
 use crate::{Error, Result};
 
+/// No less than the resolution of the times of files.
+const TICK: Duration = Duration::from_millis(20);
+/// So long a file that changes all the time is waited for.
+const MOST_TICKS: usize = 5;
+
 /// An open file, and what messages call it.
 pub type Named<'a> = (&'a File, &'a Path);
 
-/// Copies a regular file, of about `size` bytes, into the new and empty file `to`, which must be
-/// open for reading too.
+/// What tells that a file is still the same: its size, and the times of its modification and of its
+/// change in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Size in bytes.
+    pub size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// The stamp of an open file.
+    pub fn of(file: &File) -> io::Result<Self> {
+        rustix::fs::fstat(file).map(|stat| Self::of_stat(&stat)).map_err(io::Error::from)
+    }
+
+    /// The stamp of a file that was looked at.
+    #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
+    pub fn of_stat(stat: &Stat) -> Self {
+        Self {
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            modified: (stat.st_mtime.into(), stat.st_mtime_nsec.try_into().unwrap_or_default()),
+            changed: (stat.st_ctime.into(), stat.st_ctime_nsec.try_into().unwrap_or_default()),
+        }
+    }
+
+    /// The stamp of a file that was looked at in the way of the standard library.
+    pub fn of_metadata(found: &Metadata) -> Self {
+        Self {
+            size: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        }
+    }
+
+    /// True if the file may have changed within the present tick.
+    fn is_fresh(&self) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let since = u64::try_from(seconds).unwrap_or_default();
+        let nanoseconds = u32::try_from(nanoseconds).unwrap_or_default();
+        let changed = SystemTime::UNIX_EPOCH + Duration::new(since, nanoseconds);
+        // What is said to come from the future was changed by another machine's clock.
+        SystemTime::now().duration_since(changed).is_ok_and(|age| age < TICK)
+    }
+}
+
+/// The stamp of an open file that has come to rest. Of two changes within one tick of the system's
+/// clock the second one cannot be seen, so a file that has only just changed is waited for.
+pub fn stamp_at_rest((file, path): Named<'_>) -> Result<Stamp> {
+    for _ in 0..MOST_TICKS {
+        let stamp = Stamp::of(file).at(path)?;
+        if !stamp.is_fresh() {
+            return Ok(stamp);
+        }
+        std::thread::sleep(TICK);
+    }
+    Err(changed(path))
+}
+
+fn changed(path: &Path) -> Error {
+    let why = "it has changed while it was copied; start again";
+    Error::invalid("file", path.to_string_lossy(), why)
+}
+
+/// Copies a regular file, which had `stamp` when it was opened, into the new and empty file `to`,
+/// which must be open for reading too. A file that changes meanwhile is refused.
 ///
 /// Blocks are shared where the file system can do that; else each window is copied, inside of the
 /// system where it can do that, and read again from the copy while it is in the processor's cache.
-pub fn copy(from: Named<'_>, to: Named<'_>, size: u64, job: &Job) -> Result<()> {
-    with_windows(|window, again| Copy { from, to, size }.run(window, again, job))
+pub fn copy(from: Named<'_>, to: Named<'_>, stamp: Stamp, job: &Job) -> Result<()> {
+    let copy = Copy { from, to, size: stamp.size };
+    let copied = with_windows(|window, again| copy.run(window, again, job));
+    // Also of a copy that differs: this is why.
+    if Stamp::of(from.0).at(from.1)? != stamp {
+        return Err(changed(from.1));
+    }
+    copied
 }
 
 /// A copy being made.
@@ -152,17 +231,19 @@ mod tests {
     use super::*;
     use crate::digest::WINDOW_BYTES;
 
-    /// Copies a file that had `size` bytes when it was opened.
-    fn copied(content: &[u8], size: usize) -> Vec<u8> {
+    /// Copies a file, calling `disturb` with it after it was opened.
+    fn copied(content: &[u8], disturb: impl FnOnce(&Path)) -> Result<Vec<u8>> {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         std::fs::write(&from, content).unwrap();
         let source = File::open(&from).unwrap();
         let target = File::options().read(true).write(true).create_new(true).open(&to).unwrap();
         let job = Job::default();
-        copy((&source, &from), (&target, &to), size as u64, &job).unwrap();
+        let stamp = stamp_at_rest((&source, &from))?;
+        disturb(&from);
+        copy((&source, &from), (&target, &to), stamp, &job)?;
         assert_eq!(job.progress().bytes_done, content.len() as u64);
-        std::fs::read(to).unwrap()
+        Ok(std::fs::read(to).unwrap())
     }
 
     #[test]
@@ -171,10 +252,25 @@ mod tests {
             (0..3 * WINDOW_BYTES + 5).map(|at| (at % 251).to_le_bytes()[0]).collect();
         for length in [0, 1, WINDOW_BYTES - 1, WINDOW_BYTES, WINDOW_BYTES + 1, content.len()] {
             let content = &content[..length];
-            // As it was when it was opened, cut off since, and grown since.
-            for size in [length, length + 1, length + WINDOW_BYTES, length / 2] {
-                assert_eq!(copied(content, size), content, "{length} bytes, thought {size}");
-            }
+            assert_eq!(copied(content, |_| ()).unwrap(), content, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_copied_is_refused() {
+        let cut = |path: &Path| File::options().write(true).open(path).unwrap().set_len(1).unwrap();
+        let grow = |path: &Path| {
+            File::options().append(true).open(path).unwrap().write_all(b"more").unwrap();
+        };
+        let overwrite = |path: &Path| {
+            let file = File::options().write(true).open(path).unwrap();
+            file.write_all_at(b"torn", 1).unwrap();
+            // As by a program that gives it its old time again.
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        for disturb in [cut as fn(&Path), grow, overwrite] {
+            let error = copied(&vec![7; WINDOW_BYTES + 5], disturb).unwrap_err();
+            assert!(error.to_string().contains("has changed while it was copied"), "{error}");
         }
     }
 

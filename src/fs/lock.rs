@@ -11,10 +11,12 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::error::IoContext;
 use crate::job::Job;
@@ -67,7 +69,7 @@ pub struct Locked {
 
 impl Locked {
     /// Locks an open file, if no other process holds it.
-    pub fn try_new(file: File, mode: Mode) -> std::result::Result<Self, (File, rustix::io::Errno)> {
+    pub fn try_new(file: File, mode: Mode) -> std::result::Result<Self, (File, Errno)> {
         let operation = match mode {
             Mode::Shared => FlockOperation::NonBlockingLockShared,
             Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
@@ -269,7 +271,29 @@ fn remove_if_unused(Locked { file, owner }: &Locked, path: &Path, is_exclusive: 
 }
 
 fn timed_out(path: &Path) -> Error {
-    Error::Io { path: path.to_owned(), source: io::ErrorKind::TimedOut.into() }
+    Error::Io { path: path.to_owned(), source: Errno::TIMEDOUT.into() }
+}
+
+/// Whether locks were wanted where the file system has none.
+static ARE_MISSING: AtomicBool = AtomicBool::new(false);
+
+/// What a service says then.
+pub const NONE: &str =
+    "the file system has no file locks: let no other service change this registry";
+
+/// True if this process has worked without locks, as the file system has none. Others that did the
+/// same work at the same time were not waited for.
+pub fn are_missing() -> bool {
+    ARE_MISSING.load(Ordering::Relaxed)
+}
+
+fn is_unsupported(error: Errno) -> bool {
+    // The last one: some network file systems lock only what is open for writing.
+    matches!(error, Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::BADF)
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Opens and locks a file against other processes; also tells whether it was made.
@@ -286,6 +310,10 @@ fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<(L
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match options.open(path) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    // Another user's: reading is enough for a lock.
+                    Err(error) if is_refused(&error) => {
+                        options.clone().write(false).open(path).at(path)?
+                    }
                     opened => opened.at(path)?,
                 }
             }
@@ -295,9 +323,13 @@ fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<(L
             }
         };
         match Locked::try_new(file, mode) {
+            Err((file, error)) if is_unsupported(error) => {
+                ARE_MISSING.store(true, Ordering::Relaxed);
+                return Ok((Locked { file, owner: std::process::id() }, is_made));
+            }
             Ok(locked) if is_still_there(&locked.file, path) => return Ok((locked, is_made)),
             Ok(_) => continue, // removed with its folder while we waited: the lock of nothing
-            Err((_, rustix::io::Errno::WOULDBLOCK)) => {}
+            Err((_, Errno::WOULDBLOCK)) => {}
             Err((_, error)) => return Err(error).at(path),
         }
         job.check()?;

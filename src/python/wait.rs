@@ -7,6 +7,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use crate::error::IoContext;
+use crate::fs::lock;
 use crate::job::Job;
 use crate::{Result, settings};
 
@@ -62,7 +63,11 @@ pub(super) fn wait<T: Send>(
             }
         })
     });
-    result?.map_err(PyErr::from)
+    let value = result?.map_err(PyErr::from)?;
+    if lock::are_missing() {
+        py.import("selenite._locks")?.call_method0("warn_of_missing_locks")?;
+    }
+    Ok(value)
 }
 
 /// Looks at Python for a moment. Once the interpreter ends, this thread stays here: it has nothing to

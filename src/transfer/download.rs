@@ -6,7 +6,6 @@ use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -14,14 +13,14 @@ use reqwest::header::{
     CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
     LAST_MODIFIED, RANGE,
 };
-use tempfile::NamedTempFile;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::plan::{Expected, Item};
 use crate::digest::push::Lanes;
 use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen};
 use crate::error::IoContext;
-use crate::fs::atomic;
+use crate::fs::atomic::{self, Staged};
+use crate::fs::litter::{self, PART_SUFFIX};
 use crate::fs::lock::{Locked, Mode};
 use crate::http::{Http, Response, Tries};
 use crate::job::Job;
@@ -41,8 +40,6 @@ const FILE_MODE: u32 = 0o666;
 const PIECE_BYTES: usize = 32 * 1024;
 /// Larger pieces are divided.
 const MOST_BYTES: usize = 128 * 1024;
-const PART_SUFFIX: &str = ".part";
-const PART_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How to download.
 #[derive(Debug, Clone)]
@@ -85,7 +82,7 @@ pub async fn download_named(
     let expected = |item: &Item| item.expected.as_ref().map_or(0, |expected| expected.size);
     job.expect(items.len() as u64, items.iter().map(expected).sum());
     fs::create_dir_all(&options.scratch).at(&options.scratch)?;
-    discard_old_parts(&options.scratch)?;
+    litter::clear_scratch(&options.scratch);
     // This thread receives. One other digests large content and writes it: more gain nothing.
     let lanes = Lanes::new(1);
     let concurrency = concurrency(options.concurrency);
@@ -103,20 +100,6 @@ pub async fn download_named(
     // Nothing appears after the call.
     lanes.join();
     result
-}
-
-fn discard_old_parts(scratch: &Path) -> Result<()> {
-    for entry in fs::read_dir(scratch).at(scratch)? {
-        let entry = entry.at(scratch)?;
-        let is_old = || {
-            let age = entry.metadata().ok()?.modified().ok()?.elapsed().ok()?;
-            Some(age > PART_LIFE)
-        };
-        if entry.file_name().to_string_lossy().ends_with(PART_SUFFIX) && is_old() == Some(true) {
-            atomic::remove_file(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 struct Transfer<'a> {
@@ -153,12 +136,12 @@ impl<'a> Transfer<'a> {
                 tries.failed(error).await
             };
             if let Err(error) = again {
-                part.abandon(&error)?;
+                part.abandon(&error);
                 return Err(error);
             }
         }
         tries.answered();
-        part.persist(&self.item.target)?;
+        part.persist()?;
         self.job.file_done();
         Ok(())
     }
@@ -209,7 +192,7 @@ impl<'a> Transfer<'a> {
             return self.place_small(body, expected, part).await;
         }
         let Some(expected) = expected else {
-            part.place(&self.options.scratch)?;
+            part.file(&self.options.scratch)?;
             while let Some(piece) = response.chunk().await? {
                 self.job.advance(piece.len() as u64);
                 part.write(&piece, &self.options.scratch)?;
@@ -267,9 +250,8 @@ impl<'a> Transfer<'a> {
     /// Hands content to the hashing thread, which also writes it. The file itself stays with this
     /// future, so that dropping it leaves nothing behind.
     async fn receive_digesting(&self, response: &mut Response, part: &mut Part) -> Result<()> {
-        let place = part.place(&self.options.scratch)?;
-        let path = place.path().to_owned();
-        let file = place.file().try_clone().at(&path)?;
+        let path = &self.item.target;
+        let file = part.file(&self.options.scratch)?.try_clone().at(path)?;
         let mut stream = self.lanes.stream_to(std::mem::take(&mut part.hasher), file);
         let mut block = BytesMut::new();
         let received = async {
@@ -279,13 +261,13 @@ impl<'a> Transfer<'a> {
                     let missing = piece.len().min(PIECE_BYTES - block.len());
                     block.extend_from_slice(&piece.split_to(missing));
                     if block.len() == PIECE_BYTES {
-                        stream.push(block.split().freeze()).await.at(&path)?;
+                        stream.push(block.split().freeze()).await.at(path)?;
                     }
                 }
                 // In pieces of bounded size: so many of them may wait for the hashing thread.
                 while piece.len() >= PIECE_BYTES {
                     let next = piece.split_to(piece.len().min(MOST_BYTES));
-                    stream.push(next).await.at(&path)?;
+                    stream.push(next).await.at(path)?;
                 }
                 block.extend_from_slice(&piece);
             }
@@ -293,8 +275,8 @@ impl<'a> Transfer<'a> {
         }
         .await;
         // Also of a transfer that broke: the next try goes on behind it.
-        let gathered = stream.push(block.freeze()).await.at(&path);
-        part.hasher = stream.finish().await.at(&path)?;
+        let gathered = stream.push(block.freeze()).await.at(path);
+        part.hasher = stream.finish().await.at(path)?;
         part.received = part.hasher.size();
         received.and(gathered)
     }
@@ -310,13 +292,53 @@ impl<'a> Transfer<'a> {
             let mut name = Hasher::default();
             name.update(key.as_bytes());
             let name = name.finish().md5.to_string() + PART_SUFFIX;
-            if let Some(mut part) = Part::open(scratch.join(name))? {
-                part.digest_received(expected.size, self.lanes, self.job).await?;
+            if let Some(part) = self.resume(scratch.join(name), expected.size).await? {
                 return Ok(part);
             }
         }
-        Ok(Part::new(None))
+        Ok(self.new_part(None))
     }
+
+    fn new_part(&self, place: Option<Place>) -> Part {
+        let target = self.item.target.clone();
+        Part { place, target, received: 0, hasher: Hasher::default(), validator: None }
+    }
+
+    /// What an earlier call left at `path`, or a start of it; `None` if that is of no use: another
+    /// process has it, or another user, who could still change it.
+    async fn resume(&self, path: PathBuf, size: u64) -> Result<Option<Part>> {
+        let Some(file) = open_own(&path) else { return Ok(None) };
+        // Where locks do not work, two processes might share the file: use one that nobody knows.
+        let Ok(locked) = Locked::try_new(file, Mode::Exclusive) else { return Ok(None) };
+        let file = locked.file();
+        // Another process may have finished and moved it between opening and locking.
+        let is_same = fs::symlink_metadata(&path)
+            .is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
+        if !is_same {
+            return Ok(None);
+        }
+        let mut part = self.new_part(Some(Place::Named(path, locked)));
+        match part.digest_received(size, self.lanes, self.job).await {
+            Ok(()) => Ok(Some(part)),
+            Err(Error::Cancelled) => Err(Error::Cancelled),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// Opens a file of this user, which is made if need be; `None` if that cannot be.
+fn open_own(path: &Path) -> Option<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
+        .open(path)
+        .ok()?;
+    let is_ours = file.metadata().ok()?.uid() == rustix::process::geteuid().as_raw();
+    is_ours.then_some(file)
 }
 
 /// What a server says about content by digest and length.
@@ -338,7 +360,7 @@ fn check_json(body: &[u8], item: &Item, response: &Response) -> Result<()> {
 
 enum Place {
     /// Goes away when dropped.
-    Anonymous(NamedTempFile),
+    Anonymous(Staged),
     /// Stays for a later call when dropped; locked against other processes.
     Named(PathBuf, Locked),
 }
@@ -346,15 +368,8 @@ enum Place {
 impl Place {
     fn file(&self) -> &File {
         match self {
-            Self::Anonymous(staged) => staged.as_file(),
+            Self::Anonymous(staged) => staged.file(),
             Self::Named(_, locked) => locked.file(),
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Anonymous(staged) => staged.path(),
-            Self::Named(path, _) => path,
         }
     }
 }
@@ -363,6 +378,8 @@ impl Place {
 struct Part {
     /// None before it is begun, and if it is already where it belongs.
     place: Option<Place>,
+    /// Where it belongs: the name that messages say.
+    target: PathBuf,
     /// Bytes in the file.
     received: u64,
     /// Of these bytes, if there is a digest to compare with.
@@ -371,38 +388,11 @@ struct Part {
 }
 
 impl Part {
-    fn new(place: Option<Place>) -> Self {
-        Self { place, received: 0, hasher: Hasher::default(), validator: None }
-    }
-
-    /// Opens what an earlier call left at `path`, or starts it; `None` if another process has it.
-    fn open(path: PathBuf) -> Result<Option<Self>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
-            .open(&path)
-            .at(&path)?;
-        // Where locks do not work, two processes might share the file: use one that nobody knows.
-        let Ok(locked) = Locked::try_new(file, Mode::Exclusive) else { return Ok(None) };
-        let file = locked.file();
-        // Another process may have finished and moved it between opening and locking.
-        let is_same = fs::symlink_metadata(&path)
-            .is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
-        if !is_same {
-            return Ok(None);
-        }
-        Ok(Some(Self::new(Some(Place::Named(path, locked)))))
-    }
-
     /// Goes on behind what an earlier call received of a file of this size. A hashing thread digests
     /// it: other transfers go on meanwhile.
     async fn digest_received(&mut self, size: u64, lanes: &Lanes, job: &Job) -> Result<()> {
-        let Some(place) = &self.place else { return Ok(()) };
-        let (mut file, path) = (place.file(), place.path());
+        let (Some(place), path) = (&self.place, &self.target) else { return Ok(()) };
+        let mut file = place.file();
         if file.metadata().at(path)?.len() > size {
             return file.set_len(0).at(path); // it is not of that file
         }
@@ -451,17 +441,18 @@ impl Part {
     }
 
     /// Where content goes, made now if it is nowhere yet.
-    fn place(&mut self, scratch: &Path) -> Result<&Place> {
-        Ok(match &mut self.place {
+    fn file(&mut self, scratch: &Path) -> Result<&File> {
+        let place = match &mut self.place {
             Some(place) => place,
             nowhere => nowhere.insert(Place::Anonymous(atomic::stage(scratch, FILE_MODE)?)),
-        })
+        };
+        Ok(place.file())
     }
 
     fn write(&mut self, piece: &[u8], scratch: &Path) -> Result<()> {
         let offset = self.received;
-        let place = self.place(scratch)?;
-        place.file().write_all_at(piece, offset).at(place.path())?;
+        let written = self.file(scratch)?.write_all_at(piece, offset);
+        written.at(&self.target)?;
         self.received += piece.len() as u64;
         Ok(())
     }
@@ -471,29 +462,28 @@ impl Part {
         self.validator = None;
         match &self.place {
             Some(place) if std::mem::take(&mut self.received) > 0 => {
-                place.file().set_len(0).at(place.path())
+                place.file().set_len(0).at(&self.target)
             }
             _ => Ok(()),
         }
     }
 
     /// Nothing received, or content that cannot become right, is not worth keeping.
-    fn abandon(self, error: &Error) -> Result<()> {
-        match &self.place {
-            Some(Place::Named(path, _))
-                if self.received == 0 || matches!(error, Error::Digest { .. }) =>
-            {
-                atomic::remove_file(path)
-            }
-            Some(Place::Named(..) | Place::Anonymous(_)) | None => Ok(()),
+    fn abandon(self, error: &Error) {
+        if let Some(Place::Named(path, _)) = &self.place
+            && (self.received == 0 || matches!(error, Error::Digest { .. }))
+        {
+            // The error matters more; what stays is found when it is old.
+            let _ = atomic::remove_file(path);
         }
     }
 
-    fn persist(self, target: &Path) -> Result<()> {
+    fn persist(self) -> Result<()> {
         match self.place {
             None => Ok(()),
-            Some(Place::Anonymous(staged)) => atomic::persist(staged, target),
-            Some(Place::Named(path, _lock)) => fs::rename(&path, target).at(target),
+            Some(Place::Anonymous(staged)) => atomic::persist(staged, &self.target),
+            // The descriptor that it was written through is closed: this one only keeps the lock.
+            Some(Place::Named(path, _lock)) => atomic::rename(&path, &self.target),
         }
     }
 }
@@ -584,6 +574,23 @@ mod tests {
         let (result, _) = fetch(folder.path(), vec![broken, changed], None);
         result.unwrap();
         assert_eq!(fs::read(folder.path().join("target")).unwrap(), new);
+    }
+
+    #[test]
+    fn an_unfinished_file_that_cannot_be_opened_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = content(LARGE);
+        let nothing = || answer("503 Busy", "Retry-After: 999\r\n", 0, b"");
+        let broken = answer("200 OK", "", LARGE, &whole[..LARGE - 7]);
+        fetch(folder.path(), vec![broken, nothing()], Some(&whole)).0.unwrap_err();
+        let part = fs::read_dir(folder.path().join("scratch")).unwrap().next().unwrap().unwrap();
+        fs::remove_file(part.path()).unwrap();
+        // As good as one of another user.
+        fs::create_dir(part.path()).unwrap();
+        let good = answer("200 OK", "", LARGE, &whole);
+        fetch(folder.path(), vec![good], Some(&whole)).0.unwrap();
+        assert_eq!(fs::read(folder.path().join("target")).unwrap(), whole);
+        assert!(part.path().is_dir());
     }
 
     #[test]

@@ -7,8 +7,10 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, openat};
 
+use crate::digest::{self, Digest};
 use crate::error::{IoContext, system_message};
-use crate::fs::copy::copy;
+use crate::fs::atomic::close;
+use crate::fs::copy::{Stamp, copy, stamp_at_rest};
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
 use crate::parallel::try_map;
@@ -63,8 +65,8 @@ impl Survey {
     }
 
     /// Copies everything into the empty directory `destination`, reads every copy again and
-    /// compares it with its source.
-    pub fn copy_to(&self, destination: &Path, job: &Job) -> Result<()> {
+    /// compares it with its source. Gives the stamps of the regular files, in order.
+    pub fn copy_to(&self, destination: &Path, job: &Job) -> Result<Vec<Stamp>> {
         job.expect(self.files.len() as u64, 0);
         for folder in &self.folders {
             let folder = destination.join(folder);
@@ -85,11 +87,29 @@ impl Survey {
                     &mut folders.insert((folder.to_owned(), Folders::open(&from, &to)?)).1
                 }
             };
-            folders.copy(name, job)?;
+            let stamp = folders.copy(name, job)?;
             job.file_done();
-            Ok(())
+            Ok(stamp)
         };
-        try_map(&self.files, || None, copy).map(drop)
+        try_map(&self.files, || None, copy)
+    }
+
+    /// Paths of the regular files, in order.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// Digests of the regular files, as far as they still are what was copied.
+    pub fn digests(&self, copied: &[Stamp], job: &Job) -> Result<Vec<Option<Digest>>> {
+        let sources: Vec<PathBuf> = self.files.iter().map(|file| self.root.join(file)).collect();
+        let seen = digest::of_files(&sources, job)?;
+        let known = sources.iter().zip(copied).zip(seen).map(|((source, copied), seen)| {
+            let is_same =
+                fs::symlink_metadata(source).is_ok_and(|now| Stamp::of_metadata(&now) == *copied);
+            // A file that cannot be read any more tells nothing.
+            seen.ok().filter(|_| is_same).map(|seen| seen.md5)
+        });
+        Ok(known.collect())
     }
 }
 
@@ -156,18 +176,20 @@ impl Folders {
         Ok(Self { source: Folder::open(source)?, copy: Folder::open(copy)? })
     }
 
-    fn copy(&mut self, name: &str, job: &Job) -> Result<()> {
+    fn copy(&mut self, name: &str, job: &Job) -> Result<Stamp> {
         let (input, from) = self.source.file(name, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
         let stat = rustix::fs::fstat(&input).at(from)?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             let path = from.display().to_string();
             return Err(Error::UnsafePath { path, why: "it is not a regular file" });
         }
-        let size = u64::try_from(stat.st_size).unwrap_or_default();
-        job.expect(0, size);
+        let stamp = stamp_at_rest((&input, from))?;
+        job.expect(0, stamp.size);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let (output, to) = self.copy.file(name, flags, FILE_MODE)?;
-        copy((&input, from), (&output, to), size, job)
+        copy((&input, from), (&output, to), stamp, job)?;
+        close(output).at(to)?;
+        Ok(stamp)
     }
 }
 
@@ -198,11 +220,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::digest::{self, WINDOW_BYTES};
+    use crate::digest::WINDOW_BYTES;
 
     fn stage(root: &Path, destination: &Path) -> Result<()> {
         let job = Job::default();
-        Survey::new(&fs::canonicalize(root).unwrap(), &job)?.copy_to(destination, &job)
+        Survey::new(&fs::canonicalize(root).unwrap(), &job)?.copy_to(destination, &job).map(drop)
     }
 
     #[test]

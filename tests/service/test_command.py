@@ -182,28 +182,21 @@ def test_what_is_being_done_is_finished_or_undone(
         assert gobbler.request("upload", names).status == 200
 
 
-def test_old_things_in_staging_are_purged_soon_after_the_start(tmp_path: Path) -> None:
+def test_what_was_moved_to_staging_a_moment_ago_outlives_a_purge(tmp_path: Path) -> None:
     service = Service(tmp_path / "service")
-    outside = make(tmp_path / "outside", {"keep": "1"})
-    old = make(service.staging / "old", {"a/b": "1"})
-    (service.staging / "request-upload-old").write_text("{}")
-    (old / "link").symlink_to(outside)
-    (service.staging / "linked").symlink_to(outside)
-    make(service.staging / "new", {"a": "1"})
     logs = service.registry / "..logs"
     logs.mkdir()
+    results = make(tmp_path / "results", {"of/last/year": "1"})
+    for path in (results / "of/last/year", results / "of/last", results / "of", results):
+        os.utime(path, (1, 1))
     (logs / "2001-01-01T00:00:00Z_123456").write_text("{}")
     (logs / "fresh").write_text("{}")
-    then = time.time() - 8 * 24 * 3600
-    for path in (old, service.staging / "request-upload-old", logs / "2001-01-01T00:00:00Z_123456"):
-        os.utime(path, (then, then))
-    os.utime(service.staging / "linked", (then, then), follow_symlinks=False)
+    os.utime(logs / "2001-01-01T00:00:00Z_123456", (1, 1))
+    results.rename(service.staging / "results")
     with service:
-        wait_until(
-            lambda: sorted(os.listdir(service.staging)) == ["new"], "old things are purged", 60
-        )
+        # Logs are purged last.
         wait_until(lambda: os.listdir(logs) == ["fresh"], "old logs are purged", 60)
-    assert (outside / "keep").read_text() == "1"
+    assert (service.staging / "results/of/last/year").read_text() == "1"
 
 
 def test_probational_versions_are_purged_in_time(tmp_path: Path) -> None:

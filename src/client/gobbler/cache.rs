@@ -9,14 +9,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::client::cache::{self, FILE_MODE};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::http::url::quote_plus;
 use crate::relpath::RelPath;
 use crate::{Error, Result};
 
+/// Components of the path of a version.
+const VERSION_DEPTH: usize = 3;
 const MARKER: &str = "....OK";
-const FILE_MODE: u32 = 0o666;
+
+/// The directories that a path lies in, outermost first.
+fn around(path: &RelPath) -> impl Iterator<Item = RelPath> {
+    let text = path.as_str();
+    text.match_indices('/').filter_map(|(end, _)| RelPath::parse(&text[..end]).ok())
+}
 
 /// The cache used unless the caller names one: the user's data directory for the Gobbler.
 pub fn default_cache() -> Result<PathBuf> {
@@ -87,42 +95,46 @@ impl Cache {
         path.under(&self.root.join("SUCCESS"))
     }
 
-    /// True if the whole directory was fetched.
+    fn is_marked(&self, path: &RelPath) -> bool {
+        self.success(path).join(MARKER).exists()
+    }
+
+    /// True if the whole directory was fetched, alone or as a part of its version: what is around a
+    /// version may have got more since.
     pub(super) fn is_complete(&self, path: &RelPath) -> bool {
-        self.success(path).join(MARKER).exists() && self.file(path).exists()
+        let is_part = |around: &RelPath| around.components().count() >= VERSION_DEPTH;
+        let is_marked = self.is_marked(path)
+            || around(path).any(|folder| is_part(&folder) && self.is_marked(&folder));
+        is_marked && self.file(path).is_dir()
     }
 
     pub(super) fn mark_complete(&self, path: &RelPath) -> Result<()> {
         let folder = self.success(path);
-        fs::create_dir_all(&folder).at(&folder)?;
-        atomic::write(&folder.join(MARKER), b"", FILE_MODE, false)
+        let made = fs::create_dir_all(&folder).at(&folder);
+        cache::unless_refused(
+            made.and_then(|()| atomic::write(&folder.join(MARKER), b"", FILE_MODE, false)),
+        )
     }
 
-    pub(super) fn mark_incomplete(&self, path: &RelPath) -> Result<()> {
-        atomic::remove_file(&self.success(path).join(MARKER))
+    /// Marks a directory and everything around it as incomplete; returns what was complete.
+    pub(super) fn mark_incomplete(&self, path: &RelPath) -> Result<Vec<RelPath>> {
+        let folders = around(path).chain([path.clone()]);
+        let complete: Vec<_> = folders.filter(|folder| self.is_marked(folder)).collect();
+        for folder in &complete {
+            atomic::remove_file(&self.success(folder).join(MARKER))?;
+        }
+        Ok(complete)
     }
 
     /// Marks a directory, everything in it and everything around it as incomplete.
     pub(super) fn mark_changed(&self, path: &RelPath) -> Result<()> {
-        atomic::remove_tree(&self.success(path))?;
-        let text = path.as_str();
-        for (end, _) in text.match_indices('/') {
-            self.mark_incomplete(&RelPath::parse(&text[..end])?)?;
-        }
-        Ok(())
+        self.mark_incomplete(path)?;
+        atomic::remove_tree(&self.success(path))
     }
 
     /// Keeps a small document.
     pub(super) fn write(&self, path: &RelPath, content: &[u8]) -> Result<()> {
-        let target = self.file(path);
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder).at(folder)?;
-        }
-        let scratch = self.scratch();
-        fs::create_dir_all(&scratch).at(&scratch)?;
-        let mut staged = atomic::stage(&scratch, FILE_MODE)?;
-        std::io::Write::write_all(&mut staged, content).at(&target)?;
-        atomic::persist(staged, &target)
+        cache::keep(&self.scratch(), &self.file(path), content)
     }
 
     /// Reads a small document, if it is there.
@@ -136,19 +148,7 @@ impl Cache {
 
     /// Gives equal content a second name instead of a second copy.
     pub(super) fn link(&self, original: &Path, target: &Path) -> Result<()> {
-        let scratch = self.scratch();
-        let spare = tempfile::tempdir_in(&scratch).at(&scratch)?;
-        let link = spare.path().join("link");
-        if fs::hard_link(original, &link).is_ok() {
-            // Renaming one name of a file over another does nothing, so remove that one first.
-            atomic::remove_file(target)?;
-            return fs::rename(&link, target).at(target);
-        }
-        // Not every file system has hard links, and their number is limited.
-        let mut staged = atomic::stage(&scratch, FILE_MODE)?;
-        let mut from = fs::File::open(original).at(original)?;
-        std::io::copy(&mut from, &mut staged).at(target)?;
-        atomic::persist(staged, target)
+        cache::share(original, target, &[cache::HARD], &self.scratch())
     }
 }
 
@@ -182,6 +182,23 @@ mod tests {
         cache.mark_changed(&paths[2]).unwrap();
         let complete: Vec<_> = paths.iter().map(|path| cache.is_complete(path)).collect();
         assert_eq!(complete, [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_part_of_a_complete_version_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(&CacheFolder::Shared(folder.path().to_owned()), "u").unwrap();
+        let [project, version, part, file, none] =
+            ["p", "p/a/v", "p/a/v/x/y", "p/a/v/f", "p/a/v/z"].map(|p| RelPath::parse(p).unwrap());
+        fs::create_dir_all(cache.file(&part)).unwrap();
+        cache.write(&file, b"").unwrap();
+        cache.mark_complete(&project).unwrap();
+        assert!(!cache.is_complete(&version), "a version may be newer than that");
+        cache.mark_complete(&version).unwrap();
+        let complete = [&version, &part, &file, &none].map(|path| cache.is_complete(path));
+        assert_eq!(complete, [true, true, false, false]);
+        assert_eq!(cache.mark_incomplete(&part).unwrap(), [project, version.clone()]);
+        assert!(!cache.is_complete(&version) && !cache.is_complete(&part));
     }
 
     #[test]

@@ -168,7 +168,7 @@ impl Fetcher<'_> {
             let error = std::io::Error::from(rustix::io::Errno::NOTDIR);
             return Err(Error::Io { path: path.as_str().into(), source: error });
         }
-        self.cache.mark_incomplete(path)?;
+        let complete = self.cache.mark_incomplete(path)?;
         fs::create_dir_all(&target).at(&target)?;
         let mut files = Vec::new();
         let mut folders = BTreeSet::new();
@@ -200,11 +200,14 @@ impl Fetcher<'_> {
             }
         }
         self.get_all(files, false).await?;
-        self.cache.mark_complete(path)?;
+        for folder in complete.iter().chain([path]) {
+            self.cache.mark_complete(folder)?;
+        }
         Ok(target)
     }
 
-    /// Removes what is not in the listing from the cached directory.
+    /// Removes what is not in the listing from the cached directory. What is another user's, or in
+    /// use, is left.
     fn prune(&self, target: &Path, listing: &[String]) -> Result<()> {
         let mut files = BTreeSet::new();
         let mut folders = BTreeSet::new();
@@ -216,20 +219,24 @@ impl Fetcher<'_> {
         }
         for entry in WalkDir::new(target).min_depth(1).contents_first(true) {
             self.job.check()?;
-            let entry = entry.map_err(|error| {
-                let path = error.path().unwrap_or(target).to_owned();
-                let source = error.into_io_error().unwrap_or_else(|| ErrorKind::Other.into());
-                Error::Io { path, source }
-            })?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    let path = error.path().unwrap_or(target).to_owned();
+                    let source = error.into_io_error();
+                    left(source.unwrap_or_else(|| ErrorKind::Other.into())).at(path)?;
+                    continue;
+                }
+            };
             let gone = entry.path();
             // A name that is not text is not in the listing.
             let path = gone.strip_prefix(target).ok().and_then(Path::to_str).unwrap_or_default();
             if entry.file_type().is_dir() {
                 if !folders.contains(path) {
-                    fs::remove_dir(gone).at(gone)?;
+                    fs::remove_dir(gone).or_else(left).at(gone)?;
                 }
             } else if !files.contains(path) {
-                fs::remove_file(gone).at(gone)?;
+                fs::remove_file(gone).or_else(left).at(gone)?;
             }
         }
         Ok(())
@@ -476,6 +483,17 @@ impl Fetcher<'_> {
             Err(error) if is_missing(&error) => Ok(None),
             other => other.map(Some),
         }
+    }
+}
+
+/// What could not be removed is no failure if it is gone, another user's, in use or not empty.
+fn left(error: std::io::Error) -> std::io::Result<()> {
+    match error.kind() {
+        ErrorKind::NotFound
+        | ErrorKind::PermissionDenied
+        | ErrorKind::ResourceBusy
+        | ErrorKind::DirectoryNotEmpty => Ok(()),
+        _ => Err(error),
     }
 }
 

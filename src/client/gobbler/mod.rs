@@ -5,6 +5,7 @@
 
 mod cache;
 mod clone;
+mod compare;
 mod fetch;
 mod left_out;
 mod list;

@@ -74,6 +74,7 @@ impl RequestFile {
         let request = Self { name, path };
         let mut file = file.expect("the name was claimed by opening the file");
         file.write_all(pretty_ascii(payload).as_bytes()).at(&request.path)?;
+        atomic::close(file).at(&request.path)?;
         Ok(request)
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::compare::Copied;
 use super::request::{RequestFile, allocate_upload_directory};
 use super::service::Service;
 use crate::error::IoContext;
@@ -39,7 +40,8 @@ pub struct Upload {
 ///    directory in `staging`, and the copy is verified;
 /// 2. the service is asked to make the version;
 /// 3. the copy is removed, also after errors. Only if the service may still be reading it, because
-///    the call was interrupted while waiting for the answer, it stays for the service's purge.
+///    the call was interrupted while waiting for the answer, it stays for the service's purge;
+/// 4. the manifest of the new version is compared with what was copied.
 pub fn upload_directory(
     upload: &Upload,
     directory: &Path,
@@ -63,8 +65,8 @@ pub fn upload_directory(
     } else {
         let survey = Survey::new(&real, job)?;
         let copy = Copy(Some(allocate_upload_directory(&real_staging, true)?));
-        survey.copy_to(copy.path(), job)?;
-        (copy.path().to_owned(), Some(copy))
+        let stamps = survey.copy_to(copy.path(), job)?;
+        (copy.path().to_owned(), Some((copy, Copied { survey, stamps })))
     };
     let name = source.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         Error::invalid("directory", directory.to_string_lossy(), "its name is not valid UTF-8")
@@ -82,14 +84,20 @@ pub fn upload_directory(
         payload["spoof"] = json!(user);
     }
     let request = RequestFile::create(&real_staging, "upload", &payload)?;
-    let answer = runtime.block_on(service.run(&request.name, job));
-    if let Err(error) = &answer
-        && was_sent(error)
-        && let Some(copy) = copy
-    {
-        copy.leave();
+    let run = || runtime.block_on(service.run(&request.name, job)).map(drop);
+    let Some((copy, copied)) = copy else { return run() };
+    match copied.digested_during(run, job) {
+        Ok(((), digests)) => {
+            drop(copy);
+            digests.map_or(Ok(()), |digests| copied.compare(&digests, &service, upload, job))
+        }
+        Err(error) => {
+            if was_sent(&error) {
+                copy.leave();
+            }
+            Err(error)
+        }
     }
-    answer.map(drop)
 }
 
 /// A directory in staging that is removed when dropped.
@@ -136,6 +144,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::http::testing::{answer, serve};
 
     /// A service that answers one request, after calling `see` with the request file's text.
     fn answering(
@@ -234,5 +243,44 @@ mod tests {
         assert_eq!(attempt(Path::new("/no/such")).io_kind(), Some(std::io::ErrorKind::NotFound));
         assert_eq!(attempt(&file).io_kind(), Some(std::io::ErrorKind::NotADirectory));
         assert!(matches!(attempt(staging.path()), Error::Invalid { argument: "directory", .. }));
+    }
+
+    #[test]
+    fn the_new_manifest_must_say_what_was_copied() {
+        let md5 = "900150983cd24fb0d6963f7d28e17f72";
+        for (manifest, fault) in [
+            (json!({"f": {"size": 3, "md5sum": md5}}), ""),
+            (json!({"f": {"size": 3, "md5sum": md5}, "d/g": {"size": 0, "md5sum": ""}}), ""),
+            (json!({"f": {"size": 4, "md5sum": md5}}), "size after upload of `p/a/v/f`"),
+            (json!({"f": {"size": 3, "md5sum": "00"}}), "MD5 checksum after upload of `p/a/v/f`"),
+            (json!({}), "content after upload of `p/a/v/f`"),
+            (json!("no manifest"), ""),
+        ] {
+            let staging = tempfile::tempdir().unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            // What the service leaves out is not looked for.
+            for (name, text) in [("f", "abc"), (".left", "out"), ("..too", "")] {
+                fs::write(directory.path().join(name), text).unwrap();
+            }
+            let manifest = manifest.to_string();
+            let success = br#"{"status":"SUCCESS"}"#;
+            let (url, server) = serve(vec![
+                answer("200 OK", "", success.len(), success),
+                answer("200 OK", "", manifest.len(), manifest.as_bytes()),
+            ]);
+            let url = url.join("/").unwrap();
+            let job = Job::default();
+            let uploaded =
+                upload_directory(&upload(), directory.path(), staging.path(), url.as_str(), &job);
+            let asked = server.join().unwrap();
+            assert!(asked[1].starts_with("GET /fetch/p/a/v/..manifest "), "{}", asked[1]);
+            match uploaded {
+                Ok(()) => assert_eq!(fault, "", "{manifest}"),
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(!fault.is_empty() && error.contains(fault), "{manifest}: {error}");
+                }
+            }
+        }
     }
 }

@@ -8,10 +8,12 @@
 //! ```
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::client::cache::{self, FILE_MODE, Link};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
@@ -23,7 +25,6 @@ use crate::{Error, Result};
 const BUCKET: &str = "bucket";
 const MARKER: &str = "COMPLETE";
 const LOCK: &str = "LOCK";
-const FILE_MODE: u32 = 0o666;
 /// Modes of what only the user may read.
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
@@ -82,36 +83,33 @@ impl Cache {
         if !is_complete {
             return atomic::remove_file(&folder.join(MARKER));
         }
-        fs::create_dir_all(&folder).at(&folder)?;
-        atomic::write(&folder.join(MARKER), b"", FILE_MODE, false)
+        let made = fs::create_dir_all(&folder).at(&folder);
+        cache::unless_refused(
+            made.and_then(|()| atomic::write(&folder.join(MARKER), b"", FILE_MODE, false)),
+        )
     }
 
-    /// Keeps other processes from saving the same version at the same time.
-    pub fn lock(&self, version: &str, job: &Job) -> Result<LockGuard<'static>> {
+    /// Keeps other processes from saving the same version at the same time; `None` if another user
+    /// lets nobody lock it. Each file is placed only when it is whole, so work may be done twice.
+    pub fn lock(&self, version: &str, job: &Job) -> Result<Option<LockGuard<'static>>> {
         let folder = self.status(version)?;
-        fs::create_dir_all(&folder).at(&folder)?;
-        locks().lock(&folder.join(LOCK), Mode::Exclusive, job)
+        let made = fs::create_dir_all(&folder).at(&folder);
+        match made.and_then(|()| locks().lock(&folder.join(LOCK), Mode::Exclusive, job)) {
+            Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// Gives the content of `original` a second name: a hard link, else a symbolic one, else a
     /// copy. What is there is replaced.
     pub fn link(&self, original: &Path, target: &Path) -> Result<()> {
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder).at(folder)?;
-        }
-        let scratch = self.scratch()?;
-        let spare = tempfile::tempdir_in(&scratch).at(&scratch)?;
-        let link = spare.path().join("link");
-        let absolute = std::path::absolute(original).at(original)?;
-        if fs::hard_link(original, &link).is_ok() || symlink(absolute, &link).is_ok() {
-            // Renaming one name of a file over another does nothing, so remove that one first.
-            atomic::remove_file(target)?;
-            return fs::rename(&link, target).at(target);
-        }
-        let mut staged = atomic::stage(&scratch, FILE_MODE)?;
-        let mut from = fs::File::open(original).at(original)?;
-        std::io::copy(&mut from, &mut staged).at(target)?;
-        atomic::persist(staged, target)
+        let symbolic: Link = |original, name| symlink(std::path::absolute(original)?, name);
+        cache::share(original, target, &[cache::HARD, symbolic], &self.scratch()?)
+    }
+
+    /// Keeps a small document.
+    pub fn keep(&self, file: &Path, content: &[u8]) -> Result<()> {
+        cache::keep(&self.scratch()?, file, content)
     }
 }
 
@@ -134,7 +132,7 @@ pub fn store_private(file: &Path, content: &[u8], job: &Job) -> Result<()> {
         fs::create_dir_all(above).at(above)?;
     }
     match fs::DirBuilder::new().mode(PRIVATE_FOLDER).create(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         other => other.at(folder)?,
     }
     let mut lock = file.as_os_str().to_owned();

@@ -33,23 +33,13 @@ pub fn clone_version(
     for (target, link) in links {
         job.check()?;
         let parent = link.parent().unwrap_or(destination);
-        let made = fs::create_dir_all(parent).at(parent).and_then(|()| replace(&target, &link));
+        let made = fs::create_dir_all(parent)
+            .at(parent)
+            .and_then(|()| atomic::replace(&link, |name| symlink(&target, name)).at(&link));
         made.map_err(|error| error.of(link.to_string_lossy()).of(target.to_string_lossy()))?;
         job.file_done();
     }
     Ok(())
-}
-
-fn replace(target: &Path, link: &Path) -> Result<()> {
-    match symlink(target, link) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        other => return other.at(link),
-    }
-    let parent = link.parent().unwrap_or_else(|| Path::new("."));
-    let spare = atomic::stage_folder(parent)?;
-    let fresh = spare.path().join("link");
-    symlink(target, &fresh).at(&fresh)?;
-    fs::rename(&fresh, link).at(link)
 }
 
 #[cfg(test)]

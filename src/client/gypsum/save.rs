@@ -30,7 +30,6 @@ use crate::{Error, Result, runtime};
 const MOST_STEPS: usize = 16;
 /// Ends the names of the lock files that other clients leave beside what they download.
 const LOCK_SUFFIX: &str = ".LOCK";
-const FILE_MODE: u32 = 0o666;
 
 /// How to save.
 #[derive(Debug, Clone, Copy, Default)]
@@ -159,20 +158,11 @@ impl<'a> Saver<'a> {
             if name == SUMMARY && !is_final(&document.body) {
                 atomic::remove_file(&file)?;
             } else {
-                self.keep(&file, &document.body)?;
+                self.cache.keep(&file, &document.body)?;
             }
             Ok(document)
         };
         found.await.map_err(|error: Error| error.of(key))
-    }
-
-    fn keep(&self, file: &Path, content: &[u8]) -> Result<()> {
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).at(folder)?;
-        }
-        let mut staged = atomic::stage(&self.cache.scratch()?, FILE_MODE)?;
-        std::io::Write::write_all(&mut staged, content).at(file)?;
-        atomic::persist(staged, file)
     }
 
     /// True if what is cached of an object is to be used.

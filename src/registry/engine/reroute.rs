@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use super::pending::Pending;
 use super::transfer::{in_parallel, write_copy};
 use super::{Engine, replace_link, stage_name};
-use crate::digest::{self, open_with_size};
+use crate::digest::{self, open_regular};
+use crate::error::IoContext;
+use crate::fs::copy::Stamp;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
@@ -328,8 +330,9 @@ impl Engine {
 
 fn make_copy(copy: &Copy, job: &Job) -> Result<(), Failure> {
     // The origin may be a link into a whitelisted directory.
-    let (from, size) = open_with_size(&copy.from, true)?;
-    write_copy((&from, &copy.from), &copy.stage, size, job)?;
+    let from = open_regular(&copy.from, true)?;
+    let stamp = Stamp::of(&from).at(&copy.from)?;
+    write_copy((&from, &copy.from), &copy.stage, stamp, job)?;
     let seen = digest::of_file(&copy.stage, job)?;
     if seen.size != copy.size || seen.md5.to_string() != copy.md5sum {
         return Err(Failure::internal(format!(

@@ -12,8 +12,9 @@ use rustix::io::Errno;
 
 use super::{Engine, FILE_MODE, make_folder};
 use crate::digest::{self, Seen, Source};
+use crate::fs::atomic::close;
 use crate::fs::beneath::Root;
-use crate::fs::copy::{Named, copy};
+use crate::fs::copy::{Named, Stamp, copy};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::parallel;
@@ -437,15 +438,15 @@ fn copy_file(
     let full = transfer.source.join(path);
     let (from, stat) = open_source(root, path, transfer.source)?;
     let identity = Identity::of(&stat);
-    write_copy((&from, &full), &transfer.stage.join(path), identity.size, job)?;
+    write_copy((&from, &full), &transfer.stage.join(path), Stamp::of_stat(&stat), job)?;
     Ok(identity)
 }
 
-/// Copies an open file of `size` bytes to the new file `target`.
+/// Copies an open file, which had `stamp` when it was opened, to the new file `target`.
 pub(super) fn write_copy(
     from: Named<'_>,
     target: &Path,
-    size: u64,
+    stamp: Stamp,
     job: &Job,
 ) -> Result<(), Failure> {
     let to = OpenOptions::new()
@@ -455,12 +456,13 @@ pub(super) fn write_copy(
         .mode(FILE_MODE)
         .open(target)
         .map_err(|error| Failure::system("write", target, &error))?;
-    copy(from, (&to, target), size, job).map_err(|error| match error {
+    copy(from, (&to, target), stamp, job).map_err(|error| match error {
         crate::Error::Digest { .. } => Failure::internal(format!(
             "mismatch in checksums between source and destination files for {target:?}"
         )),
         other => other.into(),
-    })
+    })?;
+    close(to).map_err(|error| Failure::system("close", target, &error))
 }
 
 /// The directory part of a path.

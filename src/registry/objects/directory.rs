@@ -12,12 +12,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 use super::{Content, Hold, Limits, Lock, Objects, Purpose, Stat};
 use crate::digest::{self, Digest, Hasher, Seen};
 use crate::error::IoContext;
-use crate::fs::atomic::{self, STAGE_PREFIX};
+use crate::fs::atomic::{self, STAGE_PREFIX, Staged};
 use crate::fs::beneath::Root;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
 use crate::fs::walk::{self, Kind};
@@ -76,62 +75,6 @@ pub struct Incoming {
     target: PathBuf,
     key: String,
     hasher: Hasher,
-}
-
-/// A file without its final name.
-#[derive(Debug)]
-enum Staged {
-    /// A file that has no name at all: when this process is killed, it is gone.
-    Nameless(File),
-    /// Where the file system has no such files.
-    Named(NamedTempFile),
-}
-
-impl Staged {
-    fn new(folder: &Path) -> Result<Self> {
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::fs::{Mode, OFlags};
-            use rustix::io::Errno;
-            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-            match rustix::fs::open(folder, flags, Mode::from_raw_mode(FILE_MODE)) {
-                Ok(file) => return Ok(Self::Nameless(file.into())),
-                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
-                Err(error) => return Err(error).at(folder),
-            }
-        }
-        Ok(Self::Named(atomic::stage(folder, FILE_MODE)?))
-    }
-
-    fn file(&self) -> &File {
-        match self {
-            Self::Nameless(file) => file,
-            Self::Named(staged) => staged.as_file(),
-        }
-    }
-
-    /// Gives the file its name, replacing what is there.
-    fn persist(self, target: &Path) -> Result<()> {
-        match self {
-            Self::Named(staged) => atomic::persist(staged, target),
-            Self::Nameless(file) => match link(&file, target) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    let stage = target.with_file_name(stage_name());
-                    link(&file, &stage).at(target)?;
-                    fs::rename(&stage, target).at(target)
-                }
-                other => other.at(target),
-            },
-        }
-    }
-}
-
-/// Gives a name to a file that has none.
-fn link(file: &File, path: &Path) -> io::Result<()> {
-    use rustix::fs::{AtFlags, CWD, linkat};
-    use std::os::fd::AsRawFd;
-    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
-    Ok(linkat(CWD, nameless, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }
 
 fn stage_name() -> String {
@@ -427,7 +370,10 @@ impl DirectoryHold<'_> {
         let mut file = OpenOptions::new().write(true).open(&self.path)?;
         file.write_all(text)?;
         file.set_len(text.len() as u64)?;
-        if self.objects.is_durable { file.sync_all() } else { Ok(()) }
+        if self.objects.is_durable {
+            file.sync_all()?;
+        }
+        atomic::close(file)
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
@@ -650,7 +596,7 @@ impl Objects for Directory {
         fs::rename(stage.path(), &folder)
             .map_err(|error| Failure::system("rename", &folder, &error))?;
         // It has its name: there is nothing left to remove.
-        let _ = stage.keep();
+        stage.keep();
         if self.is_durable {
             atomic::sync_folder(&self.root)?;
         }
@@ -679,7 +625,7 @@ impl Objects for Directory {
         let mut folders = key.split('/');
         let version: Vec<&str> = folders.by_ref().take(3).collect();
         let folder = self.root.join(version.join("/"));
-        let staged = Staged::new(&folder)?;
+        let staged = atomic::stage_nameless(&folder, FILE_MODE)?;
         let (key, hasher) = (key.to_owned(), Hasher::default());
         Ok(Some(Incoming { staged, target, key, hasher }))
     }
@@ -705,7 +651,7 @@ impl Objects for Directory {
         }
         self.make_parents(&target)?;
         let metadata = staged.file().metadata().at(&target)?;
-        staged.persist(&target)?;
+        atomic::persist(staged, &target)?;
         if self.is_durable {
             atomic::sync_folder(target.parent().unwrap_or(&self.root))?;
         }

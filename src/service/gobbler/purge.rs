@@ -14,7 +14,7 @@ use rand::Rng;
 use super::State;
 use crate::Result;
 use crate::error::IoContext;
-use crate::fs::atomic;
+use crate::fs::{atomic, litter, lock};
 use crate::job::Job;
 use crate::registry::layout::Layout;
 
@@ -53,9 +53,20 @@ fn purge(state: &State, job: &Job) {
         Err(error) => state.log.line(format!("purge of {what} failed: {}", error.chain())),
     };
     report("leftovers in the registry", state.engine.settle(job).map(|()| 0));
-    report("entries of the staging directory", old_entries(&options.staging, &state.sources, job));
+    if lock::are_missing() {
+        state.log.line(lock::NONE);
+    }
+    let now = SystemTime::now();
+    let is_unused = |path: &Path| litter::is_old(path, OLD, now);
+    let staged = old_entries(&options.staging, is_unused, &state.sources, job);
+    report("entries of the staging directory", staged);
     let logs = Layout::new(&options.registry).logs();
-    report("logs", old_entries(&logs, &Sources::default(), job));
+    // Nobody prepares anything there, and a registry may be moved as a whole.
+    let is_old = |path: &Path| {
+        let modified = fs::symlink_metadata(path)?.modified()?;
+        Ok(now.duration_since(modified).is_ok_and(|age| age >= OLD))
+    };
+    report("logs", old_entries(&logs, is_old, &Sources::default(), job));
     if let Some(age) = options.probation {
         report("probational versions", state.engine.purge_probation(age, job));
     }
@@ -63,22 +74,26 @@ fn purge(state: &State, job: &Job) {
 
 /// Removes the old entries of a folder that are not in use, with everything in them; links are
 /// removed, never followed. What cannot be removed does not keep the rest.
-fn old_entries(folder: &Path, sources: &Sources, job: &Job) -> Result<u64> {
-    let now = SystemTime::now();
+fn old_entries(
+    folder: &Path,
+    is_old: impl Fn(&Path) -> io::Result<bool>,
+    sources: &Sources,
+    job: &Job,
+) -> Result<u64> {
     let mut count = 0;
     let mut fault = Ok(());
     for entry in fs::read_dir(folder).at(folder)? {
         job.check()?;
         let entry = entry.at(folder)?;
-        // An entry that is gone by now was removed by its owner.
-        let Ok(metadata) = entry.metadata() else { continue };
-        let age = metadata.modified().ok().and_then(|time| now.duration_since(time).ok());
-        if age.is_none_or(|age| age < OLD) {
-            continue;
-        }
-        match sources.remove(folder, &entry.file_name()) {
+        let removed = match is_old(&entry.path()) {
+            Ok(true) => sources.remove(folder, &entry.file_name()),
+            other => other,
+        };
+        match removed {
             Ok(true) => count += 1,
             Ok(false) => {}
+            // An entry that is gone by now was removed by its owner.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => fault = Err(error).at(entry.path()),
         }
     }
@@ -147,20 +162,6 @@ impl Drop for InUse<'_> {
 mod tests {
     use super::*;
 
-    fn age(path: &Path, age: Duration) {
-        let time = rustix::fs::Timespec {
-            tv_sec: SystemTime::now()
-                .checked_sub(age)
-                .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-                .and_then(|time| time.as_secs().try_into().ok())
-                .unwrap(),
-            tv_nsec: 0,
-        };
-        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
-        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::utimensat(rustix::fs::CWD, path, &times, flags).unwrap();
-    }
-
     fn names(folder: &Path) -> Vec<OsString> {
         let mut names: Vec<_> =
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -168,32 +169,54 @@ mod tests {
         names
     }
 
+    /// Whether something is old `later` than now: nothing can be made to look old itself.
+    fn is_old(later: Duration) -> impl Fn(&Path) -> io::Result<bool> {
+        move |path| litter::is_old(path, OLD, SystemTime::now() + later)
+    }
+
     #[test]
     fn only_old_entries_that_nobody_reads_go_away() {
         let root = tempfile::tempdir().unwrap();
         let (staging, outside) = (root.path().join("s"), root.path().join("outside"));
-        for folder in ["s/old/deep", "s/held", "s/new", "outside"] {
+        for folder in ["s/old/deep", "s/held", "s/new/deep/er", "outside"] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
         }
         fs::write(outside.join("precious"), "").unwrap();
         std::os::unix::fs::symlink(&outside, staging.join("link")).unwrap();
         std::os::unix::fs::symlink(&outside, staging.join("old/link")).unwrap();
         fs::write(staging.join("file"), "").unwrap();
-        for name in ["old", "held", "link", "file"] {
-            age(&staging.join(name), OLD + Duration::from_secs(1));
-        }
-        age(&staging.join("new"), Duration::from_secs(60));
+        // A file that was moved in deep inside: its folder is the only one that tells.
+        let later = OLD + Duration::from_secs(3600);
+        let deep = fs::File::open(staging.join("new/deep/er")).unwrap();
+        deep.set_modified(SystemTime::now() + later).unwrap();
 
         let sources = Sources::default();
         let held = sources.hold("held");
         let also_held = sources.hold("held");
         drop(also_held);
-        assert_eq!(old_entries(&staging, &sources, &Job::default()).unwrap(), 3);
+        let purge = || old_entries(&staging, is_old(later), &sources, &Job::default()).unwrap();
+        assert_eq!(purge(), 3);
         assert_eq!(names(&staging), ["held", "new"]);
         assert_eq!(names(&outside), ["precious"]);
         drop(held);
-        assert_eq!(old_entries(&staging, &sources, &Job::default()).unwrap(), 1);
+        assert_eq!(purge(), 1);
         assert_eq!(names(&staging), ["new"]);
+    }
+
+    #[test]
+    fn what_came_a_moment_ago_is_not_old_whatever_its_content_says() {
+        let root = tempfile::tempdir().unwrap();
+        let moved = root.path().join("results");
+        fs::create_dir_all(moved.join("of")).unwrap();
+        for path in ["of", ""] {
+            let folder = fs::File::open(moved.join(path)).unwrap();
+            folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        }
+        let purge = |later| {
+            old_entries(root.path(), is_old(later), &Sources::default(), &Job::default()).unwrap()
+        };
+        assert_eq!(purge(Duration::ZERO), 0);
+        assert_eq!(purge(OLD), 1);
     }
 
     #[test]
@@ -202,6 +225,6 @@ mod tests {
         fs::write(root.path().join("file"), "").unwrap();
         let job = Job::default();
         job.cancel();
-        assert!(old_entries(root.path(), &Sources::default(), &job).is_err());
+        assert!(old_entries(root.path(), is_old(OLD), &Sources::default(), &job).is_err());
     }
 }

@@ -17,6 +17,7 @@ pub use options::{GitHubApp, Options, S3Credentials};
 use tokio::runtime::Handle;
 
 use crate::error::IoContext;
+use crate::fs::lock;
 use crate::job::Job;
 use crate::registry::bucket::Bucket;
 use crate::registry::objects::{Directory, Objects};
@@ -137,6 +138,9 @@ async fn keep_house(state: Arc<State>) {
         Ok(0) => {}
         Ok(count) => state.log.line(format!("settled {count} projects")),
         Err(refusal) => state.log.line(format!("cannot settle: {}", refusal.reason)),
+    }
+    if lock::are_missing() {
+        state.log.line(lock::NONE);
     }
     let mut pause = FIRST_PURGE;
     loop {

@@ -1,0 +1,74 @@
+"""Locks on files, where the file system has them."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
+
+_IS_WARNED = False
+
+
+def lock(path: str) -> IO[bytes]:
+    """Hold a lock on a file, which is made if need be.
+
+    Another user's lock file may be one that this user can only read. Where the file system has no
+    locks, the work goes on without, with one warning.
+
+    Args:
+        path: The file. Its directory must exist.
+
+    Returns:
+        The open file, for :func:`unlock`.
+    """
+    import errno
+    import fcntl
+
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except PermissionError:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        # `EBADF`: some network file systems lock only what is open for writing.
+        missing = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
+        if error.errno not in missing:
+            os.close(file)
+            raise
+        warn_of_missing_locks()
+    return os.fdopen(file, "rb")
+
+
+def unlock(file: IO[bytes]) -> None:
+    """Give a lock up: explicitly, since a child that was forked meanwhile has the file open, too.
+
+    Args:
+        file: What :func:`lock` has returned.
+    """
+    import fcntl
+    from contextlib import suppress
+
+    # Nothing is held where there are no locks.
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_UN)
+    file.close()
+
+
+def warn_of_missing_locks() -> None:
+    """Warn, once in a process, that calls at the same time do not wait for each other."""
+    global _IS_WARNED
+    if _IS_WARNED:
+        return
+    _IS_WARNED = True
+    import warnings
+
+    from selenite._exceptions import SeleniteWarning
+
+    message = (
+        "the file system has no file locks, so calls at the same time may do the same work; files"
+        " are still placed only when they are whole"
+    )
+    warnings.warn(message, SeleniteWarning, stacklevel=4)

@@ -1,0 +1,109 @@
+//! What killed processes have left: found by its name, and removed once nobody can be at work on
+//! it any more.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use walkdir::WalkDir;
+
+use super::atomic::{STAGE_PREFIX, remove_file, remove_tree};
+
+/// Unfinished files stay for so long.
+pub const LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Ends the name of a download that a later call can go on with.
+pub const PART_SUFFIX: &str = ".part";
+/// Begins the names of temporary folders that `tempfile` makes.
+const TEMPORARY_PREFIX: &str = ".tmp";
+
+/// When something was last written, or moved to where it is: the later of the times of its
+/// modification and of its change.
+fn touched(metadata: &Metadata) -> SystemTime {
+    let changed = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed);
+    metadata.modified().map_or(changed, |modified| modified.max(changed))
+}
+
+/// True if nothing of a file, or of a folder and all that is in it, was touched for `life`. What
+/// seems to come from the future is not old; links are not followed.
+pub fn is_old(path: &Path, life: Duration, now: SystemTime) -> io::Result<bool> {
+    for entry in WalkDir::new(path) {
+        let metadata = entry.and_then(|entry| entry.metadata());
+        let metadata = metadata
+            .map_err(|error| error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()));
+        let age = match metadata {
+            Ok(metadata) => now.duration_since(touched(&metadata)).unwrap_or_default(),
+            // Removed meanwhile: something is going on, but not there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if age < life {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Removes from `folder` what [`super::atomic`] has left unfinished there long ago.
+///
+/// That is never worth a failure: it may be another user's, or gone.
+pub fn clear(folder: &Path) {
+    clear_named(folder, SystemTime::now(), |name| name.starts_with(STAGE_PREFIX));
+}
+
+/// As [`clear`], in a folder that only holds what is unfinished.
+pub fn clear_scratch(folder: &Path) {
+    clear_named(folder, SystemTime::now(), |name| {
+        name.starts_with(STAGE_PREFIX)
+            || name.starts_with(TEMPORARY_PREFIX)
+            || name.ends_with(PART_SUFFIX)
+    });
+}
+
+fn clear_named(folder: &Path, now: SystemTime, is_litter: impl Fn(&str) -> bool) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if is_litter(&entry.file_name().to_string_lossy())
+            && is_old(&path, LIFE, now).is_ok_and(|is_old| is_old)
+        {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            // The next call tries again.
+            let _ = if is_folder { remove_tree(&path) } else { remove_file(&path) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_long_ago_goes_away() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["..tmp-busy/deep", "..tmp-left/deep", ".tmpOther"] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        for file in ["..tmp-file", "x.part", "kept", "..tmp-busy/deep/file"] {
+            fs::write(root.path().join(file), "").unwrap();
+        }
+        let later = SystemTime::now() + LIFE + Duration::from_secs(3600);
+        let busy = fs::File::open(root.path().join("..tmp-busy/deep/file")).unwrap();
+        busy.set_modified(later).unwrap();
+        let left = || {
+            let entries = fs::read_dir(root.path()).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<_> = names.collect();
+            names.sort_unstable();
+            names
+        };
+        let all = left();
+        clear_scratch(root.path());
+        assert_eq!(left(), all, "everything is fresh");
+        clear_named(root.path(), later, |name| name != "kept");
+        assert_eq!(left(), ["..tmp-busy", "kept"]);
+        clear_scratch(&root.path().join("missing"));
+    }
+}
