@@ -105,6 +105,20 @@ class saving(translated):  # noqa: N801 -- reads as a word of the `with` stateme
         return better
 
 
+def hinting(error: GypsumError, hint: str) -> GypsumError:
+    """Add to a message what may be done.
+
+    Args:
+        error: An exception.
+        hint: What is added.
+
+    Returns:
+        The same exception.
+    """
+    error.args = (f"{error}; {hint}", *error.args[1:])
+    return error
+
+
 def of_status(what: str, error: StatusError, end: str = "") -> GypsumError:
     """Make the exception for an answer that is not a success.
 

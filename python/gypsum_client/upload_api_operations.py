@@ -8,7 +8,7 @@ from selenite import _core
 from selenite._arguments import records
 
 from gypsum_client._defaults import bearer, site
-from gypsum_client._errors import GypsumError, checked, translated
+from gypsum_client._errors import GypsumConnectionError, GypsumError, checked, hinting, translated
 from gypsum_client._utils import _remove_slash_url, _sanitize_path
 from gypsum_client.auth import access_token
 from gypsum_client.config import REQUESTS_MOD
@@ -32,6 +32,21 @@ __all__ = [
     "rest_url",
     "start_upload",
 ]
+
+
+class _starting(translated):  # noqa: N801 -- reads as a word of the `with` statement
+    """Say what may have happened if no answer came."""
+
+    def __init__(self) -> None:
+        super().__init__("Failed to start an upload")
+
+    def _translate(self, error: BaseException) -> Exception | None:
+        better = super()._translate(error)
+        was_asked = "/upload/start/" in getattr(error, "url", "")
+        if isinstance(better, GypsumConnectionError) and was_asked:
+            hint = "if it was started nevertheless, the project is locked: see `unlock_project`"
+            return hinting(better, hint)
+        return better
 
 
 def start_upload(
@@ -132,7 +147,7 @@ def _start(
     token: str | None,
     directory: str | os.PathLike[str] | None,
 ) -> Any:
-    with translated("Failed to start an upload"):
+    with _starting():
         return _core.gypsum_start(
             site(url),
             (project, asset, version),

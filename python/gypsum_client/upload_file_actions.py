@@ -7,7 +7,7 @@ import os
 from selenite import _core
 
 from gypsum_client._defaults import DEFAULT, CacheDir, bearer, cache, site
-from gypsum_client._errors import GypsumError, translated
+from gypsum_client._errors import GypsumError, hinting, translated
 from gypsum_client._utils import _remove_slash_url
 from gypsum_client.auth import access_token
 from gypsum_client.cache_directory import cache_directory
@@ -38,16 +38,30 @@ __all__ = [
 class _sending(translated):  # noqa: N801 -- reads as a word of the `with` statement
     """Name the step that failed, and the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: str) -> None:
         super().__init__("Failed to upload assets in the project")
+        self._base = base
 
     def _translate(self, error: BaseException) -> Exception | None:
         if getattr(error, "method", "PUT") == "POST":
             self._what = "Failed to fetch pre-signed url"
         better = super()._translate(error)
+        if isinstance(better, GypsumError) and _lost_tls(self._base, getattr(error, "url", "")):
+            hint = (
+                "the service is asked over TLS but names plain addresses; it needs `--public-url`"
+            )
+            better = hinting(better, hint)
         for item in getattr(error, "items", []):
             (better or error).add_note(f"This happened to '{item}'.")
         return better
+
+
+def _lost_tls(base: str, url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    asked, named = urlsplit(base), urlsplit(url)
+    same = asked.hostname == named.hostname and asked.port == named.port
+    return same and (asked.scheme, named.scheme) == ("https", "http")
 
 
 def upload_files(
@@ -94,8 +108,9 @@ def _send(
     from selenite._progress import tracking
 
     folder = os.curdir if directory is None else directory
-    with tracking("upload_files", folder) as progress, _sending():
-        _core.gypsum_upload(site(url), places, session, folder, concurrent, progress)
+    place = site(url)
+    with tracking("upload_files", folder) as progress, _sending(place[0]):
+        _core.gypsum_upload(place, places, session, folder, concurrent, progress)
 
 
 def _upload_file(info: dict[str, Any], directory: str | None, url: str | None, token: str) -> None:

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 
 use crate::error::IoContext;
+use crate::fs::once_more_if_stale;
 use crate::job::Job;
 use crate::parallel::try_map;
 use crate::{Error, Result, runtime};
@@ -84,7 +85,8 @@ fn new_buffer() -> Buffer {
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 fn open(folder: &Path) -> Result<OwnedFd> {
-    openat(CWD, folder, FOLDER, Mode::empty()).at(folder)
+    let opened = once_more_if_stale(|| Ok(openat(CWD, folder, FOLDER, Mode::empty())?));
+    opened.at(folder)
 }
 
 /// Calls `each` with the name and kind of every entry, in the order of the file system.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import subprocess
 import sys
@@ -97,3 +99,23 @@ def test_certificates_are_verified_as_asked_at_each_request(
                 else:
                     call()
             assert len(fake.asked) - before == (0 if trusted is True else len(calls))
+
+
+def test_a_service_that_does_not_know_of_its_tls_is_told_its_option(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELENITE_RETRIES", "0")
+    monkeypatch.setitem(gyp.REQUESTS_MOD, "verify", False)
+    (tmp_path / "a.txt").write_text("content")
+    place = {"path": "a.txt", "url": "/upload/presigned-file/x", "method": "presigned"}
+    session = {"file_urls": [place], "session_token": "token"}
+    named: list[str] = []
+    answer = {"md5sum_base64": base64.b64encode(hashlib.md5(b"content").digest()).decode()}
+    with serving(lambda *_: as_json({**answer, "url": named[0]}), certificate) as fake:
+        named.append(fake.url.replace("https://", "http://") + "/here")
+        with pytest.raises(gyp.GypsumConnectionError, match="--public-url"):
+            gyp.upload_files(session, tmp_path, url=fake.url)
+        named[0] = "http://127.0.0.1:9/elsewhere"
+        with pytest.raises(gyp.GypsumConnectionError) as error:
+            gyp.upload_files(session, tmp_path, url=fake.url)
+        assert "--public-url" not in str(error.value)

@@ -62,11 +62,19 @@ pub(super) struct Cache {
     root: PathBuf,
 }
 
+/// The name of the folder of a service: its URL, without the user and password that it may hold.
+fn folder_name(url: &str) -> String {
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let host = authority.rfind('@').map_or(0, |at| at + 1);
+    quote_plus(&format!("{scheme}{}", &rest[host..]))
+}
+
 impl Cache {
     pub(super) fn new(folder: &CacheFolder, url: &str) -> Result<Self> {
         let root = match folder {
-            CacheFolder::Default => default_cache()?.join(quote_plus(url)),
-            CacheFolder::Shared(folder) => folder.join(quote_plus(url)),
+            CacheFolder::Default => default_cache()?.join(folder_name(url)),
+            CacheFolder::Shared(folder) => folder.join(folder_name(url)),
             CacheFolder::Own(folder) => folder.clone(),
         };
         Ok(Self { root })
@@ -168,6 +176,14 @@ mod tests {
         cache.mark_complete(&path).unwrap();
         assert!(root.join("SUCCESS/p/a/v/....OK").exists() && cache.is_complete(&path));
         assert!(fs::read_dir(root.join("TEMP")).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn the_name_of_a_folder_holds_no_password() {
+        let plain = "https%3A%2F%2Fhost%2Fa%40b";
+        assert_eq!(folder_name("https://host/a@b"), plain);
+        assert_eq!(folder_name("https://user:p@ss@host/a@b"), plain);
+        assert_eq!(folder_name("u"), "u");
     }
 
     #[test]

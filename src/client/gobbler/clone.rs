@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::error::IoContext;
+use crate::fs::once_more_if_stale;
 use crate::job::Job;
 use crate::registry::layout::MANIFEST;
 use crate::registry::model::Manifest;
@@ -25,7 +26,7 @@ pub fn clone_version(
     let registry = std::path::absolute(registry).at(registry)?;
     let folder = version.under(&registry);
     let file = folder.join(MANIFEST);
-    let text = fs::read(&file).at(&file)?;
+    let text = once_more_if_stale(|| fs::read(&file)).at(&file)?;
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|source| Error::Json {
         origin: file.to_string_lossy().into_owned(),
         text: String::from_utf8_lossy(&text).into_owned(),

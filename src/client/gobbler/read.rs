@@ -2,6 +2,7 @@
 
 use super::service::{Service, Source, is_missing};
 use crate::error::IoContext;
+use crate::fs::once_more_if_stale;
 use crate::http::Document;
 use crate::job::Job;
 use crate::relpath::RelPath;
@@ -17,7 +18,8 @@ pub fn read_document(
     let read = match source {
         Source::Local(registry) => {
             let file = path.under(registry);
-            std::fs::read(&file).at(&file).map(|body| Document::of_file(&file, body))
+            let body = once_more_if_stale(|| std::fs::read(&file)).at(&file);
+            body.map(|body| Document::of_file(&file, body))
         }
         Source::Remote(url) => {
             let runtime = runtime::current()?;

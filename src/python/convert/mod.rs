@@ -18,6 +18,7 @@ use self::memory::Memory;
 use self::parser::Parser;
 use super::collector::Collector;
 use crate::error::IoContext;
+use crate::fs::once_more_if_stale;
 use crate::http::Document;
 
 /// Python's collector is paused while larger documents are built: none of it is garbage.
@@ -35,7 +36,7 @@ pub(super) fn document(py: Python<'_>, document: &Document) -> PyResult<Py<PyAny
 
 /// The object that the document in a file describes.
 pub(super) fn file(py: Python<'_>, path: &Path) -> PyResult<Py<PyAny>> {
-    let mut pieces = py.detach(|| Pieces::open(path)).at(path)?;
+    let mut pieces = py.detach(|| once_more_if_stale(|| Pieces::open(path))).at(path)?;
     let mut memory = Memory::new(py);
     let begin = Parser::new(&pieces.text, &mut memory).opening();
     let value = match begin {
