@@ -8,7 +8,7 @@ from selenite import _core
 from selenite._arguments import records
 
 from gypsum_client._defaults import bearer, site
-from gypsum_client._errors import GypsumConnectionError, GypsumError, checked, hinting, translated
+from gypsum_client._errors import GypsumError, checked, hinting, translated
 from gypsum_client._utils import _remove_slash_url, _sanitize_path
 from gypsum_client.auth import access_token
 from gypsum_client.config import REQUESTS_MOD
@@ -43,7 +43,7 @@ class _starting(translated):  # noqa: N801 -- reads as a word of the `with` stat
     def _translate(self, error: BaseException) -> Exception | None:
         better = super()._translate(error)
         was_asked = "/upload/start/" in getattr(error, "url", "")
-        if isinstance(better, GypsumConnectionError) and was_asked:
+        if isinstance(better, GypsumError) and was_asked and (better.status_code or 500) >= 500:
             hint = "if it was started nevertheless, the project is locked: see `unlock_project`"
             return hinting(better, hint)
         return better

@@ -523,3 +523,39 @@ def test_an_untrusted_uploader_is_put_on_probation(tmp_path: Path, source: Build
             pyg.upload_directory(
                 "test", "other", "v1", source({"a": "1"}), **service.gobbler.writer
             )
+
+
+OWNERS = [os.geteuid(), *([65534] if os.geteuid() == 0 else [])]
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+@pytest.mark.parametrize("can_read", [True, False])
+def test_a_umask_that_keeps_the_service_out_is_seen_before_the_copy(
+    tmp_path: Path, source: Build, owner: int, can_read: bool
+) -> None:
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    os.chown(staging, owner, -1)
+    copied: list[int] = []
+
+    def script(_: str, path: str) -> Reply:
+        request = (staging / path.removeprefix("/new/")).read_text()
+        copied.append(len(list(staging.glob("upload-*/*"))))
+        if not can_read:
+            return as_json({"status": "ERROR", "reason": "permission denied"}, 500)
+        if request == "{}":
+            return as_json({"status": "ERROR", "reason": "no source"}, 400)
+        return as_json({"status": "SUCCESS"})
+
+    directory = source({"a": "1"})
+    is_doubtful = owner != os.geteuid()
+    os.umask(0o027)
+    with serving(script) as fake:
+        if can_read:
+            pyg.upload_directory("p", "a", "v", directory, staging, fake.url)
+            assert copied == ([0, 1] if is_doubtful else [1])
+        else:
+            with refused(500, "permission denied"):
+                pyg.upload_directory("p", "a", "v", directory, staging, fake.url)
+            assert copied == [0 if is_doubtful else 1]
+    assert os.listdir(staging) == []

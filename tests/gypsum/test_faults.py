@@ -105,7 +105,9 @@ def test_a_start_whose_answer_is_lost_is_one_clear_error(
 ) -> None:
     with (
         between(project.url, at("POST /upload/start/", FAULTS[what])) as proxy,
-        pytest.raises(gyp.GypsumError, match=r"^Failed to start an upload.*unlock_project") as caught,
+        pytest.raises(
+            gyp.GypsumError, match=r"^Failed to start an upload.*unlock_project"
+        ) as caught,
     ):
         put(proxy.url, folder)
     assert proxy.count("POST") == 1

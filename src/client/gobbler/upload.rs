@@ -1,5 +1,7 @@
 //! Uploads: a directory is copied to the staging directory, unless it is there, and handed over.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -14,6 +16,9 @@ use crate::http::was_sent;
 use crate::job::Job;
 use crate::transfer::stage::Survey;
 use crate::{Error, Result, parallel, runtime};
+
+/// Mode of what everybody may list and read.
+const FOR_OTHERS: u32 = 0o005;
 
 /// What to upload, and how.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +70,7 @@ pub fn upload_directory(
     } else {
         let survey = Survey::new(&real, job)?;
         let copy = Copy(Some(allocate_upload_directory(&real_staging, true)?));
+        check_umask(&service, &real_staging, copy.path(), job)?;
         let stamps = survey.copy_to(copy.path(), job)?;
         (copy.path().to_owned(), Some((copy, Copied { survey, stamps })))
     };
@@ -97,6 +103,22 @@ pub fn upload_directory(
             }
             Err(error)
         }
+    }
+}
+
+/// Fails if the umask keeps the service from what is made here, before anything is copied.
+///
+/// Only the service knows whether a group or an access list lets it in, so where that is in doubt
+/// it gets a request that it refuses, once it has read it.
+fn check_umask(service: &Service, staging: &Path, made: &Path, job: &Job) -> Result<()> {
+    let (owner, copy) = (fs::metadata(staging).at(staging)?.uid(), fs::metadata(made).at(made)?);
+    if copy.mode() & FOR_OTHERS == FOR_OTHERS || copy.uid() == owner {
+        return Ok(());
+    }
+    let request = RequestFile::create(staging, "upload", &json!({}))?;
+    match runtime::current()?.block_on(service.run(&request.name, job)) {
+        Err(error @ Error::Status { status: 500.., .. }) => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -138,7 +160,6 @@ fn remove_in_parallel(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::sync::Arc;
