@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Seen;
+use crate::digest::{self, Seen};
 use crate::error::IoContext;
 use crate::http::url::quote_path;
+use crate::job::Job;
 use crate::relpath::RelPath;
 use crate::{Error, Result};
 
@@ -32,6 +33,19 @@ impl Expected {
         };
         Err(Error::Digest { path: path.to_owned(), what, expected, actual })
     }
+}
+
+/// Which of these files differ from what is expected of them. What has another size is not read.
+pub fn differing(files: &[(&Path, &Expected)], job: &Job) -> Result<Vec<bool>> {
+    let has_size = |file: &Path, size| fs::metadata(file).is_ok_and(|meta| meta.len() == size);
+    let mut differ = vec![true; files.len()];
+    let read: Vec<usize> =
+        (0..files.len()).filter(|at| has_size(files[*at].0, files[*at].1.size)).collect();
+    let places: Vec<&Path> = read.iter().map(|at| files[*at].0).collect();
+    for (at, seen) in read.into_iter().zip(digest::of_files(&places, job)?) {
+        differ[at] = files[at].1.check(&seen?, "").is_err();
+    }
+    Ok(differ)
 }
 
 /// One file to download.
@@ -96,6 +110,27 @@ mod tests {
             let error = expected(size, md5).unwrap_err();
             assert!(matches!(error, Error::Digest { what, .. } if what == wrong), "{error}");
         }
+    }
+
+    #[test]
+    fn files_of_another_size_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let abc = Expected { size: 3, md5: "900150983cd24fb0d6963f7d28e17f72".into() };
+        let write = |name: &str, size: u64| {
+            let file = folder.path().join(name);
+            fs::write(&file, "abc").unwrap();
+            fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(size).unwrap();
+            file
+        };
+        // The large one would take hours.
+        let files =
+            [write("same", 3), write("short", 2), write("huge", 8 << 40), folder.path().join("no")];
+        let pairs = files.each_ref().map(|file| (file.as_path(), &abc));
+        let job = Job::default();
+        assert_eq!(differing(&pairs, &job).unwrap(), [false, true, true, true]);
+        fs::write(&files[0], "abd").unwrap();
+        assert_eq!(differing(&pairs[..1], &job).unwrap(), [true]);
+        assert_eq!(job.progress().bytes_done, 6);
     }
 
     #[test]

@@ -19,7 +19,6 @@ use walkdir::WalkDir;
 
 use super::cache::{Cache, CacheFolder};
 use super::service::{Service, Source, is_missing};
-use crate::digest;
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::walk::{self, Kind};
@@ -30,7 +29,7 @@ use crate::registry::model::{Manifest, ManifestEntry, Summary};
 use crate::relpath::RelPath;
 use crate::settings::{self, Verify};
 use crate::transfer::download::{self, Options};
-use crate::transfer::plan::{Expected, Item};
+use crate::transfer::plan::{Expected, Item, differing};
 use crate::{Error, Result, runtime};
 
 /// How to fetch.
@@ -328,15 +327,11 @@ impl Fetcher<'_> {
                 listed.push((path, expected(entry), self.cache.file(path)));
             }
         }
-        let files: Vec<&Path> = listed.iter().map(|(_, _, file)| file.as_path()).collect();
-        let seen = digest::of_files(&files, self.job)?;
-        let mut damaged = Vec::new();
-        for ((path, expected, _), seen) in listed.iter().zip(seen) {
-            if expected.check(&seen?, path.as_str()).is_err() {
-                damaged.push((*path).clone());
-            }
-        }
-        Ok(damaged)
+        let files: Vec<(&Path, &Expected)> =
+            listed.iter().map(|(_, expected, file)| (file.as_path(), expected)).collect();
+        let differ = differing(&files, self.job)?;
+        let damaged = listed.iter().zip(differ).filter(|(_, differs)| *differs);
+        Ok(damaged.map(|((path, ..), _)| (*path).clone()).collect())
     }
 
     /// Downloads files, or shares content that is cached already.
@@ -405,11 +400,8 @@ impl Fetcher<'_> {
         if batch.contains(&origin) {
             return Some(origin);
         }
-        let is_intact = || {
-            let seen = digest::of_file(&origin, self.job).ok()?;
-            expected(entry).check(&seen, "").ok()
-        };
-        if origin.exists() && is_intact().is_some() {
+        // An origin that cannot be read is of no use.
+        if differing(&[(&origin, &expected(entry))], self.job).is_ok_and(|differ| !differ[0]) {
             return Some(origin);
         }
         let leader = leaders.get(&origin).cloned();
@@ -518,6 +510,7 @@ mod tests {
     use md5::{Digest as _, Md5};
 
     use super::*;
+    use crate::digest;
     use crate::http::testing::Site;
 
     /// Serves version `p/a/v` with these files, on probation or not.

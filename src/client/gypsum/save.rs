@@ -14,7 +14,6 @@ use std::pin::Pin;
 
 use super::cache::Cache;
 use super::service::{Service, is_missing};
-use crate::digest;
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::http::Document;
@@ -23,7 +22,7 @@ use crate::registry::layout::{LINKS, MANIFEST, SUMMARY, is_internal};
 use crate::registry::model::{Link, Links, Manifest, ManifestEntry, Summary};
 use crate::settings::{self, Verify};
 use crate::transfer::download::{self, Options};
-use crate::transfer::plan::{Expected, Item};
+use crate::transfer::plan::{Expected, Item, differing};
 use crate::{Error, Result, runtime};
 
 /// Links to links to links: real ones need one step.
@@ -329,14 +328,12 @@ impl<'a> Saver<'a> {
         if self.verify != Verify::Always {
             items.extend(records);
         }
-        let places: Vec<&Path> = files.iter().map(|item| item.target.as_path()).collect();
-        let seen = digest::of_files(&places, self.job)?;
-        for (item, seen) in files.into_iter().zip(seen) {
-            let seen = seen?;
-            if item.expected.as_ref().is_some_and(|expected| expected.check(&seen, "").is_err()) {
-                items.push(item);
-            }
-        }
+        let known: Vec<(&Path, &Expected)> = files
+            .iter()
+            .filter_map(|item| Some((item.target.as_path(), item.expected.as_ref()?)))
+            .collect();
+        let differ = differing(&known, self.job)?;
+        items.extend(files.into_iter().zip(differ).filter_map(|(item, is)| is.then_some(item)));
         self.download(items).await
     }
 
