@@ -2,10 +2,14 @@
 //! allows no more. A pool is made for the work and is no larger than it, so no call waits for the
 //! threads of another, and nothing of it outlives a fork.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use tokio::sync::oneshot;
 
 use crate::runtime::{Helpers, helpers};
 
@@ -76,6 +80,29 @@ pub fn try_map<T: Sync, S, R: Send, E: Send>(
     });
     // Items that were left out come after one that failed.
     results.into_iter().flatten().collect()
+}
+
+/// Does blocking work beside a future: on a thread of its own, or right here if the system allows no
+/// more of them. It is done even if nobody waits for the result any more.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, result) = oneshot::channel();
+    let work = Arc::new(Mutex::new(Some(work)));
+    let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let there = Arc::clone(&work);
+    let spawned = Builder::new().name("selenite-aside".to_owned()).spawn(move || {
+        if let Some(work) = take(&there) {
+            let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+        }
+    });
+    if spawned.is_err()
+        && let Some(work) = take(&work)
+    {
+        return work();
+    }
+    match result.await.expect("the thread has the work, and answers") {
+        Ok(done) => done,
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 #[cfg(test)]

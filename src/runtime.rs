@@ -249,3 +249,59 @@ fn identity(descriptor: &OwnedFd) -> std::io::Result<(u64, u64)> {
     let stat = rustix::fs::fstat(descriptor)?;
     Ok((stat.st_dev, stat.st_ino))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::Http;
+    use crate::http::testing::{answer, serve};
+    use crate::job::Job;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_call_that_blocks_holds_up_no_other() {
+        let (blocks, is_blocked) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let work = async {
+                    blocks.send(()).unwrap();
+                    ended.recv_timeout(LONG).expect("the other call goes on meanwhile");
+                };
+                current().unwrap().block_on(work);
+            });
+            is_blocked.recv_timeout(LONG).unwrap();
+            let (url, server) = serve(vec![answer("200 OK", "", 2, b"[]")]);
+            let runtime = current().unwrap();
+            let http = Http::new(&runtime).unwrap();
+            runtime.block_on(http.get(&url, &Job::default())).unwrap();
+            server.join().unwrap();
+            end.send(()).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_thread_keeps_its_runtime_as_long_as_it_is_held() {
+        let runtime = current().unwrap();
+        let http = Http::new(&runtime).unwrap();
+        let place = Arc::as_ptr(&runtime);
+        drop(runtime);
+        assert_eq!(Arc::as_ptr(&current().unwrap()), place);
+        let other = std::thread::spawn(|| Arc::into_raw(current().unwrap()) as usize);
+        assert_ne!(other.join().unwrap(), place as usize);
+        drop(http);
+    }
+
+    #[test]
+    fn descriptors_that_were_closed_or_are_others_now_are_noticed() {
+        let file = || OwnedFd::from(tempfile::tempfile().unwrap());
+        let pipe = OwnedFd::from(std::io::pipe().unwrap().0);
+        let whole = Witnesses::new([pipe.try_clone().unwrap(), pipe]).unwrap();
+        assert!(whole.are_there());
+        assert!(!Witnesses::new([file(), file()]).unwrap().are_there());
+    }
+}

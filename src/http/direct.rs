@@ -25,13 +25,14 @@ use tower_service::Service;
 use url::Position;
 
 use super::failure::{Failure, Unreachable};
+use super::resolve::Resolver;
 
 type Driver = http1::Connection<TokioIo<TcpStream>, Empty<Bytes>>;
 
 /// Connections that no request uses, by server.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    connector: HttpConnector,
+    connector: HttpConnector<Resolver>,
     connect_limit: Duration,
     idle_limit: Duration,
     idle: Mutex<HashMap<String, Vec<(Instant, Connection)>>>,
@@ -56,7 +57,7 @@ pub(super) struct Body {
 
 impl Pool {
     pub(super) fn new(connect_limit: Duration, idle_limit: Duration, keep_alive: Duration) -> Self {
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(Resolver);
         connector.set_nodelay(true);
         connector.set_keepalive(Some(keep_alive));
         connector.set_connect_timeout(Some(connect_limit));
@@ -321,6 +322,7 @@ mod tests {
                 closes.recv().unwrap();
             }
         });
+        let _the_same = runtime::current().unwrap();
         get(&url, 1);
         close.send(()).unwrap();
         let pause = async { tokio::time::sleep(Duration::from_millis(100)).await };

@@ -7,6 +7,7 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy};
 
 use super::client::{IDLE_CONNECTIONS, KEEP_ALIVE};
+use super::resolve::Resolver;
 use super::tls::Certificates;
 use crate::{Error, Result};
 
@@ -18,6 +19,7 @@ pub(super) fn build(connect_limit: Duration, certificates: &Arc<Certificates>) -
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let builder = Client::builder()
         .default_headers(headers)
+        .dns_resolver(Arc::new(Resolver))
         .connect_timeout(connect_limit)
         .tcp_nodelay(true)
         .tcp_keepalive(KEEP_ALIVE)

@@ -5,6 +5,7 @@ mod direct;
 mod environment;
 mod failure;
 mod pace;
+mod resolve;
 mod response;
 mod retry;
 mod secrets;

@@ -14,7 +14,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
-use crate::error::IoContext;
+use crate::parallel::aside;
 use crate::{Error, Result};
 
 /// Variables that name certificates, the first one that is set wins.
@@ -105,8 +105,7 @@ impl Certificates {
         }
         let own = Arc::clone(self);
         // Files are read, and the host program may be asked.
-        let loading = tokio::task::spawn_blocking(move || own.load_now()).await;
-        loading.map_err(std::io::Error::other).at("certificates")?
+        aside(move || own.load_now()).await
     }
 
     fn load_now(&self) -> Result<()> {

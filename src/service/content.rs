@@ -17,6 +17,7 @@ use rustix::buffer::spare_capacity;
 use crate::digest::WINDOW_BYTES;
 use crate::service::media_type;
 use crate::service::sendfile::{Outbox, PART_BYTES};
+use crate::service::threads;
 
 /// Up to this size content is read at once, on the thread that answers: handing it to another
 /// thread would take longer than reading it.
@@ -314,10 +315,9 @@ fn body(source: impl Source, pieces: VecDeque<Piece>, length: u64) -> io::Result
                     let range = range.start..end;
                     match outbox {
                         Some((outbox, storage, file)) => outbox.part(storage, &file, range).await?,
-                        None => tokio::task::spawn_blocking(move || source.read(range))
-                            .await
-                            .map_err(io::Error::other)??
-                            .into(),
+                        None => {
+                            threads::run_or_here(move || source.read(range.clone())).await?.into()
+                        }
                     }
                 }
             };

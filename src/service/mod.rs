@@ -8,6 +8,7 @@ mod log;
 mod media_type;
 mod sendfile;
 mod server;
+mod threads;
 pub mod users;
 
 pub use server::Embedding;

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use crate::service::threads;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -79,8 +80,7 @@ impl Outbox {
     ) -> io::Result<Bytes> {
         if !storage.has(file, &range)? {
             let (file, range) = (Arc::clone(file), range.clone());
-            let warming = tokio::task::spawn_blocking(move || warm(&file, range));
-            warming.await.map_err(io::Error::other)??;
+            threads::run_or_here(move || warm(&file, range.clone())).await?;
         }
         self.push(file, range)
     }

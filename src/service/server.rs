@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,6 @@ use hyper_util::service::TowerToHyperService;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +25,7 @@ use crate::error::IoContext;
 use crate::job::Job;
 use crate::service::log::Log;
 use crate::service::sendfile::{Outbox, Socket};
+use crate::service::threads::{self, Lost};
 
 /// How long running requests may go on after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(3);
@@ -91,13 +92,26 @@ fn io_threads() -> usize {
 
 /// The threads of a service that carries out that many requests at once.
 pub(crate) fn runtime(concurrency: usize) -> Result<tokio::runtime::Runtime> {
+    threads::limit(concurrency + SPARE_THREADS);
+    can_start(io_threads()).at("threads of the service")?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(io_threads())
         .thread_name("selenite-service")
-        .max_blocking_threads(concurrency + SPARE_THREADS)
         .enable_all()
         .build()
         .at("tokio runtime")
+}
+
+/// Fails if the system does not allow so many more threads, where Tokio panics.
+fn can_start(count: usize) -> io::Result<()> {
+    std::thread::scope(|scope| {
+        // They end when the other ends of the channels are gone.
+        let start = |_| {
+            let (here, there) = std::sync::mpsc::channel::<()>();
+            std::thread::Builder::new().spawn_scoped(scope, move || there.recv()).map(|_| here)
+        };
+        (0..count).map(start).collect::<io::Result<Vec<_>>>().map(drop)
+    })
 }
 
 /// Allows as many open files as the system does: connections must not use up those of requests.
@@ -138,14 +152,18 @@ impl Work {
     ///
     /// Its job is cancelled when the returned future is dropped (the client went away) and when
     /// the service has to end; either way the work itself runs until it has undone what it did.
-    /// Fails if the work panics.
+    /// Fails if the work panics, or if the system allows no thread for it.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Job) -> T + Send + 'static,
-    ) -> Result<T, JoinError> {
+    ) -> Result<T, Lost> {
         let guard = CancelOnDrop(Arc::default());
         let job = Arc::clone(&guard.0);
-        let mut task = self.running.spawn_blocking(move || work(&job));
+        let running = self.running.token();
+        let mut task = pin!(threads::run(move || {
+            let _running = running;
+            work(&job)
+        }));
         tokio::select! {
             biased;
             result = &mut task => return result,
@@ -314,7 +332,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let work = Work::default();
         let result = runtime.block_on(work.run(|_| panic!("on purpose")));
-        assert!(result.unwrap_err().is_panic());
+        assert!(matches!(result, Err(Lost::Panic(_))));
     }
 
     #[test]

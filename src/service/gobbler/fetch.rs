@@ -21,6 +21,7 @@ use crate::service::content::{
     About, MediaType, Opened, content, insert_last_modified, is_modified_since, last_modified,
     not_modified, plain,
 };
+use crate::service::threads;
 
 /// What stays as it is in a URL.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -177,6 +178,9 @@ fn refusal(error: &io::Error) -> Response<Body> {
         {
             plain(StatusCode::NOT_FOUND, "404 page not found")
         }
+        io::ErrorKind::WouldBlock => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable")
+        }
         _ => plain(StatusCode::INTERNAL_SERVER_ERROR, "500 Internal Server Error"),
     }
 }
@@ -208,8 +212,8 @@ async fn folder(
     }
     let path = roots.registry.join(path);
     let roots = Arc::clone(roots);
-    let page = tokio::task::spawn_blocking(move || page_of(&roots, &path)).await;
-    match page.map_err(io::Error::other).flatten() {
+    let page = threads::run(move || page_of(&roots, &path)).await;
+    match page.map_err(io::Error::from).flatten() {
         Err(error) => refusal(&error),
         Ok(page) => {
             let mut response = Response::new(Body::from(page));

@@ -22,6 +22,7 @@ use crate::registry::json::compact;
 use crate::service::content::plain;
 use crate::service::lexical;
 use crate::service::log::Entry as LogEntry;
+use crate::service::threads::Lost;
 
 /// The service's own name.
 const NAME: &str = "gobbler API";
@@ -121,7 +122,7 @@ async fn process(
             request_file::open(staging, &name, actions::ACTIONS, &checker.recent)
         })
         .await
-        .map_err(|panic| crashed(&panic))??;
+        .map_err(|error| lost(&error))??;
     entry.action = Some(file.action);
     entry.user = Some(file.user.clone());
     if file.action == HEALTH_CHECK {
@@ -133,7 +134,7 @@ async fn process(
         .work
         .run(move |job| run_action(&runner, &file, job))
         .await
-        .map_err(|panic| crashed(&panic))?
+        .map_err(|error| lost(&error))?
 }
 
 fn run_action(state: &State, file: &RequestFile, job: &Job) -> Result<actions::Answer, Failure> {
@@ -158,8 +159,12 @@ fn source_of(text: &[u8]) -> Option<String> {
     serde_json::from_slice::<Reading>(text).ok().map(|reading| reading.source)
 }
 
-fn crashed(panic: &tokio::task::JoinError) -> Failure {
-    Failure::internal(format!("the service failed while processing the request; {panic}"))
+fn lost(lost: &Lost) -> Failure {
+    let reason = format!("the service failed while processing the request; {lost}");
+    match lost {
+        Lost::Panic(_) => Failure::internal(reason),
+        Lost::NoThread => Failure::unavailable(reason),
+    }
 }
 
 async fn listing(state: &Arc<State>, query: &str, entry: &mut LogEntry<'_>) -> Response<Body> {
@@ -177,7 +182,7 @@ async fn listing(state: &Arc<State>, query: &str, entry: &mut LogEntry<'_>) -> R
         .work
         .run(move |job| list::list(&roots, &path, is_recursive, job))
         .await
-        .unwrap_or_else(|panic| Err(crashed(&panic)));
+        .unwrap_or_else(|error| Err(lost(&error)));
     match listing {
         Ok(text) => json_text(StatusCode::OK, text),
         Err(failure) => error_answer(failure, entry),

@@ -20,6 +20,7 @@ use crate::job::Job;
 use crate::registry::Failure;
 use crate::registry::bucket::PresignedFile;
 use crate::registry::objects::Incoming;
+use crate::service::threads::Lost;
 
 /// Largest JSON of a request in bytes: some hundred thousand files.
 pub(super) const MAX_JSON_BYTES: usize = 64 << 20;
@@ -124,7 +125,9 @@ async fn written(
 ) -> Result<Option<Incoming>, Refusal> {
     match writing {
         None => Ok(None),
-        Some(writing) => writing.await.map_err(|panic| super::crashed(&panic))?.map(Some),
+        Some(writing) => {
+            writing.await.map_err(|panic| super::lost(&Lost::Panic(panic.to_string())))?.map(Some)
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::registry::bucket::Bucket;
 use crate::registry::objects::{Directory, Objects};
 use crate::service::log::Log;
 use crate::service::server::{self, Embedding, Work};
+use crate::service::threads::Lost;
 use crate::{Error, Result};
 use answer::Refusal;
 use identity::Identities;
@@ -53,12 +54,16 @@ impl State {
         &self,
         work: impl FnOnce(&Job) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.work.run(work).await.map_err(|panic| crashed(&panic))?
+        self.work.run(work).await.map_err(|error| lost(&error))?
     }
 }
 
-fn crashed(panic: &tokio::task::JoinError) -> Refusal {
-    Refusal::new(500, format!("the service failed while processing the request; {panic}"))
+fn lost(lost: &Lost) -> Refusal {
+    let status = match lost {
+        Lost::Panic(_) => 500,
+        Lost::NoThread => 503,
+    };
+    Refusal::new(status, format!("the service failed while processing the request; {lost}"))
 }
 
 /// Runs the service until SIGTERM or SIGINT, or until its `embedding` process is gone.
