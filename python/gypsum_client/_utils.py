@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import IO, Any
 
-    from selenite._arguments import Uploaders
+    from selenite._arguments import _Uploaders
 
 __all__ = ["BUCKET_CACHE_NAME", "IS_LOCKED", "REQUESTS_MOD", "is_notebook"]
 
@@ -53,7 +53,7 @@ def _cast_datetime(x: str) -> datetime:
     return time.replace(tzinfo=None, microsecond=0)
 
 
-def _sanitize_uploaders(uploaders: Uploaders | None) -> list[dict[str, Any]]:
+def _sanitize_uploaders(uploaders: _Uploaders | None) -> list[dict[str, Any]]:
     """Copy uploaders, with times as the service wants them."""
     copies = _arguments.uploaders(uploaders or [])
     for copy in copies:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from selenite._arguments import Uploaders
+    from selenite._arguments import _Uploaders
 
 __all__ = [
     "REQUESTS_MOD",
@@ -30,7 +30,7 @@ __all__ = [
 def create_project(
     project: str,
     owners: str | Iterable[str],
-    uploaders: Uploaders | None = [],  # noqa: B006 (the original's; it is never changed)
+    uploaders: _Uploaders | None = [],  # noqa: B006 (the original's; it is never changed)
     baseline: float | None = None,
     growth_rate: float | None = None,
     year: int | None = None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from selenite._arguments import Uploaders
+    from selenite._arguments import _Uploaders
 
 __all__ = [
     "_remove_slash_url",
@@ -72,7 +72,7 @@ def set_quota(
 def set_permissions(
     project: str,
     owners: str | Iterable[str] | None = None,
-    uploaders: Uploaders | None = None,
+    uploaders: _Uploaders | None = None,
     append: bool = True,
     url: str | None = None,
     token: str | None = None,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    Path = str | os.PathLike[str]
-    Files = Path | Mapping[str, Any] | Iterable[Path | Mapping[str, Any]]
+    _Path = str | os.PathLike[str]
+    _Files = _Path | Mapping[str, Any] | Iterable[_Path | Mapping[str, Any]]
 
 __all__ = [
     "REQUESTS_MOD",
@@ -53,7 +53,7 @@ def start_upload(
     project: str,
     asset: str,
     version: str,
-    files: Files,
+    files: _Files,
     links: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
     deduplicate: bool = True,
     probation: bool = False,
@@ -119,7 +119,7 @@ def start_upload(
     return checked(answer, "Failed to upload", file_urls=list)
 
 
-def _listed(files: Files) -> list[str] | list[dict[str, Any]]:
+def _listed(files: _Files) -> list[str] | list[dict[str, Any]]:
     from collections.abc import Mapping
 
     if isinstance(files, str | os.PathLike | Mapping):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from selenite._arguments import Uploaders
+    from selenite._arguments import _Uploaders
 
 
 def create_project(
@@ -21,7 +21,7 @@ def create_project(
     staging: str | os.PathLike[str],
     url: str,
     owners: str | Iterable[str] | None = None,
-    uploaders: Uploaders | None = None,
+    uploaders: _Uploaders | None = None,
 ) -> None:
     """Create a project. Only administrators may.
 

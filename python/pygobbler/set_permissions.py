@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from selenite._arguments import Uploaders
+    from selenite._arguments import _Uploaders
 
 __all__ = ["fetch_permissions", "set_permissions"]
 
@@ -27,7 +27,7 @@ def set_permissions(
     url: str,
     asset: str | None = None,
     owners: str | Iterable[str] | None = None,
-    uploaders: Uploaders | None = None,
+    uploaders: _Uploaders | None = None,
     global_write: bool | None = None,
     append: bool = True,
     spoof: str | None = None,

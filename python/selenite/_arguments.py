@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from typing import Any, Protocol
 
-    class Datetime64(Protocol):
+    class _Datetime64(Protocol):
         """A time of numpy."""
 
         def astype(self, dtype: str) -> Any:  # noqa: ANN401 (one more time of numpy)
             """Give it in other units."""
 
-    Time = str | date | Datetime64
-    Uploaders = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
+    _Time = str | date | _Datetime64
+    _Uploaders = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
 
 
 _TIME = "a datetime, a date or a text like '2030-12-31T23:59:59Z'"
@@ -109,7 +109,7 @@ def records(
     return copies
 
 
-def uploaders(given: Uploaders) -> list[dict[str, Any]]:
+def uploaders(given: _Uploaders) -> list[dict[str, Any]]:
     """Take names for uploaders who may upload everything, and one for a list of one.
 
     Args:
@@ -146,7 +146,7 @@ def uploaders(given: Uploaders) -> list[dict[str, Any]]:
     return copies
 
 
-def utc_text(time: Time, argument: str) -> str:
+def utc_text(time: _Time, argument: str) -> str:
     """Write a time as UTC. Without a zone it is taken for UTC; a day begins at midnight.
 
     Args:
