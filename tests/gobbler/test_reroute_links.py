@@ -51,6 +51,30 @@ def test_links_to_a_version_that_will_go_become_copies(chain: Gobbler) -> None:
     )
 
 
+IN_V2 = "".join(
+    f'failed to reroute links of {kind} "{name}"; '
+    for kind, name in (("project", "test"), ("asset", "sample"), ("version", "v2"))
+)
+
+
+@pytest.mark.parametrize(
+    ("harmed", "reason"),
+    [
+        (("v2", "..manifest"), "failed to read manifest at "),
+        (("v1", "a.txt"), "cannot copy "),
+    ],
+)
+def test_a_failure_names_the_version_that_it_is_about(
+    chain: Gobbler, harmed: tuple[str, str], reason: str
+) -> None:
+    chain.path("test", "sample", *harmed).write_text("harm")
+    before = registry_state(chain.registry)
+    gone = [{"project": "test", "asset": "sample", "version": "v1"}]
+    with refused(500, IN_V2 + reason):
+        pyg.reroute_links(gone, **chain.writer)
+    assert registry_state(chain.registry) == before
+
+
 def test_a_dry_run_changes_nothing(chain: Gobbler) -> None:
     before = registry_state(chain.registry)
     gone = [{"project": "test", "asset": "sample", "version": "v1"}]

@@ -74,6 +74,23 @@ def test_all_faults_are_listed(sample: Gobbler) -> None:
     assert answer.reason.endswith(details[0])
 
 
+def test_faults_come_in_the_order_of_a_walk(gobbler: Gobbler, source: Build) -> None:
+    names = ["d/b", "d/e/x", "d-", "gone/x", "m", "n"]
+    pyg.create_project("test", **gobbler.writer)
+    pyg.upload_directory("test", "sample", "v1", source(dict.fromkeys(names, "")), **gobbler.writer)
+    folder = gobbler.path(*VERSION)
+    for old, new in [("d/b", "d/a"), ("d/e/x", "d/c"), ("m", "a"), ("gone", "z"), ("d-", "d.")]:
+        (folder / old).rename(folder / new)
+    (folder / "n").write_text("wrong")
+    asked = dict(zip(("project", "asset", "version"), VERSION, strict=True))
+    details = gobbler.request("validate_version", asked).json()["details"]
+    found = [detail.split('"')[1] for detail in details]
+    # What a directory lacks comes first; `d/` is walked before `d.` though it sorts after it.
+    lacks, has = ["d-", "gone/x", "m"], ["a", "d/b", "d/a", "d/c", "d/e/x", "d.", "n", "z/x"]
+    assert sorted(found) == sorted([*lacks, *has, "d/e"])
+    assert found == [*lacks, "a", "d/b", "d/a", "d/c", "d/e", "d/e/x", "d.", "n", "z/x"]
+
+
 def test_a_link_to_a_deduplicated_file_is_valid(sample: Gobbler, source: Build) -> None:
     tree: Tree = {"a.txt": "alpha", "b": Link("a.txt"), "c": Link("b")}
     pyg.upload_directory("test", "sample", "v2", source(tree), **sample.writer)

@@ -274,7 +274,7 @@ impl Engine {
     }
 }
 
-/// Several faults of one version, in the order of its paths.
+/// Several faults of one version, in the order of a walk.
 struct Faults(Vec<Failure>);
 
 impl<E: Into<Failure>> From<E> for Faults {
@@ -312,12 +312,31 @@ fn read_links(folder: &Path, entries: &[walk::Entry]) -> Result<BTreeMap<String,
     Ok(recorded)
 }
 
-/// Every difference between a manifest and the files, in the order of paths.
+/// The paths of a manifest and of the files, in the order of a walk. What a directory lacks comes
+/// before all that it has.
+fn in_order<'a>(listed: &'a Manifest, found: &'a Manifest) -> Vec<&'a String> {
+    let mut there = BTreeSet::new();
+    for path in found.keys() {
+        there.extend(path.match_indices('/').map(|(end, _)| &path[..end]));
+        there.insert(path.as_str());
+    }
+    let ends = |path: &'a str| path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+    // For each component, whether it is there, and its name.
+    let key = |path: &'a String| -> Vec<(bool, &'a str)> {
+        let is_there = ends(path).map(|end| there.contains(&path[..end]));
+        is_there.zip(path.split('/')).collect()
+    };
+    let paths: BTreeSet<&String> = listed.keys().chain(found.keys()).collect();
+    let mut paths: Vec<_> = paths.into_iter().collect();
+    paths.sort_by_cached_key(|path| key(path));
+    paths
+}
+
+/// Every difference between a manifest and the files, in the order of a walk.
 fn compare(folder: &Path, manifest: &Manifest, index: &Index) -> Vec<Failure> {
     let mut faults = Vec::new();
     let mut faulty = BTreeSet::new();
-    let paths: BTreeSet<&String> = manifest.keys().chain(index.manifest.keys()).collect();
-    for path in paths {
+    for path in in_order(manifest, &index.manifest) {
         let fault = match (manifest.get(path), index.manifest.get(path)) {
             (Some(_), None) => {
                 Some(format!("{path:?} listed in manifest cannot be found in directory {folder:?}"))
@@ -390,7 +409,9 @@ fn links_faults(
 ) -> Vec<Failure> {
     let mut faults = Vec::new();
     let mut fault = |text: String| faults.push(Failure::internal(text));
-    let folders: BTreeSet<&String> = recorded.keys().chain(wanted.keys()).collect();
+    let mut folders: Vec<&String> = recorded.keys().chain(wanted.keys()).collect();
+    folders.sort_by_key(|inside| inside.split('/').collect::<Vec<_>>());
+    folders.dedup();
     for inside in folders {
         let name = if inside.is_empty() { "." } else { inside.as_str() };
         let path_of = |file: &str| {
@@ -408,6 +429,8 @@ fn links_faults(
             continue;
         };
         let files: BTreeSet<&String> = recorded.keys().chain(wanted.keys()).collect();
+        let mut files: Vec<_> = files.into_iter().collect();
+        files.sort_by_key(|file| recorded.contains_key(*file));
         for file in files.into_iter().filter(|file| !faulty.contains(path_of(file).as_str())) {
             match (recorded.get(file), wanted.get(file)) {
                 (None, _) => fault(format!(

@@ -67,7 +67,9 @@ struct Plan {
 }
 
 /// A link that becomes a file.
-struct Copy {
+struct Copy<'a> {
+    /// `project/asset/version` of the link.
+    version: &'a str,
     from: PathBuf,
     stage: PathBuf,
     target: PathBuf,
@@ -149,18 +151,22 @@ impl Engine {
         let mut manifests = Manifests::default();
         let (mut plans, mut changes) = (Vec::new(), Vec::new());
         for project in store::children(root)? {
-            for asset in store::children(&root.join(&project))? {
-                for version in store::children(&root.join(&project).join(&asset))? {
+            let assets = store::children(&root.join(&project));
+            for asset in assets.map_err(|failure| within(&project, failure))? {
+                let inside = format!("{project}/{asset}");
+                let versions = store::children(&root.join(&inside));
+                for version in versions.map_err(|failure| within(&inside, failure))? {
                     job.check()?;
-                    let version = format!("{project}/{asset}/{version}");
+                    let version = format!("{inside}/{version}");
                     if doomed.contains(&version) {
                         continue;
                     }
-                    let mut manifest = self.manifest_of(&version)?;
+                    let at = |failure| within(&version, failure);
+                    let mut manifest = self.manifest_of(&version).map_err(at)?;
                     let mut changed = BTreeMap::new();
                     for (path, entry) in &mut manifest {
                         let Some(link) = entry.link.clone() else { continue };
-                        let new = match self.fate(&link, lost, &mut manifests)? {
+                        let new = match self.fate(&link, lost, &mut manifests).map_err(at)? {
                             Fate::Stays => continue,
                             Fate::BecomesCopy => None,
                             Fate::Becomes(new) => Some(new),
@@ -239,7 +245,7 @@ impl Engine {
         job: &Job,
     ) -> Result<(), Failure> {
         let root = self.layout.root();
-        let copies: Vec<Copy> = plans.iter().flat_map(|plan| self.copies_of(plan)).collect();
+        let copies: Vec<Copy<'_>> = plans.iter().flat_map(|plan| self.copies_of(plan)).collect();
         let mut usage: BTreeMap<&str, u64> = BTreeMap::new();
         for change in changes {
             let project = change.path.split('/').next().unwrap_or_default();
@@ -253,8 +259,9 @@ impl Engine {
             copies: copies.iter().map(|copy| relative(&copy.stage)).collect(),
         })?;
         // What may fail for want of space or because of damage comes before any visible change.
-        let copied =
-            in_parallel(&copies, |copy| make_copy(copy, job)).and_then(|_| self.make_durable());
+        let copy_one =
+            |copy: &Copy<'_>| make_copy(copy, job).map_err(|failure| within(copy.version, failure));
+        let copied = in_parallel(&copies, copy_one).and_then(|_| self.make_durable());
         if copied.is_err() {
             for copy in &copies {
                 crate::fs::atomic::remove_file(&copy.stage)?;
@@ -266,12 +273,16 @@ impl Engine {
         let publish = || {
             for copy in &copies {
                 fs::rename(&copy.stage, &copy.target)
-                    .map_err(|error| Failure::system("rename", &copy.target, &error))?;
+                    .map_err(|error| Failure::system("rename", &copy.target, &error))
+                    .map_err(|failure| within(copy.version, failure))?;
             }
-            plans.iter().try_for_each(|plan| self.apply(plan))?;
+            for plan in plans {
+                self.apply(plan).map_err(|failure| within(&plan.version, failure))?;
+            }
             for (project, added) in &usage {
                 let add = |total: u64| total.saturating_add(*added);
-                self.change_usage(&root.join(project), add, job)?;
+                self.change_usage(&root.join(project), add, job)
+                    .map_err(|failure| within(project, failure))?;
             }
             self.make_durable()
         };
@@ -285,12 +296,13 @@ impl Engine {
         note.done()
     }
 
-    fn copies_of<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Copy> + 'a {
+    fn copies_of<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Copy<'a>> + 'a {
         let folder = self.layout.root().join(&plan.version);
         plan.changed.iter().filter_map(move |(path, old)| {
             let entry = &plan.manifest[path];
             let target = folder.join(path);
             entry.link.is_none().then(|| Copy {
+                version: &plan.version,
                 from: self.layout.root().join(old.origin().registry_path()),
                 stage: target.with_file_name(stage_name()),
                 target,
@@ -328,7 +340,15 @@ impl Engine {
     }
 }
 
-fn make_copy(copy: &Copy, job: &Job) -> Result<(), Failure> {
+/// Puts before a failure where it happened: a project, an asset in it, a version of that.
+fn within(place: &str, failure: Failure) -> Failure {
+    let names: Vec<_> = ["project", "asset", "version"].into_iter().zip(place.split('/')).collect();
+    names.into_iter().rfold(failure, |failure, (kind, name)| {
+        failure.within(format!("failed to reroute links of {kind} {name:?}"))
+    })
+}
+
+fn make_copy(copy: &Copy<'_>, job: &Job) -> Result<(), Failure> {
     // The origin may be a link into a whitelisted directory.
     let from = open_regular(&copy.from, true)?;
     let stamp = Stamp::of(&from).at(&copy.from)?;
