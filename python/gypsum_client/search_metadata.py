@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+from gypsum_client._errors import GypsumError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
     from typing import Any, TypeAlias
 
@@ -223,6 +226,8 @@ def search_metadata_text(
     Raises:
         ValueError: If ``query`` is empty.
         FileNotFoundError: If there is no such database.
+        GypsumError: If the database holds metadata in the binary form of SQLite 3.45 (JSONB), and
+            Python has an older one.
 
     Example:
         >>> import gypsum_client
@@ -230,13 +235,11 @@ def search_metadata_text(
         >>> [found["path"] for found in gypsum_client.search_metadata_text(path, "brain")]
         ['brain.h5']
     """
-    import json
-
     condition = search_metadata_text_filter(query)
     columns = ["versions.project", "versions.asset", "versions.version", "paths.path"]
     names = ["project", "asset", "version", "path"]
     if include_metadata:
-        columns.append("paths.metadata")
+        columns.append(_metadata_column())
         names.append("metadata")
     if not latest:
         columns.append("versions.latest")
@@ -257,15 +260,43 @@ def search_metadata_text(
     if include_metadata:
         for row in found:
             if row["metadata"] is not None:
-                row["metadata"] = json.loads(row["metadata"])
+                row["metadata"] = _metadata(row["metadata"], path)
     return found
+
+
+def _metadata_column() -> str:
+    """Write what reads metadata as text, whichever form of JSON it is kept in."""
+    import sqlite3
+
+    if sqlite3.sqlite_version_info < (3, 45):
+        return "paths.metadata"
+    return (
+        "CASE typeof(paths.metadata) WHEN 'blob' THEN json(paths.metadata) ELSE paths.metadata END"
+    )
+
+
+def _metadata(value: str | bytes, path: str | os.PathLike[str]) -> Any:
+    """Read metadata."""
+    import json
+
+    try:
+        return json.loads(value)
+    except ValueError:
+        if isinstance(value, str):
+            raise
+    import sqlite3
+
+    message = (
+        f"{os.fspath(path)!r} holds metadata as JSONB, which SQLite {sqlite3.sqlite_version}"
+        " cannot read: take a Python with SQLite 3.45 or later"
+    )
+    raise GypsumError(message)
 
 
 def _rows(
     path: str | os.PathLike[str], statement: str, parameters: dict[str, str]
 ) -> list[tuple[Any, ...]]:
     import errno
-    import os
     import sqlite3
     from contextlib import closing
     from pathlib import Path

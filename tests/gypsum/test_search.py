@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
+import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -112,6 +115,38 @@ def test_results_have_the_columns_asked_for(database: Path) -> None:
     rows = gyp.search_metadata_text(database, "mouse", latest=False, include_metadata=False)
     assert list(rows[0]) == ["project", "asset", "version", "path", "latest"]
     assert [(row["path"], row["latest"]) for row in rows] == [("brain", 1), ("old", 0)]
+
+
+def jsonb(value: str | dict[str, str]) -> bytes:
+    """Metadata as SQLite 3.45 keeps it: the kind and the size of each part before it."""
+    if isinstance(value, str):
+        kind, content = 10, value.encode()
+    else:
+        kind, content = 12, b"".join(map(jsonb, itertools.chain(*value.items())))
+    return bytes([0xD0 | kind]) + len(content).to_bytes(2, "big") + content
+
+
+@pytest.mark.parametrize("binary", [jsonb, lambda fields: json.dumps(fields).encode()])
+def test_metadata_may_be_binary(
+    database: Path, tmp_path: Path, binary: Callable[[dict[str, str]], bytes]
+) -> None:
+    path = tmp_path / "binary.sqlite3"
+    shutil.copy(database, path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for name, fields in PATHS.items():
+            row = (binary(fields), name)
+            connection.execute("UPDATE paths SET metadata = ? WHERE path = ?", row)
+        connection.execute("UPDATE paths SET metadata = NULL WHERE path = 'brain'")
+    everything = gyp.search_metadata_text(path, "", include_metadata=False)
+    assert [row["path"] for row in everything] == [name for name in PATHS if name != "old"]
+    if binary is jsonb and sqlite3.sqlite_version_info < (3, 45):
+        with pytest.raises(gyp.GypsumError, match=r"JSONB, which SQLite 3\.\S+ cannot read"):
+            gyp.search_metadata_text(path, "")
+    else:
+        rows = gyp.search_metadata_text(path, "")
+        expected: dict[str, Any] = {**PATHS, "brain": None}
+        del expected["old"]
+        assert {row["path"]: row["metadata"] for row in rows} == expected
 
 
 def test_bad_queries_and_databases_are_refused(database: Path, tmp_path: Path) -> None:
