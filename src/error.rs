@@ -98,8 +98,35 @@ pub enum Error {
         origin: String,
         /// The document itself (at most 1 MiB of it).
         text: String,
+        /// How it begins, unless it may hold a secret.
+        start: Option<String>,
         /// The parser's error.
         source: serde_json::Error,
+    },
+    /// Content that is not of the form that it should have.
+    #[error("`{origin}` is no {form}: it begins with {start:?}")]
+    Form {
+        /// URL of the content.
+        origin: String,
+        /// What it should be.
+        form: &'static str,
+        /// How it begins.
+        start: String,
+    },
+    /// A version whose files are not all there, as it was never finished.
+    #[error(
+        "`{version}` is not whole: its upload is still under way or was left, and {missing} of its \
+         {files} files are not there (`{example}`)"
+    )]
+    Unfinished {
+        /// `project/asset/version`.
+        version: String,
+        /// Number of files that are not there.
+        missing: usize,
+        /// Number of its files.
+        files: usize,
+        /// One of those that are not there.
+        example: String,
     },
     /// Something that the caller asked for cannot be done, in words that others rely on.
     #[error("{0}")]

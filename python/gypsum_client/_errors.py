@@ -54,7 +54,7 @@ class GypsumConnectionError(GypsumError, OSError):
 
 
 class GypsumContentError(GypsumError, ValueError):
-    """Content that is not what it should be: another digest, or no JSON."""
+    """Content that is not what it should be: another digest, no JSON, not all of a version."""
 
 
 class translated(Translating):  # noqa: N801 -- reads as a word of the `with` statement
@@ -76,7 +76,8 @@ class translated(Translating):  # noqa: N801 -- reads as a word of the `with` st
             return of_status(self._what, error, self._end)
         if isinstance(error, core.TransportError):
             return GypsumConnectionError(f"{self._what}: {error}", errno=error.errno)
-        if isinstance(error, core.DocumentError | core.DigestError):
+        is_content = core.DocumentError | core.FormError | core.DigestError | core.UnfinishedError
+        if isinstance(error, is_content):
             return GypsumContentError(f"{self._what}: {error}")
         return None
 

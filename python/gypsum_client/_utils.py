@@ -123,7 +123,7 @@ def _save_file(
     try:
         with translated(f"Failed to save '{path}'; Failed to save file from API", "."):
             _core.gypsum_download(
-                (f"{base}/file/{quote(path, safe='')}", trust), destination, False
+                (f"{base}/file/{quote(path, safe='')}", trust), destination, "any"
             )
     except (GypsumError, OSError):
         if error:
@@ -132,10 +132,21 @@ def _save_file(
     return True
 
 
-def _download_and_rename_file(url: str, dest: str) -> None:
-    """Download a file; it gets its name when it is whole."""
+def _download_and_rename_file(url: str, dest: str, *, form: str = "any") -> None:
+    """Download a file; it gets its name when it is whole and of the form that it should have."""
     with translated(f"Failed to save '{dest}'; Failed to download file"):
-        _core.gypsum_download((url, REQUESTS_MOD.get("verify", True)), dest, False)
+        _core.gypsum_download((url, REQUESTS_MOD.get("verify", True)), dest, form)
+
+
+def _is_page(path: str, *others: bytes) -> bool:
+    """Say whether a file is nothing, or a page that a proxy gave instead of what was asked for.
+
+    Other clients keep these. They begin in certain ways, as ``others`` do; anything else may be
+    somebody's own.
+    """
+    with open(path, "rb") as file:
+        start = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return not start or start.startswith((b"<", b"\x1f\x8b", *others))
 
 
 def _rename_file(src: str, dest: str) -> None:

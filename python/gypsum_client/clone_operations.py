@@ -69,7 +69,9 @@ def clone_version(
         save_version(project, asset, version, cache_dir=folder, url=url, **kwargs)
     with saving():
         try:
-            _core.gypsum_clone(site(url), folder, (project, asset, version), destination)
+            # Without its links, a version is not whole.
+            whole = download and bool(kwargs.get("relink", True))
+            _core.gypsum_clone(site(url), folder, (project, asset, version), destination, whole)
         except OSError as error:
             items: list[str] = getattr(error, "items", [])
             if len(items) < 2:

@@ -8,9 +8,9 @@ from selenite import _core
 from selenite._arguments import path_text
 
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
-from gypsum_client._errors import GypsumContentError, translated
+from gypsum_client._errors import translated
 from gypsum_client._locks import fresh, locked, place
-from gypsum_client._utils import _download_and_rename_file
+from gypsum_client._utils import _download_and_rename_file, _is_page
 from gypsum_client.cache_directory import cache_directory
 from gypsum_client.config import REQUESTS_MOD
 
@@ -55,23 +55,15 @@ def get_last_modified_date(base_url: str) -> float:
         Milliseconds since 1970.
 
     Raises:
-        GypsumError: If that cannot be found out.
+        GypsumError: If that cannot be found out, or if the answer is no time.
 
     Example:
         >>> get_last_modified_date(metadata)
         1700000000000.0
     """
-    from contextlib import suppress
-
     place = (f"{base_url.rstrip('/')}/modified", REQUESTS_MOD.get("verify", True))
-    what = "Failed to look up the time of the last change"
-    with translated(what):
-        text = _core.gypsum_text(place)
-    with suppress(ValueError):
-        return float(text)
-    # Not quoted, nor is the failure: a page may repeat the request.
-    message = f"{what}: the answer is no number"
-    raise GypsumContentError(message)
+    with translated("Failed to look up the time of the last change"):
+        return _core.gypsum_number(place)
 
 
 def fetch_metadata_database(
@@ -95,8 +87,8 @@ def fetch_metadata_database(
 
     Raises:
         ValueError: If the name leads out of the cache.
-        GypsumError: If there is no such database, or if it cannot be reached. If only the look-up
-            fails, a cached database is used, with a warning.
+        GypsumError: If there is no such database, if it cannot be reached, or if what comes is
+            something else. If only the look-up fails, a cached database is used, with a warning.
 
     Example:
         >>> import gypsum_client
@@ -109,7 +101,7 @@ def fetch_metadata_database(
     name = path_text(name, "name")
     if cache is None:
         with fresh(".sqlite3") as path:
-            _download_and_rename_file(f"{base}/{name}", path)
+            _download_and_rename_file(f"{base}/{name}", path, form="database")
         return path
     path = place(cache, "databases", name)
     if not overwrite and _is_current(path, base):
@@ -123,7 +115,7 @@ def fetch_metadata_database(
 
 def _is_current(path: str, base: str) -> bool:
     """Say whether what is cached is to be used."""
-    if not os.path.exists(path):
+    if not os.path.exists(path) or _is_page(path, b"{"):
         return False
     now = get_current_unix_time()
     asked = LAST_CHECK["req_time"]
@@ -147,7 +139,7 @@ def _is_current(path: str, base: str) -> bool:
 def _download(path: str, base: str, name: str) -> None:
     # Asked first: a database that changes meanwhile is fetched again next time.
     modified = get_last_modified_date(base)
-    _download_and_rename_file(f"{base}/{name}", path)
+    _download_and_rename_file(f"{base}/{name}", path, form="database")
     staged = f"{path}.modified.{os.getpid()}"
     try:
         with open(staged, "w", encoding="utf-8") as file:

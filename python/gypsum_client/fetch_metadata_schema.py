@@ -10,6 +10,7 @@ from selenite._arguments import path_text
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
 from gypsum_client._errors import translated
 from gypsum_client._locks import fresh, locked, place
+from gypsum_client._utils import _is_page
 from gypsum_client.cache_directory import cache_directory
 from gypsum_client.config import REQUESTS_MOD
 
@@ -37,7 +38,8 @@ def fetch_metadata_schema(
 
     Raises:
         ValueError: If the name leads out of the cache.
-        GypsumError: If there is no such schema, or if it cannot be reached.
+        GypsumError: If there is no such schema, if it cannot be reached, or if what comes is
+            something else.
 
     Example:
         >>> import gypsum_client
@@ -52,11 +54,24 @@ def fetch_metadata_schema(
     with translated(f"Failed to fetch metadata schema '{name}'"):
         if cache is None:
             with fresh(".json") as path:
-                _core.gypsum_download(source, path, True)
+                _core.gypsum_download(source, path, "object")
             return path
         path = place(cache, "schemas", name)
-        if overwrite or not os.path.exists(path):
+        if overwrite or not _is_schema(path):
             with locked(path):
-                if overwrite or not os.path.exists(path):
-                    _core.gypsum_download(source, path, True)
+                if overwrite or not _is_schema(path):
+                    _core.gypsum_download(source, path, "object")
     return path
+
+
+def _is_schema(path: str) -> bool:
+    """Say whether what is cached is to be used."""
+    if not os.path.exists(path) or _is_page(path):
+        return False
+    with open(path, "rb") as file:
+        is_json = file.read(512).lstrip().startswith(b"{")
+    try:
+        # Other clients keep what they have of a schema when they are interrupted.
+        return not is_json or isinstance(_core.read_json(path), dict)
+    except ValueError:
+        return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
 from gypsum_client._errors import GypsumContentError, checked
 from gypsum_client._utils import (
@@ -105,7 +103,8 @@ def fetch_summary(
 ) -> dict[str, Any]:
     """Get the summary of a version: who uploaded it and when.
 
-    The summary of a version that is unfinished or on probation is not kept in the cache.
+    The summary of a version that is unfinished or on probation is not kept in the cache: one that
+    is there, on probation, is returned for the last time.
 
     Args:
         project: Name of the project.
@@ -134,10 +133,6 @@ def fetch_summary(
     summary = dict(checked(found, f"Failed to read '{project}/{asset}/{version}/..summary'"))
     for name in ("upload_start", "upload_finish"):
         _read_time(summary, name)
-    if cache is not None and summary.get("on_probation") is True:
-        file = os.path.join(cache, BUCKET_CACHE_NAME, project, asset, version, "..summary")
-        if os.path.exists(file):
-            os.unlink(file)
     return summary
 
 

@@ -94,4 +94,6 @@ def _stored(path: str, url: str) -> tuple[float, dict[str, Any]] | None:
 
 
 def _is_sound(found: object) -> bool:
-    return isinstance(found, dict) and {"endpoint", "bucket", "key", "secret"} <= found.keys()
+    """Say whether these are credentials."""
+    names = ("endpoint", "bucket", "key", "secret")
+    return isinstance(found, dict) and all(isinstance(found.get(name), str) for name in names)

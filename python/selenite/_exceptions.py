@@ -5,6 +5,8 @@
     ├── TransportError       no answer: refused, reset, TLS trouble
     │   └── TransportTimeout     no answer in time (also a TimeoutError)
     ├── DigestError          content differs from its manifest (also a ValueError)
+    ├── FormError            content that is not of the form it should have (also a ValueError)
+    ├── UnfinishedError      a version whose files are not all there (also a ValueError)
     ├── UnsafePathError      a path that would leave its root (also a ValueError)
     ├── InvalidArgumentError an argument that cannot be used (also a ValueError)
     └── RegistryError        a change of a registry was refused
@@ -127,6 +129,32 @@ class DigestError(SeleniteError, ValueError):
         self.actual = actual
 
 
+class FormError(SeleniteError, ValueError):
+    """Content that is not of the form that it should have.
+
+    Attributes:
+        origin: URL of the content.
+    """
+
+    def __init__(self, message: str, origin: str) -> None:
+        """Keep the origin."""
+        super().__init__(message)
+        self.origin = origin
+
+
+class UnfinishedError(SeleniteError, ValueError):
+    """A version whose upload is under way or was left, and whose files are not all there.
+
+    Attributes:
+        version: The version, as ``project/asset/version``.
+    """
+
+    def __init__(self, message: str, version: str) -> None:
+        """Keep the version."""
+        super().__init__(message)
+        self.version = version
+
+
 class UnsafePathError(SeleniteError, ValueError):
     """A path that would leave its root, or cannot exist in a registry.
 
@@ -183,19 +211,23 @@ class DocumentError(Portable, json.JSONDecodeError):
         self.origin = origin
 
 
-def json_error(message: str, origin: str, text: str) -> DocumentError:
+def json_error(message: str, origin: str, text: str, start: str | None = None) -> DocumentError:
     """Make the exception that Python's own parser raises for a document.
 
     Args:
         message: The core's message, used if Python's parser accepts the text.
         origin: File or URL of the document.
         text: The document.
+        start: How it begins, None if it may hold a secret.
 
     Returns:
         The exception, its message naming the origin.
     """
+    shown = (
+        "" if start is None else f", which begins with {start!r}" if start else ", which is empty"
+    )
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return DocumentError(f"{error.msg} in {origin}", error.doc, error.pos, origin)
-    return DocumentError(message, text, 0, origin)
+        return DocumentError(f"{error.msg} in {origin}{shown}", error.doc, error.pos, origin)
+    return DocumentError(message + shown, text, 0, origin)

@@ -80,6 +80,8 @@ pub fn was_sent(error: &Error) -> bool {
         | Error::UnsafePath { .. }
         | Error::Invalid { .. }
         | Error::Json { .. }
+        | Error::Form { .. }
+        | Error::Unfinished { .. }
         | Error::Refused(_)
         | Error::Registry(_) => false,
         Error::Item { source, .. } => was_sent(source),

@@ -18,7 +18,7 @@ pub(crate) use client::Pools;
 pub use client::{Http, Touched};
 pub use failure::{was_refused, was_sent};
 pub(crate) use pace::Paces;
-pub use response::{Document, Response};
+pub use response::{Document, Object, Response};
 pub use retry::RetryPolicy;
 pub(crate) use retry::Tries;
 pub use tls::{Trust, set_fallback};

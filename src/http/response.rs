@@ -20,6 +20,8 @@ const ERROR_BODY_BYTES: usize = 1 << 20;
 const MARGIN_BYTES: usize = 1 << 14;
 /// Characters of a page that was not meant as a reason.
 const EXCERPT_CHARS: usize = 200;
+/// Characters shown of content that is not what it should be.
+const BEGINNING_CHARS: usize = 80;
 
 /// A whole answer.
 #[derive(Debug, Clone)]
@@ -32,6 +34,9 @@ pub struct Document {
     secrets: Option<Secrets>,
 }
 
+/// Any object in JSON.
+pub type Object = serde_json::Map<String, serde_json::Value>;
+
 impl Document {
     /// The content of a file.
     pub fn of_file(path: impl AsRef<Path>, body: Vec<u8>) -> Self {
@@ -43,8 +48,29 @@ impl Document {
         serde_json::from_slice(&self.body).map_err(|source| Error::Json {
             origin: self.url.clone(),
             text: self.text(),
+            start: None,
             source,
         })
+    }
+
+    /// Parses the body of a document that holds no secret: an error shows how it begins.
+    pub fn parse_public<T: DeserializeOwned>(&self) -> Result<T> {
+        self.parse().map_err(|error| match error {
+            Error::Json { origin, text, source, .. } => {
+                Error::Json { origin, text, start: Some(self.beginning()), source }
+            }
+            other => other,
+        })
+    }
+
+    /// Fails unless the body of a document that holds no secret can be parsed.
+    pub fn check<T: DeserializeOwned>(&self) -> Result<()> {
+        self.parse_public::<T>().map(drop)
+    }
+
+    /// How the body begins, safe to show.
+    pub fn beginning(&self) -> String {
+        self.text().chars().take(BEGINNING_CHARS).collect()
     }
 
     /// The body as text (at most 1 MiB of it) that is safe to show.
@@ -139,6 +165,12 @@ impl Response {
     /// show.
     pub fn shown(&self, body: &[u8]) -> String {
         excerpt(body, &self.secrets)
+    }
+
+    /// What was read of the body, or its beginning, as a document from `url`.
+    pub fn document(&self, url: &Url, body: &[u8]) -> Document {
+        let (url, secrets) = (url::redacted(url), Some(self.secrets.clone()));
+        Document { url, body: body.to_owned(), secrets }
     }
 
     /// The whole body.

@@ -48,6 +48,8 @@ impl RetryPolicy {
             | Error::UnsafePath { .. }
             | Error::Invalid { .. }
             | Error::Json { .. }
+            | Error::Form { .. }
+            | Error::Unfinished { .. }
             | Error::Refused(_)
             | Error::Registry(_)
             | Error::Cancelled => false,

@@ -68,8 +68,14 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::Invalid { argument, value, .. } => {
             exceptions()?.getattr("InvalidArgumentError")?.call1((message, *argument, value))?
         }
-        Error::Json { origin, text, .. } => {
-            exceptions()?.getattr("json_error")?.call1((message, origin, text))?
+        Error::Json { origin, text, start, .. } => {
+            exceptions()?.getattr("json_error")?.call1((message, origin, text, start))?
+        }
+        Error::Form { origin, .. } => {
+            exceptions()?.getattr("FormError")?.call1((message, origin))?
+        }
+        Error::Unfinished { version, .. } => {
+            exceptions()?.getattr("UnfinishedError")?.call1((message, version))?
         }
         Error::Registry(failure) => exceptions()?.getattr("RegistryError")?.call1((
             message,

@@ -15,10 +15,10 @@ use crate::client::gypsum::{
     self, Cache, Call, End, File, LinkTo, Links, Place, SaveOptions, Saver, Service, Start,
 };
 use crate::error::IoContext;
-use crate::http::{Document, Trust, url};
+use crate::http::{Document, Object, Trust, url};
 use crate::job::Job;
 use crate::transfer::download::{self, Options};
-use crate::transfer::plan::Item;
+use crate::transfer::plan::{Form, Item};
 use crate::{Error, Result, runtime};
 
 /// Whose certificates are believed, as `requests` takes it: a truth, or the path of a bundle.
@@ -205,11 +205,15 @@ pub(super) fn gypsum_clone(
     cache: PathBuf,
     version: Version,
     destination: PathBuf,
+    whole: Truth,
 ) -> PyResult<()> {
     wait(py, None, |job| {
         let (service, cache, version) = (service(&site)?, Cache::new(cache), key(&version));
         let saver = Saver::new(&service, &cache, SaveOptions::default(), job)?;
         let manifest = saver.document(&version, crate::registry::layout::MANIFEST)?.parse()?;
+        if whole.0 {
+            saver.whole(&version, &manifest)?;
+        }
         gypsum::clone_version(&cache, &version, &manifest, &destination, job)
     })
 }
@@ -322,8 +326,14 @@ pub(super) fn gypsum_download(
     py: Python<'_>,
     site: Site,
     target: PathBuf,
-    json: Truth,
+    form: &str,
 ) -> PyResult<()> {
+    let form = match form {
+        "any" => Form::Any,
+        "object" => Form::Document(Document::check::<Object>),
+        "database" => Form::Database,
+        _ => return Err(PyValueError::new_err("expected `any`, `object` or `database`")),
+    };
     wait(py, None, |job: &Job| {
         let from = url::parse(&site.0)?;
         let folder = target.parent().unwrap_or_else(|| std::path::Path::new("."));
@@ -332,20 +342,25 @@ pub(super) fn gypsum_download(
         let options =
             Options { concurrency: 1, scratch: scratch.path().to_owned(), check_stated: false };
         let name = url::redacted(&from);
-        let item = Item { url: from, name, target, expected: None, is_json: json.0 };
+        let item = Item { url: from, name, target, expected: None, form };
         let http = service(&site)?.http;
         runtime::current()?.block_on(download::download(&http, vec![item], &options, job))
     })
 }
 
-/// Text at any URL.
+/// The number at any URL.
 #[pyfunction]
-pub(super) fn gypsum_text(py: Python<'_>, site: Site) -> PyResult<String> {
-    let document = wait(py, None, |job| {
+pub(super) fn gypsum_number(py: Python<'_>, site: Site) -> PyResult<f64> {
+    let number = wait(py, None, |job| {
         let http = service(&site)?.http;
-        runtime::current()?.block_on(http.get(&url::parse(&site.0)?, job))
+        let document = runtime::current()?.block_on(http.get(&url::parse(&site.0)?, job))?;
+        let text = std::str::from_utf8(&document.body).unwrap_or_default();
+        text.trim().parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| {
+            let (origin, start) = (document.url.clone(), document.beginning());
+            Error::Form { origin, form: "number", start }
+        })
     })?;
-    Ok(String::from_utf8_lossy(&document.body).into_owned())
+    Ok(number)
 }
 
 /// Replaces a file that only the user may read.

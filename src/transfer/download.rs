@@ -2,7 +2,7 @@
 //! given their final name only when whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use reqwest::header::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::plan::{Expected, Item};
+use super::plan::{Expected, Form, Item};
 use crate::digest::push::Lanes;
 use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen};
 use crate::error::IoContext;
@@ -76,8 +76,28 @@ pub async fn download_named(
     options: &Options,
     job: &Job,
 ) -> Result<()> {
+    download_all(http, items, options, false, job).await.map(drop)
+}
+
+/// [`download_named`], but items that are not there fail nothing: their names are given back.
+pub async fn download_found(
+    http: &Http,
+    items: Vec<Item>,
+    options: &Options,
+    job: &Job,
+) -> Result<Vec<String>> {
+    download_all(http, items, options, true, job).await
+}
+
+async fn download_all(
+    http: &Http,
+    items: Vec<Item>,
+    options: &Options,
+    may_miss: bool,
+    job: &Job,
+) -> Result<Vec<String>> {
     if items.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let expected = |item: &Item| item.expected.as_ref().map_or(0, |expected| expected.size);
     job.expect(items.len() as u64, items.iter().map(expected).sum());
@@ -92,10 +112,15 @@ pub async fn download_named(
             let item = Arc::new(item);
             let name = item.name.clone();
             let transfer = Transfer { http, item, options, lanes: digesting, turns, job };
-            transfer.run().await.map_err(|error| error.of(&name))
+            match transfer.run().await {
+                Ok(()) => Ok(None),
+                Err(Error::Status { status: 404, .. }) if may_miss => Ok(Some(name)),
+                Err(error) => Err(error.of(name)),
+            }
         })
         .buffer_unordered(concurrency + FINISHING)
-        .try_collect::<()>();
+        .try_filter_map(|missing| std::future::ready(Ok(missing)))
+        .try_collect();
     let result = job.race(lanes.drive(all)).await;
     // Nothing appears after the call.
     lanes.join();
@@ -165,7 +190,7 @@ impl<'a> Transfer<'a> {
         tries: &mut Tries<'_>,
         turn: &mut Option<SemaphorePermit<'_>>,
     ) -> Result<()> {
-        let Item { url, name, is_json, .. } = &*self.item;
+        let Item { url, name, form, .. } = &*self.item;
         let mut expected = self.item.expected.clone();
         let mut response = match self.get(&part.range_headers(expected.is_some())).await {
             Err(Error::Status { status: 416, .. }) if part.received > 0 => {
@@ -185,7 +210,7 @@ impl<'a> Transfer<'a> {
             expected = stated(&response);
         }
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
-        if *is_json || (small && part.received == 0) {
+        if form.is_document() || (small && part.received == 0) {
             let body = self.receive_small(&mut response).await?;
             tries.answered();
             *turn = None;
@@ -197,7 +222,7 @@ impl<'a> Transfer<'a> {
                 self.job.advance(piece.len() as u64);
                 part.write(&piece, &self.options.scratch)?;
             }
-            return Ok(());
+            return self.check_form(&part.head()?, &response);
         };
         self.receive_digesting(&mut response, part).await?;
         expected.check(&part.hasher.clone().finish(), name)
@@ -213,6 +238,13 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    fn check_form(&self, content: &[u8], response: &Response) -> Result<()> {
+        match self.item.form {
+            Form::Any => Ok(()),
+            form => form.check(&response.document(&self.item.url, content)),
+        }
+    }
+
     async fn receive_small(&self, response: &mut Response) -> Result<Bytes> {
         // A copy, so that the connection can use its buffer again.
         let size = response.length().unwrap_or_default().min(SMALL_BYTES);
@@ -221,9 +253,7 @@ impl<'a> Transfer<'a> {
             self.job.advance(piece.len() as u64);
             body.extend_from_slice(&piece);
         }
-        if self.item.is_json {
-            check_json(&body, &self.item, response)?;
-        }
+        self.check_form(&body, response)?;
         Ok(body.freeze())
     }
 
@@ -286,7 +316,7 @@ impl<'a> Transfer<'a> {
         let scratch = &self.options.scratch;
         if let Some(expected) = &self.item.expected
             && expected.size >= RESUMABLE_BYTES
-            && !self.item.is_json
+            && !self.item.form.is_document()
         {
             let key = format!("{}\n{}\n{}", self.item.url.path(), expected.size, expected.md5);
             let mut name = Hasher::default();
@@ -348,14 +378,6 @@ fn stated(response: &Response) -> Option<Expected> {
     }
     let digest = Digest::of_header(response.header(REPR_DIGEST)?)?;
     Some(Expected { size: response.length()?, md5: digest.to_string() })
-}
-
-fn check_json(body: &[u8], item: &Item, response: &Response) -> Result<()> {
-    serde_json::from_slice::<serde::de::IgnoredAny>(body).map(drop).map_err(|source| Error::Json {
-        origin: crate::http::url::redacted(&item.url),
-        text: response.shown(body),
-        source,
-    })
 }
 
 enum Place {
@@ -457,6 +479,16 @@ impl Part {
         Ok(())
     }
 
+    /// The start of what is in the file.
+    fn head(&self) -> Result<Vec<u8>> {
+        let Some(place) = &self.place else { return Ok(Vec::new()) };
+        let mut head = Vec::with_capacity(Form::HEAD_BYTES);
+        let mut file = place.file();
+        file.rewind().at(&self.target)?;
+        file.take(Form::HEAD_BYTES as u64).read_to_end(&mut head).at(&self.target)?;
+        Ok(head)
+    }
+
     fn restart(&mut self) -> Result<()> {
         self.hasher = Hasher::default();
         self.validator = None;
@@ -515,7 +547,7 @@ mod tests {
             },
         });
         let target = folder.join("target");
-        let item = Item { url, name: "target".into(), target, expected, is_json: false };
+        let item = Item { url, name: "target".into(), target, expected, form: Form::Any };
         let options =
             Options { concurrency: 1, scratch: folder.join("scratch"), check_stated: false };
         let runtime = runtime::current().unwrap();

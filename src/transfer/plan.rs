@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::{self, Seen};
 use crate::error::IoContext;
+use crate::http::Document;
 use crate::http::url::quote_path;
 use crate::job::Job;
 use crate::relpath::RelPath;
@@ -48,6 +49,42 @@ pub fn differing(files: &[(&Path, &Expected)], job: &Job) -> Result<Vec<bool>> {
     Ok(differ)
 }
 
+/// The form of content that comes without a digest: a login page must not be taken for it.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// Any content.
+    Any,
+    /// What such a check accepts as a whole.
+    Document(fn(&Document) -> Result<()>),
+    /// A database of `SQLite`.
+    Database,
+}
+
+impl Form {
+    /// Bytes that tell the form and make a message; a document has to be whole.
+    pub const HEAD_BYTES: usize = 512;
+    /// How each database of `SQLite` begins.
+    const SQLITE: &[u8] = b"SQLite format 3\0";
+
+    /// True for what has to be whole to be checked.
+    pub fn is_document(self) -> bool {
+        matches!(self, Self::Document(_))
+    }
+
+    /// Fails unless content is of this form.
+    pub fn check(self, content: &Document) -> Result<()> {
+        match self {
+            Self::Document(check) => check(content),
+            Self::Database if !content.body.starts_with(Self::SQLITE) => Err(Error::Form {
+                origin: content.url.clone(),
+                form: "SQLite database",
+                start: content.beginning(),
+            }),
+            Self::Any | Self::Database => Ok(()),
+        }
+    }
+}
+
 /// One file to download.
 #[derive(Debug, Clone)]
 pub struct Item {
@@ -59,8 +96,8 @@ pub struct Item {
     pub target: PathBuf,
     /// What it must be, if that is known.
     pub expected: Option<Expected>,
-    /// True for a document that must be JSON to be kept.
-    pub is_json: bool,
+    /// What it must look like to be kept.
+    pub form: Form,
 }
 
 /// The URL of `path` below `base`.
@@ -84,7 +121,7 @@ pub fn items(
         let url = below(base, &path);
         let target = path.under(destination);
         folders.extend(target.parent().map(Path::to_owned));
-        items.push(Item { url, name: path.to_string(), target, expected, is_json: false });
+        items.push(Item { url, name: path.to_string(), target, expected, form: Form::Any });
     }
     for folder in folders {
         fs::create_dir_all(&folder).at(&folder)?;
@@ -96,6 +133,7 @@ pub fn items(
 mod tests {
     use super::*;
     use crate::digest::Hasher;
+    use crate::http::Object;
 
     #[test]
     fn size_and_digest_must_both_match() {
@@ -131,6 +169,36 @@ mod tests {
         fs::write(&files[0], "abd").unwrap();
         assert_eq!(differing(&pairs[..1], &job).unwrap(), [true]);
         assert_eq!(job.progress().bytes_done, 6);
+    }
+
+    #[test]
+    fn content_has_a_form() {
+        let check = |form: Form, content: &[u8]| {
+            form.check(&Document::of_file("http://host/f", content.to_owned()))
+        };
+        let object = Form::Document(Document::check::<Object>);
+        let is = |form, content: &[u8]| check(form, content).is_ok();
+        let page = b"<html>Please log in</html>";
+        let seen = [Form::Any, object, Form::Database].map(|form| is(form, page));
+        assert_eq!(seen, [true, false, false]);
+        for (content, is_object) in [
+            (&b"{\"a\": [1]}"[..], true),
+            (b"", false),
+            (b"{\"a\": 1", false),
+            (b"\"log in\"", false),
+            (b"[]", false),
+            (b"null", false),
+            (b"\x1f\x8b\x08", false),
+        ] {
+            assert_eq!(is(object, content), is_object, "{content:?}");
+        }
+        assert!(is(Form::Database, b"SQLite format 3\0\x10\0"));
+        for content in [&b""[..], b"SQLite format 3", b"\x1f\x8b\x08"] {
+            assert!(!is(Form::Database, content));
+        }
+        let text = check(Form::Database, page).unwrap_err().to_string();
+        let expected = "`http://host/f` is no SQLite database: it begins with ";
+        assert_eq!(text, format!("{expected}\"<html>Please log in</html>\""));
     }
 
     #[test]

@@ -12,13 +12,17 @@ import pytest
 from gypsum_client.fetch_metadata_database import LAST_CHECK
 from support.fake import Fake, Reply, serving
 
+SQLITE = b"SQLite format 3\0"
+ONE, TWO, THREE = SQLITE + b"one", SQLITE + b"two", SQLITE + b"three"
+PAGE = b"<html>Please log in</html>"
+
 
 class Index:
     """A site with a database, the time of its last change, and a schema."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        self.change(b"one", 1_700_000_000_000)
+        self.change(ONE, 1_700_000_000_000)
 
     def change(self, content: bytes, time: int) -> None:
         self.files.update({"/bioconductor.sqlite3": content, "/modified": str(time).encode()})
@@ -47,27 +51,27 @@ def database(cache: Path | None, **options: Any) -> Path:
 def test_a_database_is_kept_until_it_changes(site: Fake, index: Index, cache: Path) -> None:
     path = database(cache)
     assert path == cache / "databases" / "bioconductor.sqlite3"
-    assert path.read_bytes() == b"one"
+    assert path.read_bytes() == ONE
     assert (cache / "databases" / "bioconductor.sqlite3.modified").read_text() == "1700000000000"
     assert isinstance(LAST_CHECK["req_time"], float)
     assert isinstance(LAST_CHECK["mod_time"], float)
-    index.change(b"two", 1_700_000_000_001)
+    index.change(TWO, 1_700_000_000_001)
     asked = len(site.asked)
-    assert database(cache).read_bytes() == b"one"
+    assert database(cache).read_bytes() == ONE
     assert len(site.asked) == asked
     LAST_CHECK["req_time"] -= 3600 * 1000 + 1
-    assert database(cache).read_bytes() == b"two"
-    index.change(b"three", 1_700_000_000_001)
+    assert database(cache).read_bytes() == TWO
+    index.change(THREE, 1_700_000_000_001)
     LAST_CHECK["req_time"] = None
-    assert database(cache).read_bytes() == b"two"
-    assert database(cache, overwrite=True).read_bytes() == b"three"
+    assert database(cache).read_bytes() == TWO
+    assert database(cache, overwrite=True).read_bytes() == THREE
 
 
 def test_without_a_cache_it_is_a_fresh_file(site: Fake) -> None:
     first, second = database(None), database(None)
     try:
         assert first != second
-        assert first.read_bytes() == second.read_bytes() == b"one"
+        assert first.read_bytes() == second.read_bytes() == ONE
     finally:
         first.unlink()
         second.unlink()
@@ -78,7 +82,7 @@ def test_a_look_up_that_fails_is_a_warning(site: Fake, index: Index, cache: Path
     del index.files["/modified"]
     LAST_CHECK["req_time"] = None
     with pytest.warns(UserWarning, match=r"^Failed to check the last modified timestamp: "):
-        assert database(cache).read_bytes() == b"one"
+        assert database(cache).read_bytes() == ONE
 
 
 def test_a_database_without_its_time_is_fetched_again(
@@ -86,8 +90,8 @@ def test_a_database_without_its_time_is_fetched_again(
 ) -> None:  # D24
     database(cache)
     (cache / "databases" / "bioconductor.sqlite3.modified").unlink()
-    index.change(b"two", 1_700_000_000_000)
-    assert database(cache).read_bytes() == b"two"
+    index.change(TWO, 1_700_000_000_000)
+    assert database(cache).read_bytes() == TWO
 
 
 def test_error_pages_are_not_kept(site: Fake, index: Index, cache: Path) -> None:  # D24, D25
@@ -101,6 +105,53 @@ def test_error_pages_are_not_kept(site: Fake, index: Index, cache: Path) -> None
         gyp.fetch_metadata_schema(cache_dir=cache)
     kept = [path.name for path in cache.rglob("*") if path.is_file()]
     assert sorted(kept) == ["bioconductor.sqlite3.LOCK", "v1.json.LOCK"]
+
+
+@pytest.mark.parametrize(
+    "page", [PAGE, b"", b'{"error": "log in"}', b"\x1f\x8b\x08", 200_000 * b"x"]
+)
+def test_only_databases_are_kept(site: Fake, index: Index, cache: Path, page: bytes) -> None:
+    index.change(page, 1)
+    for where in (cache, None):
+        with pytest.raises(gyp.GypsumContentError, match="no SQLite database") as caught:
+            database(where)
+        assert f"{site.url}/bioconductor.sqlite3" in str(caught.value)
+        assert "it begins with" in str(caught.value)
+    assert [path.name for path in (cache / "databases").iterdir()] == ["bioconductor.sqlite3.LOCK"]
+    # What another client has kept, with the time that is still right.
+    kept = cache / "databases" / "bioconductor.sqlite3"
+    kept.write_bytes(page)
+    kept.with_name("bioconductor.sqlite3.modified").write_text("1")
+    index.change(ONE, 1)
+    assert (database(cache).read_bytes() == ONE) == (page[:1] != b"x")
+
+
+@pytest.mark.parametrize("time", [PAGE, b"", b"nan", b"1e999", b"soon"])
+def test_a_time_is_a_number(site: Fake, index: Index, cache: Path, time: bytes) -> None:
+    index.files["/modified"] = time
+    with pytest.raises(gyp.GypsumContentError, match="/modified` is no number: it begins with"):
+        database(cache)
+    index.change(ONE, 1)
+    database(cache)
+    LAST_CHECK["req_time"] = None
+    index.files["/modified"] = time
+    with pytest.warns(UserWarning, match="is no number"):
+        assert database(cache).read_bytes() == ONE
+
+
+@pytest.mark.parametrize("page", [PAGE, b"", b'"log in"', b"[]", b"\x1f\x8b\x08", b'{"type": "ob'])
+def test_only_schemas_are_kept(site: Fake, index: Index, cache: Path, page: bytes) -> None:
+    index.files["/bioconductor/v1.json"] = page
+    for where in (cache, None):
+        with pytest.raises(gyp.GypsumContentError, match=r"which is empty|which begins") as caught:
+            gyp.fetch_metadata_schema(cache_dir=where)
+        assert f"{site.url}/bioconductor/v1.json" in str(caught.value)
+    kept = cache / "schemas" / "bioconductor" / "v1.json"
+    assert not kept.exists()
+    kept.write_bytes(page)
+    index.files["/bioconductor/v1.json"] = b"{}"
+    gyp.fetch_metadata_schema(cache_dir=cache)
+    assert (kept.read_bytes() == b"{}") == (page[:1] not in (b'"', b"["))
 
 
 @pytest.mark.parametrize("fetch", [gyp.fetch_metadata_database, gyp.fetch_metadata_schema])

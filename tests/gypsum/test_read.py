@@ -91,6 +91,8 @@ def test_summaries_that_may_change_are_not_kept(
     assert not list(cache.rglob("..summary"))
     gyp.save_version("p", "a", "v", cache, url=empty.url)
     gyp.approve_probation("p", "a", "v", **empty.writer)
+    # What is cached is told once more, as the original does.
+    assert fetch()["on_probation"] is True
     assert "on_probation" not in fetch()
     session = gyp.start_upload("p", "a", "w", [], **empty.writer)
     assert "upload_finish" not in gyp.fetch_summary("p", "a", "w", cache, url=empty.url)
@@ -102,8 +104,9 @@ def test_a_cached_summary_on_probation_is_deleted_when_it_was_read(cache: Path) 
     file = cache / "bucket" / "p" / "a" / "v" / "..summary"
     file.parent.mkdir(parents=True)
     file.write_text('{"upload_start": "2022-01-01T01:01:01Z", "on_probation": true}')
-    with serving(lambda *_: Reply(b"no", 404)) as fake:
+    with serving(lambda *_: as_json({"upload_start": "2022-01-01T01:01:01Z"})) as fake:
         summary = gyp.fetch_summary("p", "a", "v", cache, url=fake.url)
+        assert not fake.asked
     assert summary["on_probation"] is True
     assert not file.exists()
 

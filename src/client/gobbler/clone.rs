@@ -30,6 +30,7 @@ pub fn clone_version(
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|source| Error::Json {
         origin: file.to_string_lossy().into_owned(),
         text: String::from_utf8_lossy(&text).into_owned(),
+        start: None,
         source,
     })?;
     let mut folders = Vec::new();

@@ -3,11 +3,13 @@
 //! Versions do not change once they are off probation, so what is cached of them is used as it is.
 //! Everything else follows from these rules:
 //!
-//! 1. A version that was on probation when it was cached is looked up again: if its manifest
-//!    differs, the cached files that differ are dropped.
+//! 1. A version that was on probation when it was cached is looked up again.
 //! 2. Downloaded files must have the size and digest that the version's manifest says.
 //! 3. A file that the manifest calls a link shares the content of its origin, if that is cached.
-//! 4. A directory is marked as complete when all of it is there, and unmarked before it changes.
+//! 4. A directory is marked as complete when all of it is there. It is unmarked when something of it
+//!    is about to change, and not before.
+//! 5. Before a manifest is replaced by another one, the files that differ between them are dropped.
+//! 6. A document that makes no sense is none.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -19,10 +21,11 @@ use walkdir::WalkDir;
 
 use super::cache::{Cache, CacheFolder};
 use super::service::{Service, Source, is_missing};
+use crate::client::{form_of, is_plausible};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::walk::{self, Kind};
-use crate::http::Document;
+use crate::http::{Document, Object};
 use crate::job::Job;
 use crate::registry::layout::{MANIFEST, SUMMARY, is_internal};
 use crate::registry::model::{Manifest, ManifestEntry, Summary};
@@ -106,9 +109,8 @@ fn inside(folder: &RelPath, name: &str) -> Result<RelPath> {
     RelPath::parse(format!("{folder}/{name}"))
 }
 
-fn parse_manifest(document: &Document) -> Result<Manifest> {
-    document.parse()
-}
+/// Manifests by version.
+type Manifests = BTreeMap<RelPath, Manifest>;
 
 struct Fetcher<'a> {
     service: Service,
@@ -121,11 +123,11 @@ struct Fetcher<'a> {
 impl Fetcher<'_> {
     async fn file(&self, path: &RelPath) -> Result<PathBuf> {
         let target = self.cache.file(path);
-        if !self.options.overwrite && target.is_file() {
+        if !self.options.overwrite && self.has(path)? {
             if let Some((version, _)) = split_version(path) {
                 self.refresh(&version).await?;
             }
-            if target.is_file() && self.damaged(std::slice::from_ref(path)).await?.is_empty() {
+            if self.has(path)? && self.damaged(std::slice::from_ref(path)).await?.is_empty() {
                 return Ok(target);
             }
         }
@@ -133,12 +135,37 @@ impl Fetcher<'_> {
             fs::create_dir_all(folder).at(folder)?;
         }
         let trusted = !self.options.overwrite && self.has_final_records(path)?;
-        match self.get_all(vec![path.clone()], trusted).await {
+        let get = |from_cache| async move {
+            let paths = vec![path.clone()];
+            let manifests = self.known(&paths, from_cache).await?;
+            self.get_all(paths, &manifests).await
+        };
+        match get(trusted).await {
             // The manifest may have been made anew since it was cached.
-            Err(Error::Digest { .. }) if trusted => self.get_all(vec![path.clone()], false).await?,
+            Err(Error::Digest { .. }) if trusted => get(false).await?,
             other => other?,
         }
         Ok(target)
+    }
+
+    /// True if a file is in the cache, and no document that makes no sense.
+    fn has(&self, path: &RelPath) -> Result<bool> {
+        let name = path.file_name();
+        if !form_of(name).is_document() {
+            return Ok(self.cache.file(path).is_file());
+        }
+        let found = self.cache.read(path)?;
+        let found = found.map(|body| Document::of_file(self.cache.file(path), body));
+        Ok(found.is_some_and(|found| is_plausible(name, &found)))
+    }
+
+    /// Divides files into those that are in the cache and those that are not.
+    fn divided(&self, files: &[RelPath]) -> Result<(Vec<RelPath>, Vec<RelPath>)> {
+        let (mut present, mut missing) = (Vec::new(), Vec::new());
+        for file in files {
+            if self.has(file)? { &mut present } else { &mut missing }.push(file.clone());
+        }
+        Ok((present, missing))
     }
 
     /// True if the cached summary of the version around `path` says that it is not on probation.
@@ -167,10 +194,8 @@ impl Fetcher<'_> {
             let error = std::io::Error::from(rustix::io::Errno::NOTDIR);
             return Err(Error::Io { path: path.as_str().into(), source: error });
         }
-        let complete = self.cache.mark_incomplete(path)?;
-        fs::create_dir_all(&target).at(&target)?;
         let mut files = Vec::new();
-        let mut folders = BTreeSet::new();
+        let mut folders = BTreeSet::from([""]);
         for name in &listing {
             if let Some(folder) = name.strip_suffix('/') {
                 folders.insert(folder);
@@ -179,18 +204,28 @@ impl Fetcher<'_> {
             files.push(inside(path, name)?);
             folders.extend(name.rsplit_once('/').map(|(folder, _)| folder));
         }
-        if self.options.overwrite {
-            self.prune(&target, &listing)?;
+        let (_, missing) = self.divided(&files)?;
+        let asked = if self.options.overwrite { &files } else { &missing };
+        let manifests = self.known(asked, false).await?;
+        // What had changed is missing by now.
+        let (present, missing) = self.divided(&files)?;
+        let gone = if self.options.overwrite { self.gone(&target, &listing)? } else { Vec::new() };
+        let is_about_to_change = !missing.is_empty() || !gone.is_empty();
+        let complete =
+            if is_about_to_change { self.cache.mark_incomplete(path)? } else { Vec::new() };
+        for gone in gone {
+            // What is another user's, or in use, is left.
+            let is_folder = gone.is_dir() && !gone.is_symlink();
+            let removed = if is_folder { fs::remove_dir(&gone) } else { fs::remove_file(&gone) };
+            removed.or_else(left).at(gone)?;
         }
         for folder in &folders {
             let folder = target.join(folder);
             fs::create_dir_all(&folder).at(&folder)?;
         }
         if !self.options.overwrite {
-            let (present, mut missing): (Vec<_>, Vec<_>) =
-                files.into_iter().partition(|file| self.cache.file(file).is_file());
-            missing.extend(self.damaged(&present).await?);
             files = missing;
+            files.extend(self.damaged(&present).await?);
         }
         for file in files.iter().map(|file| self.cache.file(file)) {
             if file.is_dir() {
@@ -198,16 +233,20 @@ impl Fetcher<'_> {
                 atomic::remove_tree(&file)?;
             }
         }
-        self.get_all(files, false).await?;
+        self.get_all(files, &manifests).await?;
         for folder in complete.iter().chain([path]) {
             self.cache.mark_complete(folder)?;
         }
         Ok(target)
     }
 
-    /// Removes what is not in the listing from the cached directory. What is another user's, or in
-    /// use, is left.
-    fn prune(&self, target: &Path, listing: &[String]) -> Result<()> {
+    /// What is in the cached directory but not in the listing; what is in a directory comes before
+    /// it.
+    fn gone(&self, target: &Path, listing: &[String]) -> Result<Vec<PathBuf>> {
+        let mut gone = Vec::new();
+        if !target.exists() {
+            return Ok(gone);
+        }
         let mut files = BTreeSet::new();
         let mut folders = BTreeSet::new();
         for name in listing {
@@ -227,18 +266,14 @@ impl Fetcher<'_> {
                     continue;
                 }
             };
-            let gone = entry.path();
             // A name that is not text is not in the listing.
-            let path = gone.strip_prefix(target).ok().and_then(Path::to_str).unwrap_or_default();
-            if entry.file_type().is_dir() {
-                if !folders.contains(path) {
-                    fs::remove_dir(gone).or_else(left).at(gone)?;
-                }
-            } else if !files.contains(path) {
-                fs::remove_file(gone).or_else(left).at(gone)?;
+            let path = entry.path().strip_prefix(target).ok().and_then(Path::to_str);
+            let listed = if entry.file_type().is_dir() { &folders } else { &files };
+            if !listed.contains(path.unwrap_or_default()) {
+                gone.push(entry.into_path());
             }
         }
-        Ok(())
+        Ok(gone)
     }
 
     async fn is_file(&self, path: &RelPath) -> Result<bool> {
@@ -276,27 +311,49 @@ impl Fetcher<'_> {
         let summary_path = inside(version, SUMMARY)?;
         let manifest_path = inside(version, MANIFEST)?;
         let Some(summary) = self.cache.read(&summary_path)? else { return Ok(()) };
-        let was_probational =
-            serde_json::from_slice(&summary).is_ok_and(|summary: Summary| summary.is_probational());
-        if !was_probational || self.service.http.is_offline() {
+        // A summary that makes no sense says nothing.
+        let is_settled = serde_json::from_slice(&summary)
+            .is_ok_and(|summary: Summary| !summary.is_probational());
+        if is_settled || self.service.http.is_offline() {
             return Ok(());
         }
         let (summary, manifest) = tokio::try_join!(
             self.service.read(&summary_path, self.job),
             self.service.read(&manifest_path, self.job)
         )?;
-        let cached = self.cache.read(&manifest_path)?;
-        if cached.as_ref() != Some(&manifest.body) {
-            let file = self.cache.file(&manifest_path);
-            let old = cached.map(|body| parse_manifest(&Document::of_file(file, body)));
-            // A cached manifest that cannot be parsed vouches for nothing.
-            let old = old.transpose().unwrap_or_default().unwrap_or_default();
-            self.drop_changed(version, &old, &parse_manifest(&manifest)?)?;
-            self.cache.write(&manifest_path, &manifest.body)?;
+        // What no manifest vouches for may be of another upload.
+        let old = self.cached_manifest(version)?.unwrap_or_default();
+        self.renew(version, Some(&old), Some(&manifest), Some(&summary)).map(drop)
+    }
+
+    /// The manifest of a version, if it is cached and makes sense.
+    fn cached_manifest(&self, version: &RelPath) -> Result<Option<Manifest>> {
+        let body = self.cache.read(&inside(version, MANIFEST)?)?;
+        Ok(body.and_then(|body| serde_json::from_slice(&body).ok()))
+    }
+
+    /// Replaces the cached records of a version, and drops what the new manifest says otherwise
+    /// than `old`, if that is known. Gives back the new manifest.
+    fn renew(
+        &self,
+        version: &RelPath,
+        old: Option<&Manifest>,
+        manifest: Option<&Document>,
+        summary: Option<&Document>,
+    ) -> Result<Option<Manifest>> {
+        let new = manifest.map(Document::parse_public::<Manifest>).transpose()?;
+        summary.map(Document::check::<Object>).transpose()?;
+        if let (Some(manifest), Some(new)) = (manifest, &new) {
+            if let Some(old) = old.filter(|old| *old != new) {
+                self.drop_changed(version, old, new)?;
+            }
+            self.cache.write(&inside(version, MANIFEST)?, &manifest.body)?;
         }
-        // Last: as long as the cached summary is the old one, an interrupted refresh starts again.
-        summary.parse::<serde::de::IgnoredAny>()?;
-        self.cache.write(&summary_path, &summary.body)
+        // Last: as long as the cached summary is the old one, an interrupted renewal starts again.
+        if let Some(summary) = summary {
+            self.cache.write(&inside(version, SUMMARY)?, &summary.body)?;
+        }
+        Ok(new)
     }
 
     fn drop_changed(&self, version: &RelPath, old: &Manifest, new: &Manifest) -> Result<()> {
@@ -334,17 +391,21 @@ impl Fetcher<'_> {
         Ok(damaged.map(|((path, ..), _)| (*path).clone()).collect())
     }
 
+    /// What the manifests say of files, unless nothing is to be compared with them.
+    async fn known(&self, paths: &[RelPath], from_cache: bool) -> Result<Manifests> {
+        match self.verify {
+            Verify::Never => Ok(Manifests::new()),
+            Verify::AfterDownload | Verify::Always => self.manifests(paths, from_cache).await,
+        }
+    }
+
     /// Downloads files, or shares content that is cached already.
-    async fn get_all(&self, paths: Vec<RelPath>, from_cache: bool) -> Result<()> {
+    async fn get_all(&self, paths: Vec<RelPath>, manifests: &Manifests) -> Result<()> {
         if paths.is_empty() {
             return Ok(());
         }
         let scratch = self.cache.scratch();
         fs::create_dir_all(&scratch).at(&scratch)?;
-        let manifests = match self.verify {
-            Verify::Never => BTreeMap::new(),
-            Verify::AfterDownload | Verify::Always => self.manifests(&paths, from_cache).await?,
-        };
         let mut items = Vec::new();
         let mut links = Vec::new();
         let batch: BTreeSet<PathBuf> = paths.iter().map(|path| self.cache.file(path)).collect();
@@ -360,7 +421,7 @@ impl Fetcher<'_> {
             {
                 continue; // just written along with the manifest
             }
-            let entry = entry_of(path, &manifests);
+            let entry = entry_of(path, manifests);
             let original =
                 entry.and_then(|entry| self.shared(entry, &target, &batch, &mut leaders));
             if let Some(original) = original {
@@ -372,7 +433,7 @@ impl Fetcher<'_> {
                 name: path.to_string(),
                 target,
                 expected: entry.map(expected),
-                is_json: is_record,
+                form: form_of(path.file_name()),
             });
         }
         let options =
@@ -414,25 +475,19 @@ impl Fetcher<'_> {
     /// Manifests of the versions that `paths` lie in, where there are any.
     ///
     /// Those that are not taken from the cache are cached, together with their summaries.
-    async fn manifests(
-        &self,
-        paths: &[RelPath],
-        from_cache: bool,
-    ) -> Result<BTreeMap<RelPath, Manifest>> {
+    async fn manifests(&self, paths: &[RelPath], from_cache: bool) -> Result<Manifests> {
         // Consecutive paths are mostly in one version.
-        let mut versions = BTreeMap::new();
+        let mut versions = BTreeSet::new();
         for path in paths {
             if let Some((version, inner)) = split_version(path)
                 && !inner.is_empty()
+                && (!inner.split('/').any(is_internal) || is_record(path))
             {
-                let needs_manifest = !inner.split('/').any(is_internal);
-                if needs_manifest || is_record(path) {
-                    *versions.entry(version).or_insert(false) |= needs_manifest;
-                }
+                versions.insert(version);
             }
         }
         let found: Vec<Option<(RelPath, Manifest)>> = stream::iter(versions)
-            .map(|(version, needs_manifest)| self.manifest(version, needs_manifest, from_cache))
+            .map(|version| self.manifest(version, from_cache))
             .buffer_unordered(download::concurrency(self.options.concurrency))
             .try_collect()
             .await?;
@@ -442,32 +497,20 @@ impl Fetcher<'_> {
     async fn manifest(
         &self,
         version: RelPath,
-        needs_manifest: bool,
         from_cache: bool,
     ) -> Result<Option<(RelPath, Manifest)>> {
-        let manifest_path = inside(&version, MANIFEST)?;
-        let summary_path = inside(&version, SUMMARY)?;
-        if from_cache && let Some(body) = self.cache.read(&manifest_path)? {
-            let cached = Document::of_file(self.cache.file(&manifest_path), body);
-            return Ok(Some((version, parse_manifest(&cached)?)));
+        let cached = self.cached_manifest(&version)?;
+        if from_cache && let Some(manifest) = cached {
+            return Ok(Some((version, manifest)));
         }
+        let (manifest_path, summary_path) =
+            (inside(&version, MANIFEST)?, inside(&version, SUMMARY)?);
         let (manifest, summary) = tokio::try_join!(
             self.read_optional(&manifest_path),
             self.read_optional(&summary_path)
         )?;
-        if let Some(summary) = &summary {
-            summary.parse::<serde::de::IgnoredAny>()?;
-            self.cache.write(&summary_path, &summary.body)?;
-        }
-        let Some(document) = manifest else { return Ok(None) };
-        let parsed = if needs_manifest {
-            parse_manifest(&document)?
-        } else {
-            document.parse::<serde::de::IgnoredAny>()?;
-            Manifest::new()
-        };
-        self.cache.write(&manifest_path, &document.body)?;
-        Ok(Some((version, parsed)))
+        let new = self.renew(&version, cached.as_ref(), manifest.as_ref(), summary.as_ref())?;
+        Ok(new.map(|manifest| (version, manifest)))
     }
 
     async fn read_optional(&self, path: &RelPath) -> Result<Option<Document>> {
@@ -557,6 +600,105 @@ mod tests {
             assert_eq!([text(&folder, "changed"), text(&folder, "kept")], expected);
             let there = ["gone", "new"].map(|name| folder.join(name).exists());
             assert_eq!(there, [!on_probation, on_probation]);
+        }
+    }
+
+    /// Fetches `p/a/v` again; what fails is content that differs from its manifest.
+    fn overwrite(site: &Site, cache: &Path) -> Result<PathBuf> {
+        let source = Source::Remote(site.url.clone());
+        let cache = CacheFolder::Own(cache.to_owned());
+        let options = FetchOptions { cache, overwrite: true, ..FetchOptions::default() };
+        Fetch::Directory.run("p/a/v", &source, &options, &Job::default())
+    }
+
+    #[test]
+    fn what_is_complete_stays_so_unless_it_is_about_to_change() {
+        let (site, cache) = (Site::new(), tempfile::tempdir().unwrap());
+        let is_complete = || cache.path().join("SUCCESS/p/a/v/....OK").exists();
+        let fetch = || fetch(Fetch::Directory, "p/a/v", &site, cache.path());
+        let old = [("f", "one"), ("g", "one"), ("same", "same")];
+        publish(&site, &old, false);
+        let folder = fetch().unwrap();
+
+        site.put("/fetch/p/a/v/g", "evil");
+        assert!(matches!(overwrite(&site, cache.path()), Err(Error::Digest { .. })));
+        assert!(is_complete());
+        assert_eq!(old.map(|(name, _)| text(&folder, name)), ["one", "one", "same"]);
+        publish(&site, &old, false);
+        overwrite(&site, cache.path()).unwrap();
+
+        // Made anew; what was half of each must never be taken for either.
+        publish(&site, &[("f", "two"), ("g", "two"), ("same", "same")], false);
+        site.put("/fetch/p/a/v/g", "evil");
+        assert!(matches!(overwrite(&site, cache.path()), Err(Error::Digest { .. })));
+        assert!(!is_complete() && !folder.join("g").exists());
+        site.put("/fetch/p/a/v/g", "two");
+        fetch().unwrap();
+        assert_eq!(["f", "g", "same"].map(|name| text(&folder, name)), ["two", "two", "same"]);
+
+        // One more file, and one less.
+        publish(&site, &[("f", "two"), ("g", "two"), ("new", "new")], false);
+        site.put("/fetch/p/a/v/new", "evil");
+        assert!(matches!(overwrite(&site, cache.path()), Err(Error::Digest { .. })));
+        assert!(!is_complete() && !folder.join("same").exists());
+
+        // One file alone tells that the version is another one by now.
+        site.put("/fetch/p/a/v/new", "new");
+        fetch().unwrap();
+        publish(&site, &old, false);
+        let cache_folder = CacheFolder::Own(cache.path().to_owned());
+        let options = FetchOptions { cache: cache_folder, overwrite: true, concurrency: 0 };
+        let source = Source::Remote(site.url.clone());
+        Fetch::File.run("p/a/v/f", &source, &options, &Job::default()).unwrap();
+        assert!(!is_complete() && !folder.join("g").exists());
+        fetch().unwrap();
+        assert_eq!(old.map(|(name, _)| text(&folder, name)), ["one", "one", "same"]);
+    }
+
+    #[test]
+    fn a_page_is_no_document() {
+        for name in [MANIFEST, SUMMARY, "..links"] {
+            for page in ["<html>Please log in</html>", "", r#"{"error": "log in"}"#] {
+                if name == SUMMARY && page.starts_with('{') {
+                    continue; // which says that it is not on probation
+                }
+                let (site, cache) = (Site::new(), tempfile::tempdir().unwrap());
+                let path = format!("p/a/v/{name}");
+                let publish = || {
+                    publish(&site, &[("f", "text"), ("..links", "{}")], false);
+                    let entry =
+                        serde_json::json!({"size": 4, "md5sum": digest::hex(&Md5::digest("text"))});
+                    site.put(
+                        "/fetch/p/a/v/..manifest",
+                        serde_json::json!({"f": entry}).to_string(),
+                    );
+                };
+                publish();
+                site.put(&format!("/fetch/{path}"), page);
+                for what in [Fetch::Directory, Fetch::File] {
+                    let path = if what == Fetch::File { path.as_str() } else { "p/a/v" };
+                    let error = fetch(what, path, &site, cache.path()).unwrap_err();
+                    assert!(matches!(error.root(), Error::Json { start: Some(_), .. }), "{error}");
+                }
+                let kept = cache.path().join("REGISTRY").join(&path);
+                assert!(!kept.exists());
+                // Another client kept it, and took all for complete.
+                publish();
+                let folder = fetch(Fetch::Directory, "p/a/v", &site, cache.path()).unwrap();
+                fs::write(&kept, page).unwrap();
+                assert_ne!(
+                    fs::read_to_string(fetch(Fetch::File, &path, &site, cache.path()).unwrap())
+                        .unwrap(),
+                    page
+                );
+                fs::write(&kept, page).unwrap();
+                if name != "..links" {
+                    fetch(Fetch::File, "p/a/v/f", &site, cache.path()).unwrap();
+                    fs::remove_file(folder.join("f")).unwrap();
+                    fetch(Fetch::File, "p/a/v/f", &site, cache.path()).unwrap();
+                    assert_ne!(fs::read_to_string(&kept).unwrap(), page, "{name}");
+                }
+            }
         }
     }
 

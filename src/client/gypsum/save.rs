@@ -1,11 +1,13 @@
 //! Objects of the bucket, through the cache.
 //!
 //! 1. What is cached is used as it is, also if it was changed; only records of versions that were
-//!    unfinished or on probation are looked up again.
+//!    unfinished or on probation are looked up again, and records that make no sense.
 //! 2. Downloaded files must have the size and digest that the version's manifest says, or, where no
 //!    manifest is at hand, those that the server states.
 //! 3. An object that is not there may be a link: its directory's `..links` says to what.
-//! 4. A version is marked as complete when all of it is there and nothing of it will change.
+//! 4. A version is marked as complete when all of it is there and nothing of it will change. It is
+//!    unmarked when something of it is about to change, and not before.
+//! 5. Before a manifest is replaced by another one, the files that differ between them are removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -14,15 +16,18 @@ use std::pin::Pin;
 
 use super::cache::Cache;
 use super::service::{Service, is_missing};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use crate::client;
 use crate::error::IoContext;
 use crate::fs::atomic;
-use crate::http::Document;
+use crate::http::{Document, Object};
 use crate::job::Job;
 use crate::registry::layout::{LINKS, MANIFEST, SUMMARY, is_internal};
 use crate::registry::model::{Link, Links, Manifest, ManifestEntry, Summary};
 use crate::settings::{self, Verify};
 use crate::transfer::download::{self, Options};
-use crate::transfer::plan::{Expected, Item, differing};
+use crate::transfer::plan::{Expected, Form, Item, differing};
 use crate::{Error, Result, runtime};
 
 /// Links to links to links: real ones need one step.
@@ -55,12 +60,27 @@ fn is_final(summary: &[u8]) -> bool {
         .is_ok_and(|summary| !summary.upload_finish.is_empty() && !summary.is_probational())
 }
 
+fn is_probational(summary: &[u8]) -> bool {
+    serde_json::from_slice::<Object>(summary)
+        .is_ok_and(|summary| summary.get("on_probation") == Some(&true.into()))
+}
+
 fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// Path of the record of the links in the directory around `path`.
+fn links_record(path: &str) -> String {
+    path.rsplit_once('/')
+        .map_or_else(|| LINKS.to_owned(), |(folder, _)| format!("{folder}/{LINKS}"))
+}
+
 fn is_record(path: &str) -> bool {
     is_internal(base_name(path))
+}
+
+fn form_of(path: &str) -> Form {
+    client::form_of(base_name(path))
 }
 
 fn version_of(link: &Link) -> String {
@@ -80,6 +100,16 @@ fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some).at(file),
     }
+}
+
+fn read_document(file: &Path) -> Result<Option<Document>> {
+    Ok(read_if_there(file)?.map(|body| Document::of_file(file, body)))
+}
+
+/// Makes the folders that items are saved to.
+fn make_folders(items: &[Item]) -> Result<()> {
+    let folders: BTreeSet<_> = items.iter().filter_map(|item| item.target.parent()).collect();
+    folders.into_iter().try_for_each(|folder| fs::create_dir_all(folder).at(folder))
 }
 
 type Saving<'a> = Pin<Box<dyn Future<Output = Result<PathBuf>> + Send + 'a>>;
@@ -118,11 +148,23 @@ impl<'a> Saver<'a> {
         Ok(folder)
     }
 
+    /// Makes sure that all files of a manifest are in the cache, also if the version was complete and
+    /// some were removed since.
+    pub fn whole(&self, version: &str, manifest: &Manifest) -> Result<()> {
+        for path in manifest.keys() {
+            if !self.cache.object(&format!("{version}/{path}"))?.exists() {
+                let _guard = self.cache.lock(version, self.job)?;
+                return runtime::current()?.block_on(self.job.race(self.fill(version, true)));
+            }
+        }
+        Ok(())
+    }
+
     /// Gives each link of a version the content that it leads to.
     pub fn links(&self, version: &str) -> Result<()> {
         let _guard = self.cache.lock(version, self.job)?;
         runtime::current()?.block_on(self.job.race(async {
-            let manifest = self.record(version, MANIFEST).await?.parse()?;
+            let manifest = self.record(version, MANIFEST).await?.parse_public()?;
             self.resolve(version, &manifest).await
         }))
     }
@@ -135,14 +177,20 @@ impl<'a> Saver<'a> {
     async fn record(&self, version: &str, name: &str) -> Result<Document> {
         let key = format!("{version}/{name}");
         let file = self.cache.object(&key)?;
-        let cached = if self.options.overwrite { None } else { read_if_there(&file)? };
-        match cached {
-            Some(body) if name == SUMMARY && !is_final(&body) => {
-                // What was on probation may have been decided; what was may be all there is.
-                let fresh = self.fresh_record(version, name).await;
-                Ok(fresh.unwrap_or_else(|_| Document::of_file(&file, body)))
+        let cached = if self.options.overwrite { None } else { read_document(&file)? };
+        match cached.filter(|cached| client::is_plausible(base_name(name), cached)) {
+            Some(cached) if name == SUMMARY && is_probational(&cached.body) => {
+                // It says so for the last time: the next call looks whether that was decided. Where
+                // it cannot be removed, it says so again.
+                let _ = atomic::remove_file(&file);
+                Ok(cached)
             }
-            Some(body) => Ok(Document::of_file(&file, body)),
+            Some(cached) if name == SUMMARY && !is_final(&cached.body) => {
+                // The upload may be finished by now; what is cached may be all there is.
+                let fresh = self.fresh_record(version, name).await;
+                Ok(fresh.unwrap_or(cached))
+            }
+            Some(cached) => Ok(cached),
             None => self.fresh_record(version, name).await,
         }
     }
@@ -152,16 +200,35 @@ impl<'a> Saver<'a> {
         let key = format!("{version}/{name}");
         let found = async {
             let document = self.service.read(&key, self.job).await?;
-            document.parse::<serde::de::IgnoredAny>()?;
+            form_of(name).check(&document)?;
             let file = self.cache.object(&key)?;
             if name == SUMMARY && !is_final(&document.body) {
+                self.cache.set_complete(version, false)?;
                 atomic::remove_file(&file)?;
             } else {
+                if name == MANIFEST {
+                    self.forget_changed(version, &document.parse_public()?)?;
+                }
                 self.cache.keep(&file, &document.body)?;
             }
             Ok(document)
         };
         found.await.map_err(|error: Error| error.of(key))
+    }
+
+    /// Removes the cached files that are not what `new`, the manifest to be cached, says.
+    fn forget_changed(&self, version: &str, new: &Manifest) -> Result<()> {
+        let Some(old) = self.cached_manifest(version)?.filter(|old| old != new) else {
+            return Ok(());
+        };
+        self.cache.set_complete(version, false)?;
+        for (path, _) in old.iter().filter(|(path, entry)| new.get(*path) != Some(entry)) {
+            // Nothing was ever saved to an unsafe path.
+            if let Ok(file) = self.cache.object(&format!("{version}/{path}")) {
+                atomic::remove_file(&file)?;
+            }
+        }
+        Ok(())
     }
 
     /// True if what is cached of an object is to be used.
@@ -172,6 +239,10 @@ impl<'a> Saver<'a> {
         }
         if path == SUMMARY {
             return Ok(read_if_there(file)?.is_some_and(|body| is_final(&body)));
+        }
+        if form_of(path).is_document() {
+            return Ok(read_document(file)?
+                .is_some_and(|record| client::is_plausible(base_name(path), &record)));
         }
         // An empty file may be another client's, in the place of one of the registry's.
         let is_litter = meta.len() == 0
@@ -201,17 +272,20 @@ impl<'a> Saver<'a> {
             url: self.service.file_url(&key)?,
             target: self.cache.object(&key)?,
             expected: entry.filter(|entry| is_checked && entry.link.is_none()).map(expected),
-            is_json: is_record(path),
+            form: form_of(path),
             name: key,
         })
     }
 
     async fn download(&self, items: Vec<Item>) -> Result<()> {
-        let folders: BTreeSet<_> = items.iter().filter_map(|item| item.target.parent()).collect();
-        for folder in folders {
-            fs::create_dir_all(folder).at(folder)?;
-        }
+        make_folders(&items)?;
         download::download_named(&self.service.http, items, &self.options()?, self.job).await
+    }
+
+    /// The same, but gives back the names of those that are not there.
+    async fn download_found(&self, items: Vec<Item>) -> Result<Vec<String>> {
+        make_folders(&items)?;
+        download::download_found(&self.service.http, items, &self.options()?, self.job).await
     }
 
     fn save(&self, version: String, path: String, steps: usize) -> Saving<'_> {
@@ -228,8 +302,8 @@ impl<'a> Saver<'a> {
                 && let Some(entry) = entry
             {
                 // The version may have been made anew since its manifest was cached.
-                let fresh: Manifest =
-                    self.service.read(&format!("{version}/{MANIFEST}"), self.job).await?.parse()?;
+                let fresh = self.service.read(&format!("{version}/{MANIFEST}"), self.job).await?;
+                let fresh: Manifest = fresh.parse_public()?;
                 if let Some(now) = fresh.get(&path).filter(|now| *now != entry) {
                     result = self.download(vec![self.item(&version, &path, Some(now))?]).await;
                 }
@@ -249,21 +323,19 @@ impl<'a> Saver<'a> {
 
     /// What `..links` of the directory around `path` says about it.
     async fn link_at(&self, version: &str, path: &str) -> Result<Option<Link>> {
-        let folder =
-            path.rsplit_once('/').map_or_else(String::new, |(folder, _)| format!("{folder}/"));
-        let name = format!("{folder}{LINKS}");
-        match self.record(version, &name).await {
+        match self.record(version, &links_record(path)).await {
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
-            Ok(links) => Ok(links.parse::<Links>()?.remove(base_name(path))),
+            Ok(links) => Ok(links.parse_public::<Links>()?.remove(base_name(path))),
         }
     }
 
     async fn fill(&self, version: &str, relink: bool) -> Result<()> {
-        self.cache.set_complete(version, false)?;
         let summary_file = self.cache.object(&format!("{version}/{SUMMARY}"))?;
+        let summary = read_if_there(&summary_file)?;
+        let was_final = summary.as_deref().is_some_and(is_final);
         // What was cached of a version that could still change may be of another upload.
-        let mut doubt = read_if_there(&summary_file)?.is_some_and(|body| !is_final(&body));
+        let mut doubt = summary.is_some() && !was_final;
         let prefix = format!("{version}/");
         let keys = self.service.list(&prefix, true, self.job).await?;
         let mut paths = BTreeSet::new();
@@ -271,38 +343,75 @@ impl<'a> Saver<'a> {
             self.cache.object(key)?;
             paths.extend(key.strip_prefix(&prefix).filter(|path| *path != MANIFEST));
         }
-        let cached =
-            if self.options.overwrite || doubt { None } else { self.cached_manifest(version)? };
+        let is_kept = was_final && !self.options.overwrite;
+        if !is_kept && self.cache.is_complete(version)? && !self.is_final_now(version).await? {
+            self.cache.set_complete(version, false)?;
+        }
+        let cached = if is_kept { self.cached_manifest(version)? } else { None };
         let is_fresh = cached.is_none();
         let mut manifest = match cached {
             Some(manifest) => manifest,
-            None => self.fresh_record(version, MANIFEST).await?.parse()?,
+            None => self.fresh_record(version, MANIFEST).await?.parse_public()?,
         };
+        self.check_listing(version, &manifest, &paths).await?;
         doubt |= self.verify == Verify::Always;
         if let Err(error) = self.get_all(version, &paths, &manifest, doubt).await {
             if is_fresh || !matches!(error.root(), Error::Digest { .. }) {
                 return Err(error);
             }
             // The version may have been made anew since its manifest was cached.
-            manifest = self.fresh_record(version, MANIFEST).await?.parse()?;
+            manifest = self.fresh_record(version, MANIFEST).await?.parse_public()?;
+            self.check_listing(version, &manifest, &paths).await?;
             self.get_all(version, &paths, &manifest, true).await?;
         }
         if relink {
             self.resolve(version, &manifest).await?;
         }
-        let is_final = read_if_there(&summary_file)?.is_some_and(|body| is_final(&body));
-        let mut has_all = true;
-        for (path, entry) in &manifest {
-            if is_final
-                && entry.link.is_none()
-                && !entry.is_folder()
-                && !paths.contains(path.as_str())
-            {
-                return Err(not_there(path));
-            }
-            has_all &= relink || entry.link.is_none();
+        if !read_if_there(&summary_file)?.is_some_and(|body| is_final(&body)) {
+            return self.cache.set_complete(version, false);
         }
-        if is_final && has_all { self.cache.set_complete(version, true) } else { Ok(()) }
+        if relink || manifest.values().all(|entry| entry.link.is_none()) {
+            self.cache.set_complete(version, true)?;
+        }
+        Ok(())
+    }
+
+    /// What the service says of a version just now: `None` if it has no summary.
+    async fn summary_now(&self, version: &str) -> Result<Option<Document>> {
+        match self.service.read(&format!("{version}/{SUMMARY}"), self.job).await {
+            Err(error) if is_missing(&error) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    async fn is_final_now(&self, version: &str) -> Result<bool> {
+        Ok(self.summary_now(version).await?.is_some_and(|summary| is_final(&summary.body)))
+    }
+
+    /// Fails if files of the manifest are not in the listing.
+    async fn check_listing(
+        &self,
+        version: &str,
+        manifest: &Manifest,
+        paths: &BTreeSet<&str>,
+    ) -> Result<()> {
+        let is_missing = |(path, entry): &(&String, &ManifestEntry)| {
+            entry.link.is_none() && !entry.is_folder() && !paths.contains(path.as_str())
+        };
+        let missing: Vec<&String> =
+            manifest.iter().filter(is_missing).map(|(path, _)| path).collect();
+        let Some(&first) = missing.first() else { return Ok(()) };
+        let summary = self.summary_now(version).await?;
+        let summary = summary.and_then(|found| found.parse::<Summary>().ok());
+        if summary.is_some_and(|summary| !summary.upload_finish.is_empty()) {
+            return Err(not_there(first));
+        }
+        Err(Error::Unfinished {
+            version: version.to_owned(),
+            missing: missing.len(),
+            files: manifest.len(),
+            example: first.clone(),
+        })
     }
 
     /// Downloads those of the objects that are not in the cache; with `doubt`, also those that
@@ -320,11 +429,12 @@ impl<'a> Saver<'a> {
             let item = self.item(version, path, manifest.get(*path))?;
             if !self.is_usable(Some(manifest), path, &item.target)? {
                 items.push(item);
-            } else if doubt && (item.expected.is_some() || item.is_json) {
+            } else if doubt && (item.expected.is_some() || item.form.is_document()) {
                 present.push(item);
             }
         }
-        let (records, files): (Vec<_>, Vec<_>) = present.into_iter().partition(|item| item.is_json);
+        let (records, files): (Vec<_>, Vec<_>) =
+            present.into_iter().partition(|item| item.form.is_document());
         if self.verify != Verify::Always {
             items.extend(records);
         }
@@ -334,54 +444,139 @@ impl<'a> Saver<'a> {
             .collect();
         let differ = differing(&known, self.job)?;
         items.extend(files.into_iter().zip(differ).filter_map(|(item, is)| is.then_some(item)));
+        if items.iter().any(|item| !item.target.exists()) {
+            self.cache.set_complete(version, false)?;
+        }
         self.download(items).await
     }
 
     async fn resolve(&self, version: &str, manifest: &Manifest) -> Result<()> {
         let mut wanted = Vec::new();
-        let mut items = BTreeMap::new();
-        // Which link first leads to an origin, for messages.
-        let mut leaders: HashMap<String, &str> = HashMap::new();
+        let mut origins = BTreeMap::new();
         for (path, entry) in manifest {
             let Some(link) = &entry.link else { continue };
             let file = self.cache.object(&format!("{version}/{path}"))?;
             if !self.options.overwrite && file.exists() {
                 continue;
             }
-            let origin = link.origin();
-            let plain = ManifestEntry { link: None, ..entry.clone() };
-            let item = self
-                .item(&version_of(origin), &origin.path, Some(&plain))
-                .map_err(|error| error.of(path))?;
-            let original = item.target.clone();
-            let is_usable = self.is_usable(None, &origin.path, &original)?;
-            if !is_usable {
-                leaders.entry(item.name.clone()).or_insert(path);
-                items.entry(item.name.clone()).or_insert(item);
-            }
-            wanted.push((path, file, origin, original));
+            let origin = Origin::new(link, path, entry);
+            let original = self.cache.object(&origin.key()).map_err(|error| error.of(path))?;
+            wanted.push((path, file, original));
+            origins.entry(origin.key()).or_insert(origin);
         }
-        match self.download(items.into_values().collect()).await {
-            // Origins that are not there may be links themselves.
-            Err(error) if is_missing(&error) => {}
-            Err(Error::Item { item, source }) => {
-                let path = leaders.get(&item).copied().unwrap_or_default();
-                return Err(source.of(item).of(path));
+        // Files of the cache that are links themselves, in the order in which they were found.
+        let mut detours = Vec::new();
+        for step in 0.. {
+            let missing = self.get_origins(origins).await?;
+            let Some(first) = missing.first() else { break };
+            if step == MOST_STEPS {
+                return Err(not_there(&first.link.path).of(first.leader));
             }
-            other => other?,
+            origins = BTreeMap::new();
+            for (from, to) in self.follow(missing).await? {
+                let place = |origin: &Origin<'_>| {
+                    self.cache.object(&origin.key()).map_err(|error| error.of(origin.leader))
+                };
+                detours.push((place(&to)?, place(&from)?, to.leader));
+                origins.entry(to.key()).or_insert(to);
+            }
         }
-        let mut saved: HashMap<&Path, PathBuf> = HashMap::new();
-        for (path, file, origin, original) in &wanted {
+        let detours = detours.iter().rev().map(|(original, file, path)| (*path, file, original));
+        let links = wanted.iter().map(|(path, file, original)| (path.as_str(), file, original));
+        for (path, file, original) in detours.chain(links) {
             self.job.check()?;
-            let linked = async {
-                if !original.exists() && !saved.contains_key(original.as_path()) {
-                    let found = self.save(version_of(origin), origin.path.clone(), 1).await?;
-                    saved.insert(original, found);
-                }
-                self.cache.link(original, file)
-            };
-            linked.await.map_err(|error: Error| error.of(*path))?;
+            self.cache.link(original, file).map_err(|error| error.of(path))?;
         }
         Ok(())
+    }
+
+    /// Downloads what links lead to, all at once, unless it is cached; gives back what is not there,
+    /// in the order of the links.
+    async fn get_origins<'o>(
+        &self,
+        origins: BTreeMap<String, Origin<'o>>,
+    ) -> Result<Vec<Origin<'o>>> {
+        let mut items = Vec::new();
+        for origin in origins.values() {
+            let (version, path) = (version_of(&origin.link), origin.link.path.as_str());
+            let item = self.item(&version, path, Some(&origin.entry));
+            let item = item.map_err(|error| error.of(origin.leader))?;
+            if !self.is_usable(None, path, &item.target)? {
+                items.push(item);
+            }
+        }
+        let missing = match self.download_found(items).await {
+            Err(Error::Item { item, source }) => {
+                let leader = origins.get(&item).map_or("", |origin| origin.leader);
+                return Err(source.of(item).of(leader));
+            }
+            other => other?,
+        };
+        let missing: BTreeSet<String> = missing.into_iter().collect();
+        let mut missing: Vec<_> = origins
+            .into_iter()
+            .filter(|(key, _)| missing.contains(key))
+            .map(|(_, origin)| origin)
+            .collect();
+        missing.sort_by_key(|origin| origin.leader);
+        Ok(missing)
+    }
+
+    /// Where origins that are not there lead to themselves.
+    async fn follow<'o>(&self, missing: Vec<Origin<'o>>) -> Result<Vec<(Origin<'o>, Origin<'o>)>> {
+        // Many of them are in the same directory.
+        let mut records: BTreeMap<(String, String), &str> = BTreeMap::new();
+        for origin in &missing {
+            records.entry(origin.record()).or_insert(origin.leader);
+        }
+        let known: HashMap<(String, String), Links> = stream::iter(records)
+            .map(|((version, name), leader)| async move {
+                let links = match self.record(&version, &name).await {
+                    Err(error) if is_missing(&error) => Links::new(),
+                    other => other
+                        .and_then(|links| links.parse_public())
+                        .map_err(|error| error.of(leader))?,
+                };
+                Ok::<_, Error>(((version, name), links))
+            })
+            .buffered(download::concurrency(self.options.concurrency))
+            .try_collect()
+            .await?;
+        let next = missing.into_iter().map(|from| {
+            match known[&from.record()].get(base_name(&from.link.path)) {
+                Some(link) => {
+                    let to = Origin::new(link, from.leader, &from.entry);
+                    Ok((from, to))
+                }
+                None => Err(not_there(&from.link.path).of(from.leader)),
+            }
+        });
+        next.collect()
+    }
+}
+
+/// A file that links lead to.
+struct Origin<'a> {
+    /// Where it is.
+    link: Link,
+    /// The first link that leads to it, for messages.
+    leader: &'a str,
+    /// What it must be.
+    entry: ManifestEntry,
+}
+
+impl<'a> Origin<'a> {
+    fn new(link: &Link, leader: &'a str, entry: &ManifestEntry) -> Self {
+        let link = link.origin().without_ancestor();
+        Self { link, leader, entry: ManifestEntry { link: None, ..entry.clone() } }
+    }
+
+    fn key(&self) -> String {
+        self.link.registry_path()
+    }
+
+    /// Its version, and the record there of the links of its directory.
+    fn record(&self) -> (String, String) {
+        (version_of(&self.link), links_record(&self.link.path))
     }
 }
