@@ -6,7 +6,7 @@ import os
 
 from selenite import _core
 from selenite._arguments import listed
-from selenite._lock import ProcessLock
+from selenite._process_lock import ProcessLock
 from selenite._settings import gobbler_binary
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from selenite import _process
 from selenite._arguments import listed
-from selenite._lock import ProcessLock
+from selenite._process_lock import ProcessLock
 
 if TYPE_CHECKING:
     import socket
