@@ -229,15 +229,24 @@ pub fn advice(code: i32) -> Option<&'static str> {
         .then_some("raise the limit of open files (`ulimit -n`)")
 }
 
+/// An error and its causes, what a system error wraps included: its own `source` passes over that.
+pub fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        match error.downcast_ref().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
 /// Number of the system error among an error and its causes.
 fn errno_of(error: &(dyn StdError + 'static)) -> Option<i32> {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        // What it wraps is passed over by its own `source`; what others wrap may be hidden inside.
-        let wrapped = || error.get_ref().and_then(|inner| errno_of(inner));
-        let code = error.raw_os_error().or_else(wrapped).or_else(|| errno_in(&error.to_string()));
-        return code.or_else(|| errno_of_kind(error.kind()));
-    }
-    error.source().and_then(errno_of)
+    let found = || causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    let told = || found().find_map(|error| errno_in(&error.to_string()));
+    let meant = || found().find_map(|error| errno_of_kind(error.kind()));
+    found().find_map(io::Error::raw_os_error).or_else(told).or_else(meant)
 }
 
 /// The number that the standard library writes into messages: some crates keep nothing else.

@@ -7,6 +7,7 @@ use reqwest::{Method, Url};
 
 use super::url;
 use crate::Error;
+use crate::error::causes;
 
 type Cause = Box<dyn StdError + Send + Sync>;
 
@@ -63,9 +64,15 @@ impl From<hyper::Error> for Failure {
 /// own, such as being offline.
 pub(super) fn was_connecting(source: &(dyn StdError + 'static)) -> Option<bool> {
     if let Some(error) = source.downcast_ref::<reqwest::Error>() {
-        return Some(error.is_connect());
+        return if is_disbelieved(error) { None } else { Some(error.is_connect()) };
     }
     source.is::<Unreachable>().then_some(true).or(source.is::<hyper::Error>().then_some(false))
+}
+
+/// True if the server's certificate is not believed, and will not be the next time.
+fn is_disbelieved(error: &(dyn StdError + 'static)) -> bool {
+    causes(error)
+        .any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
 /// True if a request may have reached the server although no answer came back.
@@ -98,7 +105,10 @@ pub fn was_refused(error: &Error) -> bool {
             headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
                 || body.contains("SlowDown")
         }
-        Error::Transport { source, .. } => was_connecting(&**source) == Some(true),
+        // Without a descriptor for it, there was no connection to be refused.
+        Error::Transport { source, .. } => {
+            was_connecting(&**source) == Some(true) && error.advice().is_none()
+        }
         Error::Timeout { connecting, .. } => *connecting,
         _ => false,
     }
