@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +69,48 @@ def test_a_plain_fork_works_in_child_and_parent(sample: Gobbler, tmp_path: Path)
             os._exit(result)
     assert workers.fetch((sample.registry, sample.url, str(tmp_path / "after"))) == SAMPLE
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_forks_in_the_midst_of_calls_of_other_threads(sample: Gobbler, tmp_path: Path) -> None:
+    end = threading.Event()
+
+    def call(cache: Path) -> None:
+        while not end.is_set():
+            pyg.list_projects(**sample.remote)
+            pyg.fetch_directory("test/sample/v1", **sample.remote, cache=str(cache), overwrite=True)
+
+    def child_work(cache: Path) -> None:
+        pyg.list_projects(**sample.remote)
+        assert workers.fetch((sample.registry, sample.url, str(cache))) == SAMPLE
+
+    calls = [threading.Thread(target=call, args=(tmp_path / f"t{n}",)) for n in range(3)]
+    for thread in calls:
+        thread.start()
+    try:
+        children = []
+        for number in range(12):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child = os.fork()
+            if child == 0:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(20)
+                result = 1
+                try:
+                    # Some share a cache with a thread that is busy in it.
+                    child_work(tmp_path / (f"t{number}" if number < 3 else f"child-{number}"))
+                    result = 0
+                finally:
+                    os._exit(result)
+            children.append(child)
+            time.sleep(0.003 * number)
+        assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [
+            0
+        ] * 12
+    finally:
+        end.set()
+        for thread in calls:
+            thread.join()
 
 
 def test_a_child_does_not_stop_the_service_of_its_parent(sample: Gobbler) -> None:

@@ -160,22 +160,24 @@ def test_a_single_request_takes_a_single_thread() -> None:
 
 
 END = """
-import sys, threading, time, pygobbler
+import os, sys, threading, time, pygobbler
 class Slow:
     def __del__(self, sleep=time.sleep):
         sleep(0.3)
 slow = Slow()
-url, cache, pause = sys.argv[1:]
-fetch = lambda: pygobbler.fetch_directory("p/a/v", None, url, cache, force_remote=True)
-threading.Thread(target=fetch, daemon=True).start()
-time.sleep(float(pause))
+fetch, arguments = pygobbler.fetch_directory, ("p/a/v", "", *sys.argv[1:], True)
+threading.Thread(target=fetch, args=arguments, daemon=True).start()
+# Until the call has its thread: it looks at Python for the first time when the interpreter ends.
+deadline = time.monotonic() + 20
+while len(os.listdir("/proc/self/task")) < 3 and time.monotonic() < deadline:
+    time.sleep(0.0005)
 """
 
 
 def test_a_program_that_ends_in_the_midst_of_a_call_says_nothing(tmp_path: Path) -> None:
     stalled = Reply(b"[", length=100, stall=True)
-    for script, pause in ((lambda *_: stalled, "0.2"), (registry(FILES), "0.001")):
-        with serving(script) as fake, running(END, fake.url, str(tmp_path), pause) as process:
+    for script in (lambda *_: stalled, registry(FILES)):
+        with serving(script) as fake, running(END, fake.url, str(tmp_path)) as process:
             assert process.communicate(timeout=30) == ("", "")
             assert process.returncode == 0
 
