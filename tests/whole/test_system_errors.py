@@ -74,7 +74,7 @@ LIMITED = """if 1:
 
 
 def test_too_many_open_files_blame_no_file(tmp_path: Path) -> None:
-    with serving(lambda *_: as_json([])) as fake:
+    with serving(lambda _, path: as_json([] if "list" in path else {})) as fake:
         command = [sys.executable, "-c", LIMITED, fake.url, str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     seen = json.loads(done.stdout)
