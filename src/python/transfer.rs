@@ -76,7 +76,7 @@ pub(super) fn upload_files(
         let parsed = paths.into_iter().map(RelPath::parse).collect::<Result<Vec<_>>>()?;
         let items: Vec<_> = parsed
             .iter()
-            .map(|path| upload::Item { file: path.under(&directory), name: path.to_string() })
+            .map(|path| upload::Item::new(path.under(&directory), path.as_str()))
             .collect();
         let target = |index: usize| {
             let target = plan::below(&base, &parsed[index]);

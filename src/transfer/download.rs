@@ -23,7 +23,7 @@ use crate::fs::atomic::{self, Staged};
 use crate::fs::litter::{self, PART_SUFFIX};
 use crate::fs::lock::{Locked, Mode};
 use crate::http::{Http, Response, Tries};
-use crate::job::Job;
+use crate::job::{Job, Share};
 use crate::{Error, Result, runtime};
 
 /// Downloads at once unless the caller asks for a number.
@@ -99,8 +99,9 @@ async fn download_all(
     if items.is_empty() {
         return Ok(Vec::new());
     }
-    let expected = |item: &Item| item.expected.as_ref().map_or(0, |expected| expected.size);
-    job.expect(items.len() as u64, items.iter().map(expected).sum());
+    for item in &items {
+        job.expect_file(item.size());
+    }
     fs::create_dir_all(&options.scratch).at(&options.scratch)?;
     litter::clear_scratch(&options.scratch);
     // This thread receives. One other digests large content and writes it: more gain nothing.
@@ -110,18 +111,21 @@ async fn download_all(
     let all = stream::iter(items)
         .map(|item| async move {
             let item = Arc::new(item);
-            let name = item.name.clone();
+            let (name, size) = (item.name.clone(), item.size());
             let transfer = Transfer { http, item, options, lanes: digesting, turns, job };
             match transfer.run().await {
                 Ok(()) => Ok(None),
-                Err(Error::Status { status: 404, .. }) if may_miss => Ok(Some(name)),
+                Err(Error::Status { status: 404, .. }) if may_miss => {
+                    job.expect_no_more(size);
+                    Ok(Some(name))
+                }
                 Err(error) => Err(error.of(name)),
             }
         })
         .buffer_unordered(concurrency + FINISHING)
         .try_filter_map(|missing| std::future::ready(Ok(missing)))
         .try_collect();
-    let result = job.race(lanes.drive(all)).await;
+    let result = job.race(lanes.drive(all)).await.inspect_err(|_| job.give_up());
     // Nothing appears after the call.
     lanes.join();
     result
@@ -141,7 +145,7 @@ impl<'a> Transfer<'a> {
     async fn run(&self) -> Result<()> {
         let mut turn = Some(self.turn().await);
         let mut part = self.open_part().await?;
-        self.job.advance(part.received);
+        part.share.advance(part.received);
         let mut tries = self.http.tries(&self.item.url, self.job);
         while !self.is_complete(&part) {
             // Kept after a failure: what fails for good says so before others begin in vain.
@@ -166,9 +170,7 @@ impl<'a> Transfer<'a> {
             }
         }
         tries.answered();
-        part.persist()?;
-        self.job.file_done();
-        Ok(())
+        part.persist()
     }
 
     async fn turn(&self) -> SemaphorePermit<'a> {
@@ -206,12 +208,16 @@ impl<'a> Transfer<'a> {
             part.restart()?;
         }
         part.remember_validator(&response);
+        part.share.seek(part.received);
+        if let Some(length) = response.length() {
+            part.share.expect(part.received + length);
+        }
         if expected.is_none() && self.options.check_stated && part.received == 0 {
             expected = stated(&response);
         }
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
         if form.is_document() || (small && part.received == 0) {
-            let body = self.receive_small(&mut response).await?;
+            let body = self.receive_small(&mut response, part).await?;
             tries.answered();
             *turn = None;
             return self.place_small(body, expected, part).await;
@@ -219,7 +225,7 @@ impl<'a> Transfer<'a> {
         let Some(expected) = expected else {
             part.file(&self.options.scratch)?;
             while let Some(piece) = response.chunk().await? {
-                self.job.advance(piece.len() as u64);
+                part.share.advance(piece.len() as u64);
                 part.write(&piece, &self.options.scratch)?;
             }
             return self.check_form(&part.head()?, &response);
@@ -245,12 +251,12 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    async fn receive_small(&self, response: &mut Response) -> Result<Bytes> {
+    async fn receive_small(&self, response: &mut Response, part: &mut Part) -> Result<Bytes> {
         // A copy, so that the connection can use its buffer again.
         let size = response.length().unwrap_or_default().min(SMALL_BYTES);
         let mut body = BytesMut::with_capacity(usize::try_from(size).unwrap_or_default());
         while let Some(piece) = response.chunk().await? {
-            self.job.advance(piece.len() as u64);
+            part.share.advance(piece.len() as u64);
             body.extend_from_slice(&piece);
         }
         self.check_form(&body, response)?;
@@ -286,7 +292,7 @@ impl<'a> Transfer<'a> {
         let mut block = BytesMut::new();
         let received = async {
             while let Some(mut piece) = response.chunk().await? {
-                self.job.advance(piece.len() as u64);
+                part.share.advance(piece.len() as u64);
                 if !block.is_empty() {
                     let missing = piece.len().min(PIECE_BYTES - block.len());
                     block.extend_from_slice(&piece.split_to(missing));
@@ -331,7 +337,8 @@ impl<'a> Transfer<'a> {
 
     fn new_part(&self, place: Option<Place>) -> Part {
         let target = self.item.target.clone();
-        Part { place, target, received: 0, hasher: Hasher::default(), validator: None }
+        let share = self.job.share(self.item.size());
+        Part { place, target, received: 0, share, hasher: Hasher::default(), validator: None }
     }
 
     /// What an earlier call left at `path`, or a start of it; `None` if that is of no use: another
@@ -404,6 +411,8 @@ struct Part {
     target: PathBuf,
     /// Bytes in the file.
     received: u64,
+    /// Of the bytes of the job.
+    share: Share,
     /// Of these bytes, if there is a digest to compare with.
     hasher: Hasher,
     validator: Option<HeaderValue>,
@@ -510,13 +519,16 @@ impl Part {
         }
     }
 
-    fn persist(self) -> Result<()> {
+    /// Gives the file its name, unless it has it already.
+    fn persist(mut self) -> Result<()> {
         match self.place {
-            None => Ok(()),
-            Some(Place::Anonymous(staged)) => atomic::persist(staged, &self.target),
+            None => {}
+            Some(Place::Anonymous(staged)) => atomic::persist(staged, &self.target)?,
             // The descriptor that it was written through is closed: this one only keeps the lock.
-            Some(Place::Named(path, _lock)) => atomic::rename(&path, &self.target),
+            Some(Place::Named(path, _lock)) => atomic::rename(&path, &self.target)?,
         }
+        self.share.done();
+        Ok(())
     }
 }
 

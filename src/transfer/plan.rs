@@ -100,6 +100,13 @@ pub struct Item {
     pub form: Form,
 }
 
+impl Item {
+    /// Its size, if that is known.
+    pub(super) fn size(&self) -> Option<u64> {
+        Some(self.expected.as_ref()?.size)
+    }
+}
+
 /// The URL of `path` below `base`.
 pub fn below(base: &reqwest::Url, path: &RelPath) -> reqwest::Url {
     let mut url = base.clone();

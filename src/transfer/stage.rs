@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat};
 
 use crate::digest::{self, Digest};
 use crate::error::{IoContext, system_message};
@@ -64,10 +64,21 @@ impl Survey {
         Ok(survey)
     }
 
+    /// Size of all files, for progress: what cannot be seen is an error of its copy.
+    fn size(&self) -> Result<u64> {
+        let root = Folder::open(&self.root)?;
+        let size = |(): &mut (), file: &String| {
+            let stat = rustix::fs::statat(&root.handle, file, AtFlags::SYMLINK_NOFOLLOW);
+            let size = stat.map_or(0, |stat| stat.st_size);
+            Ok::<_, Error>(u64::try_from(size).unwrap_or_default())
+        };
+        Ok(try_map(&self.files, || (), size)?.iter().sum())
+    }
+
     /// Copies everything into the empty directory `destination`, reads every copy again and
     /// compares it with its source. Gives the stamps of the regular files, in order.
     pub fn copy_to(&self, destination: &Path, job: &Job) -> Result<Vec<Stamp>> {
-        job.expect(self.files.len() as u64, 0);
+        job.expect(self.files.len() as u64, self.size()?);
         for folder in &self.folders {
             let folder = destination.join(folder);
             fs::create_dir(&folder).at(&folder)?;
@@ -184,7 +195,6 @@ impl Folders {
             return Err(Error::UnsafePath { path, why: "it is not a regular file" });
         }
         let stamp = stamp_at_rest((&input, from))?;
-        job.expect(0, stamp.size);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let (output, to) = self.copy.file(name, flags, FILE_MODE)?;
         copy((&input, from), (&output, to), stamp, job)?;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -18,7 +18,7 @@ use crate::digest::push::{Lanes, Stream};
 use crate::digest::{Digest, open_with_size};
 use crate::error::IoContext;
 use crate::http::{Http, Touched, was_refused};
-use crate::job::Job;
+use crate::job::{Job, Share};
 use crate::{Error, Result};
 
 /// What is read and sent at a time.
@@ -36,6 +36,17 @@ pub struct Item {
     pub file: PathBuf,
     /// Its name in messages.
     pub name: String,
+    /// Its size, for progress.
+    pub size: Option<u64>,
+}
+
+impl Item {
+    /// A file to send under this name.
+    pub fn new(file: PathBuf, name: &str) -> Self {
+        // A file that is not there is an error when it is opened.
+        let size = std::fs::metadata(&file).ok().map(|stat| stat.len());
+        Self { file, name: name.to_owned(), size }
+    }
 }
 
 /// Where a file goes.
@@ -61,7 +72,9 @@ pub async fn upload<F: Future<Output = Result<Target>>>(
     asked: usize,
     job: &Job,
 ) -> Result<()> {
-    job.expect(items.len() as u64, 0);
+    for item in items {
+        job.expect_file(item.size);
+    }
     // One thread: side by side, it takes the content of many uploads faster than they go.
     let lanes = &Lanes::new(1);
     let target = &target;
@@ -72,7 +85,11 @@ pub async fn upload<F: Future<Output = Result<Target>>>(
         })
         .buffer_unordered(concurrency(asked))
         .try_collect::<()>();
-    job.race(all).await
+    job.race(all).await.inspect_err(|_| job.give_up())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Transfer<'a> {
@@ -84,11 +101,12 @@ struct Transfer<'a> {
 
 impl Transfer<'_> {
     async fn run<F: Future<Output = Result<Target>>>(&self, target: impl Fn() -> F) -> Result<()> {
+        let share = Arc::new(Mutex::new(self.job.share(self.item.size)));
         let mut place = target().await?;
         let mut tries = self.http.tries(&place.url, self.job);
         loop {
             tries.begin().await;
-            let error = match self.attempt(&place).await {
+            let error = match self.attempt(&place, &share).await {
                 Ok(()) => break,
                 Err(error) => error,
             };
@@ -101,11 +119,12 @@ impl Transfer<'_> {
             place = target().await?;
         }
         tries.answered();
-        self.job.file_done();
+        lock(&share).done();
         Ok(())
     }
 
-    async fn attempt(&self, target: &Target) -> Result<()> {
+    async fn attempt(&self, target: &Target, share: &Arc<Mutex<Share>>) -> Result<()> {
+        lock(share).seek(0);
         let (file, size) = open_with_size(&self.item.file, true)?;
         let mut source = Source {
             file,
@@ -120,12 +139,15 @@ impl Transfer<'_> {
             return self.send(target, 0, body, &Touched::default()).await;
         }
         let fate = Arc::new(Fate::default());
-        let body = stream::try_unfold((source, Arc::clone(&fate)), |(mut source, fate)| async {
+        let share = Arc::clone(share);
+        let body = stream::try_unfold((source, share, Arc::clone(&fate)), |state| async {
+            let (mut source, share, fate) = state;
             fate.touched.touch();
             match source.next().await {
                 Ok(block) => Ok(block.map(|block| {
+                    lock(&share).advance(block.len() as u64);
                     fate.is_whole.store(source.left == 0, Ordering::Relaxed);
-                    (block, (source, fate))
+                    (block, (source, share, fate))
                 })),
                 Err(error) => {
                     let told = std::io::Error::other(error.to_string());
@@ -158,9 +180,7 @@ impl Transfer<'_> {
         touched: &Touched,
     ) -> Result<()> {
         let Target { url, headers, .. } = target;
-        self.http.put_stream(url, headers, size, body, touched).await?;
-        self.job.advance(size);
-        Ok(())
+        self.http.put_stream(url, headers, size, body, touched).await
     }
 }
 
@@ -262,7 +282,7 @@ mod tests {
 
     fn send_to(url: &str, file: &Path, md5: Option<Digest>) -> Result<()> {
         let url = crate::http::url::parse(url).unwrap();
-        let item = Item { file: file.to_owned(), name: "f".into() };
+        let item = Item::new(file.to_owned(), "f");
         let runtime = runtime::current().unwrap();
         let mut http = Http::new(&runtime).unwrap();
         http.retry.retries = 2;

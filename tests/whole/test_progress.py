@@ -9,10 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gypsum_client as gyp
 import pygobbler as pyg
 import pytest
 import selenite
 from selenite import _progress
+from support import bucket as support
+from support.bucket import OWNER
+from support.proxy import Fault, between
 from support.service import Gobbler
 from support.tree import Tree
 
@@ -43,6 +47,63 @@ def test_uploads_and_fetches_tell_their_progress(
         assert done == sorted(done)
         assert done[-1] >= SIZE
         assert events[-1].files_done >= 20
+        check(events)
+
+
+def check(events: list[Any]) -> None:
+    """The whole is known before much of it is done, and reached in the end."""
+    for event in events:
+        assert event.bytes_done <= event.bytes_total or event.bytes_total == 0
+        assert event.bytes_total in (0, events[-1].bytes_total)
+    assert events[-1].bytes_done == events[-1].bytes_total
+    assert events[-1].files_done == events[-1].files_total
+
+
+def test_files_of_unknown_size_are_estimated(
+    project: Gobbler, source: Build, remote: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyg.upload_directory("test", "a", "v", source(TREE), **project.writer)
+    monkeypatch.setenv("SELENITE_VERIFY", "off")
+    events: list[Any] = []
+    with selenite.progress(events.append):
+        pyg.fetch_directory("test/a/v", **remote)
+    for event in events:
+        assert event.bytes_done <= event.bytes_total
+        if event.bytes_done > 1_000_000:
+            assert event.bytes_total > SIZE / 2
+    assert events[-1].bytes_done == events[-1].bytes_total > SIZE
+
+
+def test_what_is_sent_or_received_again_counts_once(source: Build, tmp_path: Path) -> None:
+    folder = Path(source({f"f{number}": b"x" * 300_000 for number in range(8)}))
+    harmed: set[str] = set()
+
+    def once(method: str, path: str, _: int) -> Fault | None:
+        path = f"{method} {path.split('?')[0]}"
+        is_transfer = method == "PUT" or (method == "GET" and "%2Ff" in path)
+        if not is_transfer or path in harmed:
+            return None
+        harmed.add(path)
+        return Fault(reset="middle" if method == "PUT" else "answer")
+
+    with support.serving() as bucket, between(bucket.url, once) as proxy:
+        gyp.create_project("p", "alice", **bucket.writer)
+        for work in (
+            lambda: gyp.upload_directory(
+                folder, "p", "a", "v", cache_dir=tmp_path / "none", url=proxy.url, token=OWNER
+            ),
+            lambda: gyp.save_version("p", "a", "v", cache_dir=tmp_path / "cache", url=proxy.url),
+        ):
+            events: list[Any] = []
+            with selenite.progress(events.append):
+                work()
+            done = [event.bytes_done for event in events]
+            assert done == sorted(done)
+            assert all(
+                event.bytes_done <= event.bytes_total or not event.bytes_total for event in events
+            )
+            assert events[-1].bytes_done == events[-1].bytes_total >= 2_400_000
+    assert len(harmed) == 16
 
 
 def test_an_exception_of_the_callback_stops_the_work(

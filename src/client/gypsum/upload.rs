@@ -166,7 +166,7 @@ pub fn upload_files(
         }
         // The service names files of ours: only below this directory.
         let file = RelPath::parse(path.as_str())?.under(directory);
-        items.push(Item { file, name: path.clone() });
+        items.push(Item::new(file, path));
         urls.push(service.at(url.as_str().unwrap_or_default())?);
     }
     let target = |index: usize| presigned(service, &urls[index], session, job);
