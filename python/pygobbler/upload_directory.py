@@ -64,8 +64,9 @@ def upload_directory(
         NotADirectoryError: If ``directory`` is not one.
         ValueError: If the directory holds what cannot be uploaded (a link to a directory or to
             nowhere, a FIFO, socket or device, a name that is not UTF-8), if it holds the staging
-            directory, or if a copy differs from its source. Nothing has been asked of the service
-            then.
+            directory, or if a copy differs from its source or a file changes while it is copied.
+            Nothing has been asked of the service then. Also if the manifest of the new version is
+            not what was copied; the version is there then.
         requests.HTTPError: If the service refuses the request; the arguments are the status and
             the reason.
         requests.ConnectionError: If the service cannot be reached.
