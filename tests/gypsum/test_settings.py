@@ -66,12 +66,12 @@ def test_an_import_touches_neither_network_nor_disk(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1 with its key, signed by itself."""
+@pytest.fixture(scope="module", params=["CA:TRUE", "CA:FALSE"])
+def certificate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1 with its key, signed by itself; the first is openssl's default."""
     file = tmp_path_factory.mktemp("tls") / "both.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
-    facts = ["subjectAltName=IP:127.0.0.1", "basicConstraints=critical,CA:FALSE"]
+    facts = ["subjectAltName=IP:127.0.0.1", f"basicConstraints=critical,{request.param}"]
     extensions = [word for fact in facts for word in ("-addext", fact)]
     files = ["-keyout", f"{file}.key", "-out", str(file)]
     subprocess.run([*command.split(), *extensions, *files], check=True, capture_output=True)
@@ -119,3 +119,31 @@ def test_a_service_that_does_not_know_of_its_tls_is_told_its_option(
         with pytest.raises(gyp.GypsumConnectionError) as error:
             gyp.upload_files(session, tmp_path, url=fake.url)
         assert "--public-url" not in str(error.value)
+
+
+BUNDLE = """if 1:
+    import sys
+    import gypsum_client as gyp
+
+    print(gyp.list_projects(url=sys.argv[1]))
+    try:
+        gyp.list_projects(url=sys.argv[2])
+    except (OSError, ValueError) as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_a_bundle_of_no_use_matters_to_https_alone(tmp_path: Path) -> None:
+    bundle = tmp_path / "stale.pem"
+    with serving(lambda *_: as_json(["p/"])) as fake:
+        command = [sys.executable, "-c", BUNDLE, fake.url, fake.url.replace("http:", "https:")]
+        for kind in ("FileNotFoundError", "InvalidArgumentError"):
+            environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(bundle)}
+            environment.pop("SELENITE_CA_BUNDLE", None)
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            listed, _, told = done.stdout.partition("\n")
+            assert listed == "['p']"
+            assert told.startswith(kind)
+            assert "REQUESTS_CA_BUNDLE" in told
+            assert str(bundle) in told
+            bundle.write_text("no certificate")
