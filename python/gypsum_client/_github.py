@@ -57,6 +57,8 @@ def github_access_token(
     if not isinstance(answer, dict) or "access_token" not in answer:
         told = answer if isinstance(answer, dict) else {}
         reason = told.get("error_description") or told.get("error") or "no token in the answer"
+        for secret in (client_secret, grant["code"]):
+            reason = str(reason).replace(secret or "***", "***")
         message = f"{what}, 200 and reason: {reason}"
         raise GypsumError(message, 200, str(reason))
     return str(answer["access_token"])

@@ -240,8 +240,8 @@ def test_a_refusal_ends_the_wait(browser: Any) -> None:  # D31
 
 def test_an_error_in_the_answer_is_an_error(browser: Any) -> None:  # D31
     browser(lambda state: visit({"code": "abc", "state": state}))
-    answer = {"error": "bad_verification_code", "error_description": "It is wrong."}
-    message = r"^Failed to access token, 200 .* It is wrong."
+    answer = {"error": "bad_verification_code", "error_description": "It is wrong: abc."}
+    message = r"^Failed to access token, 200 .* It is wrong: \*\*\*\."
     with (
         serving(lambda *_: as_json(answer)) as fake,
         pytest.raises(gyp.GypsumError, match=message),
