@@ -110,17 +110,22 @@ impl Survey {
         &self.files
     }
 
-    /// Digests of the regular files, as far as they still are what was copied.
-    pub fn digests(&self, copied: &[Stamp], job: &Job) -> Result<Vec<Option<Digest>>> {
-        let sources: Vec<PathBuf> = self.files.iter().map(|file| self.root.join(file)).collect();
+    /// Digests of those of the regular files that have no more than `most` bytes and still are what
+    /// was copied.
+    pub fn digests(&self, copied: &[Stamp], most: u64, job: &Job) -> Result<Vec<Option<Digest>>> {
+        let is_wanted = |index: &usize| copied[*index].size <= most;
+        let wanted: Vec<usize> = (0..copied.len()).filter(is_wanted).collect();
+        let source = |index: &usize| self.root.join(&self.files[*index]);
+        let sources: Vec<PathBuf> = wanted.iter().map(source).collect();
         let seen = digest::of_files(&sources, job)?;
-        let known = sources.iter().zip(copied).zip(seen).map(|((source, copied), seen)| {
-            let is_same =
-                fs::symlink_metadata(source).is_ok_and(|now| Stamp::of_metadata(&now) == *copied);
+        let mut digests = vec![None; copied.len()];
+        for ((index, source), seen) in wanted.into_iter().zip(&sources).zip(seen) {
+            let is_same = fs::symlink_metadata(source)
+                .is_ok_and(|now| Stamp::of_metadata(&now) == copied[index]);
             // A file that cannot be read any more tells nothing.
-            seen.ok().filter(|_| is_same).map(|seen| seen.md5)
-        });
-        Ok(known.collect())
+            digests[index] = seen.ok().filter(|_| is_same).map(|seen| seen.md5);
+        }
+        Ok(digests)
     }
 }
 

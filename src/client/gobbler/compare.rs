@@ -1,6 +1,7 @@
 //! Whether a new version is what was uploaded.
 
 use std::panic::resume_unwind;
+use std::path::Path;
 
 use super::service::Service;
 use super::upload::Upload;
@@ -13,6 +14,9 @@ use crate::relpath::RelPath;
 use crate::settings::{self, Verify};
 use crate::transfer::stage::Survey;
 use crate::{Error, Result, runtime};
+
+/// Larger files are digested only if the service may see others than this process.
+const SMALL_BYTES: u64 = 1024 * 1024;
 
 /// A directory, as it was when it was copied.
 #[derive(Debug)]
@@ -30,6 +34,7 @@ impl Copied {
     /// There are no digests if nothing is to be verified, and for want of a thread.
     pub(super) fn digested_during<T>(
         &self,
+        staging: &Path,
         work: impl FnOnce() -> Result<T>,
         job: &Job,
     ) -> Result<(T, Option<Digests>)> {
@@ -37,10 +42,13 @@ impl Copied {
         if settings::verify()? == Verify::Never {
             digesting.cancel();
         }
+        // Every process of a machine reads the same from its own disks, and digesting large files
+        // takes longer than copying them.
+        let most = if is_local(staging) { SMALL_BYTES } else { u64::MAX };
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("selenite-compare".to_owned());
             let digests =
-                thread.spawn_scoped(scope, || self.survey.digests(&self.stamps, &digesting));
+                thread.spawn_scoped(scope, || self.survey.digests(&self.stamps, most, &digesting));
             let result = work().inspect_err(|_| digesting.cancel());
             let digests = digests
                 .ok()
@@ -93,5 +101,23 @@ impl Copied {
             }
         }
         Ok(())
+    }
+}
+
+/// True if a directory is known to be on a file system that this machine alone changes.
+fn is_local(folder: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        // btrfs, ext, f2fs, overlay, tmpfs, XFS and ZFS.
+        const LOCAL: [i64; 7] =
+            [0x9123_683e, 0xef53, 0xf2f5_2010, 0x794c_7630, 0x0102_1994, 0x5846_5342, 0x2fc1_2fc1];
+        #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
+        let kind = rustix::fs::statfs(folder).map(|found| i64::from(found.f_type));
+        kind.is_ok_and(|kind| LOCAL.contains(&kind))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = folder;
+        false
     }
 }

@@ -92,7 +92,7 @@ pub fn upload_directory(
     let request = RequestFile::create(&real_staging, "upload", &payload)?;
     let run = || runtime.block_on(service.run(&request.name, job)).map(drop);
     let Some((copy, copied)) = copy else { return run() };
-    match copied.digested_during(run, job) {
+    match copied.digested_during(&real_staging, run, job) {
         Ok(((), digests)) => {
             drop(copy);
             digests.map_or(Ok(()), |digests| copied.compare(&digests, &service, upload, job))
