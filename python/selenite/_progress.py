@@ -30,7 +30,8 @@ class ProgressEvent(NamedTuple):
         task: Name of the running function, such as ``upload_directory``.
         path: The file or directory that the call is about.
         bytes_done: Bytes moved so far.
-        bytes_total: Bytes to move, as far as known.
+        bytes_total: Bytes to move, 0 if nothing is known of them. Files of unknown size are
+            thought to be as large as the others on average.
         files_done: Files finished so far.
         files_total: Files to move, as far as known.
     """

@@ -95,6 +95,25 @@ pub fn was_sent(error: &Error) -> bool {
     }
 }
 
+/// True if the connection was closed before an answer came, as some servers do that have too many.
+pub(super) fn was_hung_up(error: &Error) -> bool {
+    let Error::Transport { source, .. } = error else { return false };
+    if source.downcast_ref::<reqwest::Error>().is_some_and(|error| !error.is_request()) {
+        return false;
+    }
+    let mut deeper: Option<&(dyn StdError + 'static)> = Some(&**source);
+    while let Some(cause) = deeper {
+        let is_reset = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionReset;
+        if cause.downcast_ref().is_some_and(hyper::Error::is_incomplete_message)
+            || cause.downcast_ref().is_some_and(is_reset)
+        {
+            return true;
+        }
+        deeper = cause.source();
+    }
+    false
+}
+
 /// True for what is refused before anything was done, so that even a change may be asked for again:
 /// the server has too much to do, or too much for one client.
 pub fn was_refused(error: &Error) -> bool {

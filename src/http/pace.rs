@@ -1,7 +1,7 @@
 //! How many requests a server gets at once: as many as it takes without refusing some.
 //!
-//! A refusal is an answer such as 429 or 503, or a connection that could not be made. For each
-//! server, all calls of the process together follow these rules:
+//! A refusal is an answer such as 429 or 503, or a connection that could not be made or was closed
+//! without an answer. For each server, all calls of the process together follow these rules:
 //!
 //! 1. A server that refuses nothing gets all that the calls want to send.
 //! 2. A refusal halves the number of requests at once. What was sent before, and is refused too,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use reqwest::Url;
 
 use super::client::Http;
-use super::failure::{was_connecting, was_refused};
+use super::failure::{was_connecting, was_hung_up, was_refused};
 use super::pace::{Pace, Turn};
 use crate::job::Job;
 use crate::{Error, Result, runtime};
@@ -146,7 +146,7 @@ impl Tries<'_> {
         if asked > LONGEST_RETRY_AFTER {
             return Err(with_pause(error, asked));
         }
-        if was_refused(&error)
+        if (was_refused(&error) || was_hung_up(&error))
             && let Some(sent) = self.under_way.take()
         {
             let is_own = sent.turn.refused(self.is_refused, |times| asked.max(backoff(times)));

@@ -76,6 +76,18 @@ def fetch(url: str, cache: Path) -> None:
     assert {name: found[name] for name in FILES} == FILES
 
 
+def busy(handler: Handler, _: bytes) -> None:
+    handler.answer(503, b"too many connections")
+
+
+def slow_down(handler: Handler, _: bytes) -> None:
+    handler.answer(403, b"<Error><Code>SlowDown</Code></Error>")
+
+
+def hang_up(handler: Handler, _: bytes) -> None:
+    handler.close_connection = True
+
+
 def few_at_once(refuse: Answer, refused: list[float]) -> Answer:
     """Serve three at once, and refuse the others."""
     places = threading.Semaphore(3)
@@ -92,15 +104,7 @@ def few_at_once(refuse: Answer, refused: list[float]) -> Answer:
     return send
 
 
-def busy(handler: Handler, _: bytes) -> None:
-    handler.answer(503, b"too many connections")
-
-
-def slow_down(handler: Handler, _: bytes) -> None:
-    handler.answer(403, b"<Error><Code>SlowDown</Code></Error>")
-
-
-@pytest.mark.parametrize(("refuse", "retries"), [(busy, "4"), (slow_down, "0")])
+@pytest.mark.parametrize(("refuse", "retries"), [(busy, "4"), (slow_down, "0"), (hang_up, "0")])
 def test_a_limit_of_connections_ends_no_download(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refuse: Answer, retries: str
 ) -> None:
