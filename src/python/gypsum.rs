@@ -338,6 +338,7 @@ pub(super) fn gypsum_download(
         let from = url::parse(&site.0)?;
         let folder = target.parent().unwrap_or_else(|| std::path::Path::new("."));
         std::fs::create_dir_all(folder).at(folder)?;
+        crate::fs::litter::clear(folder);
         let scratch = crate::fs::atomic::stage_folder(folder)?;
         let options =
             Options { concurrency: 1, scratch: scratch.path().to_owned(), check_stated: false };

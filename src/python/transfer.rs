@@ -54,6 +54,7 @@ pub(super) fn download_files(
         let runtime = runtime::current()?;
         let http = Http::new(&runtime)?;
         // Removed afterwards: a later call would not know what an earlier one left there.
+        crate::fs::litter::clear(&destination);
         let scratch = crate::fs::atomic::stage_folder(&destination)?;
         let options =
             Options { concurrency: 0, scratch: scratch.path().to_owned(), check_stated: false };
