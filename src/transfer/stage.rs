@@ -323,10 +323,13 @@ mod tests {
     fn a_cancelled_copy_stops() {
         let from = tempfile::tempdir().unwrap();
         let to = tempfile::tempdir().unwrap();
-        fs::write(from.path().join("a"), "x").unwrap();
+        for number in 0..20 {
+            fs::write(from.path().join(format!("f{number}")), "x").unwrap();
+        }
         let job = Job::default();
         let survey = Survey::new(from.path(), &job).unwrap();
         job.cancel();
         assert!(matches!(survey.copy_to(to.path(), &job), Err(Error::Cancelled)));
+        assert_eq!(job.progress().bytes_total, 20, "known before anything is copied");
     }
 }

@@ -104,7 +104,7 @@ def few_at_once(refuse: Answer, refused: list[float]) -> Answer:
     return send
 
 
-@pytest.mark.parametrize(("refuse", "retries"), [(busy, "4"), (slow_down, "0"), (hang_up, "0")])
+@pytest.mark.parametrize(("refuse", "retries"), [(busy, "1"), (slow_down, "0"), (hang_up, "0")])
 def test_a_limit_of_connections_ends_no_download(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refuse: Answer, retries: str
 ) -> None:
@@ -115,7 +115,8 @@ def test_a_limit_of_connections_ends_no_download(
     assert 0 < len(refused) < 60
 
 
-def test_a_limit_of_rate_ends_no_download(tmp_path: Path) -> None:
+def test_a_limit_of_rate_ends_no_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SELENITE_RETRIES", "1")
     lock = threading.Lock()
     times: list[float] = []
     refused: list[float] = []
@@ -135,7 +136,8 @@ def test_a_limit_of_rate_ends_no_download(tmp_path: Path) -> None:
     assert 0 < len(refused) < 60
 
 
-def test_threads_share_what_a_server_takes(tmp_path: Path) -> None:
+def test_threads_share_what_a_server_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SELENITE_RETRIES", "2")
     refused: list[float] = []
     with serving(few_at_once(busy, refused)) as url:
         threads = [
