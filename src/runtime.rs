@@ -10,7 +10,6 @@
 //!    more, nor dropped: its numbers may be those of other files by now.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,7 +18,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::Result;
 use crate::error::IoContext;
-use crate::http::{Paces, Pools};
+use crate::http::{Connections, Paces};
 
 /// Runtimes that wait for a call to come.
 const MOST_IDLE: usize = 32;
@@ -97,8 +96,7 @@ pub struct Runtime {
 #[derive(Debug)]
 struct Engine {
     tokio: tokio::runtime::Runtime,
-    /// Connection pools, by what they trust.
-    http: Mutex<HashMap<String, Pools>>,
+    connections: Connections,
     witnesses: Witnesses,
 }
 
@@ -181,19 +179,9 @@ impl Runtime {
         self.engine().tokio.block_on(work)
     }
 
-    /// The connection pools of this name, made with `build` at the first call.
-    pub(crate) fn pools(
-        &self,
-        name: String,
-        build: impl FnOnce() -> Result<Pools>,
-    ) -> Result<Pools> {
-        let mut pools = lock(&self.engine().http);
-        if let Some(found) = pools.get(&name) {
-            return Ok(found.clone());
-        }
-        let made = build()?;
-        pools.insert(name, made.clone());
-        Ok(made)
+    /// The connections that wait for requests.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.engine().connections
     }
 }
 
@@ -221,7 +209,7 @@ impl Engine {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let above = below.try_clone()?;
         let witnesses = Witnesses::new([below.into(), above.into()])?;
-        Ok(Self { tokio, http: Mutex::default(), witnesses })
+        Ok(Self { tokio, connections: Connections::default(), witnesses })
     }
 }
 

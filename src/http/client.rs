@@ -1,41 +1,42 @@
 //! One request: time limits, redirects, and errors that carry the server's own reason.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, LOCATION, USER_AGENT};
-use reqwest::{Client, Method, Url};
+use reqwest::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
+};
+use reqwest::{Method, StatusCode, Url};
 
-use super::environment;
 use super::failure::Failure;
+use super::netrc::{Login, Netrc};
+use super::pools::{Pools, Settings, noting};
 use super::response::{Body, Document, Response, within};
 use super::retry::{RetryPolicy, Standing};
 use super::secrets::Secrets;
-use super::tls::{Certificates, Trust};
+use super::tls::Trust;
 use super::{direct, url};
 use crate::job::Job;
 use crate::runtime::Runtime;
 use crate::{Error, Result, settings};
 
 const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (pygobbler/0.1.11)");
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How long unused connections are kept: servers close theirs after 60 s or more, and what is sent
-/// in that very moment is lost.
-pub(super) const IDLE_CONNECTIONS: Duration = Duration::from_secs(45);
 /// Silence while connecting counts, but a limit of the same length for connecting passes first: then
 /// it is certain that nothing was sent.
 const CONNECT_FIRST: Duration = Duration::from_millis(100);
 const MOST_REDIRECTS: usize = 10;
 
-/// The HTTP client of this process, with the limits that hold for this call.
+/// The HTTP client of this process, with what the environment asks for in this call.
 #[derive(Debug, Clone)]
 pub struct Http {
     /// Held, as the connections are its own.
     _runtime: Arc<Runtime>,
-    pools: Pools,
-    connect_limit: Duration,
+    pools: Arc<Pools>,
+    netrc: Arc<Netrc>,
     pub(super) idle_limit: Duration,
     /// How requests that may be sent twice are tried again.
     pub retry: RetryPolicy,
@@ -46,19 +47,65 @@ pub struct Http {
     pub(super) call: Arc<Mutex<Standing>>,
 }
 
-/// Connections of a runtime that believe the same certificates.
-#[derive(Debug, Clone)]
-pub(crate) struct Pools {
-    general: Client,
-    certificates: Arc<Certificates>,
-    /// Whether the way to plain servers, too, may lead over a proxy that speaks TLS.
-    has_tls_proxy: bool,
-    /// For servers that need nothing else; none if there are proxies.
-    direct: Option<Arc<direct::Pool>>,
+/// A request, wherever it is sent.
+struct Request<'a> {
+    method: Method,
+    content: Content<'a>,
+    /// How long the server may be silent.
+    limit: Option<Duration>,
+    /// True if it does no harm when it is sent twice.
+    is_repeatable: bool,
+    /// True if the answer should be small.
+    is_small: bool,
+}
+
+/// What a request brings to the server.
+enum Content<'a> {
+    None,
+    Bytes(Bytes),
+    /// Made anew each time that it is sent.
+    Stream(MakeStream<'a>),
+}
+
+/// Makes the content of a request.
+pub type MakeStream<'a> = &'a (dyn Fn() -> Result<Stream> + Sync);
+
+/// Content on its way to a server.
+#[derive(Debug)]
+pub struct Stream {
+    /// Its size.
+    pub length: u64,
+    /// Its pieces.
+    pub body: reqwest::Body,
+}
+
+impl Content<'_> {
+    /// What of it can be looked at.
+    fn seen(&self) -> &[u8] {
+        if let Self::Bytes(bytes) = self { bytes } else { b"" }
+    }
+}
+
+type Answer = (StatusCode, HeaderMap, Body);
+
+impl Request<'_> {
+    fn get(limit: Duration, is_small: bool) -> Self {
+        let (method, content) = (Method::GET, Content::None);
+        Self { method, content, limit: Some(limit), is_repeatable: true, is_small }
+    }
+
+    /// True if an answer sends it to another URL as it is. Other answers would make a GET of a change.
+    fn is_sent_on(&self, status: u16) -> bool {
+        match status {
+            301..=303 => matches!(self.method, Method::GET | Method::HEAD),
+            307 | 308 => true,
+            _ => false,
+        }
+    }
 }
 
 impl Http {
-    /// The connection pool of `runtime`, and the limits that the environment asks for now.
+    /// The connections of `runtime`, and the limits that the environment asks for now.
     pub fn new(runtime: &Arc<Runtime>) -> Result<Self> {
         Self::trusting(&Trust::Environment, runtime)
     }
@@ -68,8 +115,8 @@ impl Http {
         let connect_limit = settings::connect_timeout()?;
         Ok(Self {
             _runtime: Arc::clone(runtime),
-            pools: runtime.pools(format!("{trust:?}"), || Pools::new(connect_limit, trust))?,
-            connect_limit,
+            pools: runtime.connections().with(Settings::now(connect_limit, trust))?,
+            netrc: Arc::new(Netrc::read()),
             idle_limit: settings::timeout()?,
             retry: RetryPolicy { retries: settings::retries()?, server_errors: false },
             agent: AGENT.into(),
@@ -85,49 +132,13 @@ impl Http {
 
     /// Sends one GET and follows redirects; a status of 300 and above is an error. No retries.
     pub async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
-        self.get_from(url, headers, self.pools.direct.as_ref()).await
+        self.send(&Request::get(self.idle_limit, true), url, headers).await
     }
 
     /// [`Http::get_once`] for content that may be large: of several answers at once, each is read as
     /// soon as something comes, in smaller pieces.
     pub async fn get_large_once(&self, url: &Url, headers: &HeaderMap) -> Result<Response> {
-        self.get_from(url, headers, None).await
-    }
-
-    async fn get_from(
-        &self,
-        url: &Url,
-        headers: &HeaderMap,
-        direct: Option<&Arc<direct::Pool>>,
-    ) -> Result<Response> {
-        let (mut url, mut headers) = (url.clone(), headers.clone());
-        let mut earlier = Secrets::default();
-        for _ in 0..=MOST_REDIRECTS {
-            let mut response = self.get_here(&url, &headers, direct).await?;
-            response.secrets.extend(&earlier);
-            if response.status() < 300 {
-                return Ok(response);
-            }
-            let target = matches!(response.status(), 301 | 302 | 303 | 307 | 308)
-                .then(|| url.join(response.header(LOCATION)?).ok())
-                .flatten();
-            match target {
-                Some(target) => {
-                    earlier = response.secrets;
-                    // Credentials are meant for the server that was asked.
-                    if target.origin() != url.origin() {
-                        headers.remove(AUTHORIZATION);
-                    }
-                    url = target;
-                }
-                None => return Err(response.into_error().await),
-            }
-        }
-        Err(Error::Transport {
-            method: "GET".into(),
-            url: url::redacted(&url),
-            source: format!("more than {MOST_REDIRECTS} redirects").into(),
-        })
+        self.send(&Request::get(self.idle_limit, false), url, headers).await
     }
 
     /// Gets a whole answer, trying again after transient failures.
@@ -137,122 +148,136 @@ impl Http {
         self.repeat(url, |_| true, job, attempt).await
     }
 
-    /// Sends one POST without a body and waits for the answer as long as it takes.
-    ///
-    /// It is sent once and redirects are not followed: they would turn it into a GET.
+    /// Sends one POST without a body and waits for the answer as long as it takes. No retries.
     pub async fn post(&self, url: &Url, job: &Job) -> Result<Document> {
-        job.race(async {
-            let request = self.pools.general.post(url.clone()).body("");
-            let secrets = Secrets::of(url, &HeaderMap::new(), b"");
-            let response = self.send(Method::POST, url, request, secrets, None).await?;
-            if response.status() < 300 {
-                response.into_document().await
-            } else {
-                Err(response.into_error().await)
-            }
-        })
-        .await
+        let request = Request {
+            method: Method::POST,
+            content: Content::Bytes(Bytes::new()),
+            limit: None,
+            is_repeatable: false,
+            is_small: true,
+        };
+        let headers = HeaderMap::new();
+        job.race(async { self.send(&request, url, &headers).await?.into_document().await }).await
     }
 
-    /// Sends one request with a small body; redirects are not followed, a status of 300 and above
-    /// is an error. No retries.
+    /// Sends one request with a small body; a status of 300 and above is an error. No retries.
     pub async fn request_once(
         &self,
         method: Method,
         url: &Url,
         headers: &HeaderMap,
         body: Bytes,
+        is_repeatable: bool,
     ) -> Result<Response> {
-        let request =
-            self.pools.general.request(method.clone(), url.clone()).headers(headers.clone());
-        let secrets = Secrets::of(url, headers, &body);
-        // Also for an empty body: some servers insist.
-        let request = request.header(CONTENT_LENGTH, body.len()).body(body);
-        let response = self.send(method, url, request, secrets, Some(self.idle_limit)).await?;
-        if response.status() < 300 { Ok(response) } else { Err(response.into_error().await) }
+        // Some servers insist on the length of an empty body, too.
+        let content = Content::Bytes(body);
+        let limit = Some(self.idle_limit);
+        let request = Request { method, content, limit, is_repeatable, is_small: true };
+        self.send(&request, url, headers).await
     }
 
-    /// Sends one PUT whose body comes as a stream of `length` bytes. `touched` must be touched when a
-    /// piece of it is taken: the time limit runs from then. No redirects, no retries.
+    /// Sends one PUT that may be sent twice. `touched` must be touched when a piece of its content is
+    /// taken: the time limit runs from then. No retries.
     pub async fn put_stream(
         &self,
         url: &Url,
         headers: &HeaderMap,
-        length: u64,
-        body: reqwest::Body,
+        stream: MakeStream<'_>,
         touched: &Touched,
     ) -> Result<()> {
-        let request = self.pools.general.put(url.clone()).headers(headers.clone());
-        let request = request.header(CONTENT_LENGTH, length).body(body);
-        let secrets = Secrets::of(url, headers, b"");
-        let answer = self.send(Method::PUT, url, request, secrets, None);
-        let limit = self.idle_limit;
-        let response = tokio::select! {
-            response = answer => response?,
-            () = touched.idle(limit) => {
-                let failure = Failure::Idle(limit);
-                return Err(failure.lift(&Method::PUT, url));
-            }
+        let request = Request {
+            method: Method::PUT,
+            content: Content::Stream(stream),
+            limit: None,
+            is_repeatable: true,
+            is_small: false,
         };
-        if response.status() < 300 { Ok(()) } else { Err(response.into_error().await) }
-    }
-
-    /// Sends one GET, by way of `direct` if that leads there.
-    async fn get_here(
-        &self,
-        url: &Url,
-        headers: &HeaderMap,
-        direct: Option<&Arc<direct::Pool>>,
-    ) -> Result<Response> {
-        let limit = Some(self.idle_limit);
-        let secrets = Secrets::of(url, headers, b"");
-        if let Some(pool) = direct
-            && let Some(request) = direct::request(url, headers, &self.agent)
-        {
-            let answer = pin!(pool.send(url, request));
-            let (head, body) = self.answer(&Method::GET, url, answer, limit).await?.into_parts();
-            let (method, body) = (Method::GET, Body::Direct(body));
-            let (status, headers, url) = (head.status, head.headers, url.clone());
-            return Ok(Response { status, headers, body, method, url, idle_limit: limit, secrets });
+        let limit = self.idle_limit;
+        tokio::select! {
+            answer = self.send(&request, url, headers) => answer.map(drop),
+            () = touched.idle(limit) => Err(Failure::Idle(limit).lift(&Method::PUT, url)),
         }
-        let request = self.pools.general.get(url.clone()).headers(headers.clone());
-        self.send(Method::GET, url, request, secrets, limit).await
     }
 
+    /// Sends a request, and on to where answers send it.
     async fn send(
         &self,
-        method: Method,
+        request: &Request<'_>,
         url: &Url,
-        request: reqwest::RequestBuilder,
-        secrets: Secrets,
-        idle_limit: Option<Duration>,
+        headers: &HeaderMap,
     ) -> Result<Response> {
-        let request = request.header(USER_AGENT, self.agent.as_ref());
-        let answer = pin!(async {
-            if url.scheme() == "https" || self.pools.has_tls_proxy {
-                self.pools.certificates.load().await?;
+        let (mut url, mut headers) = (url.clone(), headers.clone());
+        let mut secrets = Secrets::default();
+        for sent_on in 0..=MOST_REDIRECTS {
+            let full = url.clone();
+            self.log_in(request, &mut url, &mut headers, sent_on > 0);
+            secrets.extend(&Secrets::of(&full, &headers, request.content.seen()));
+            let mut response = self.send_here(request, &url, &headers).await?;
+            response.secrets = std::mem::take(&mut secrets);
+            if response.status() < 300 {
+                return Ok(response);
             }
-            request.send().await.map_err(|error| match error {
-                late if late.is_timeout() && late.is_connect() => {
-                    Failure::Connecting(self.connect_limit)
+            let target = response.header(LOCATION).and_then(|to| url.join(to.trim()).ok());
+            let Some(target) = target.filter(|_| response.status() < 400) else {
+                return Err(response.into_error().await);
+            };
+            if !request.is_sent_on(response.status()) {
+                let mut error = response.into_error().await;
+                if let Error::Status { reason, .. } = &mut error {
+                    let target = url::redacted(&target);
+                    *reason =
+                        format!("it has moved to `{target}`, where no change is sent unasked");
                 }
-                other => other.into(),
-            })
-        });
-        let mut answer = self.answer(&method, url, answer, idle_limit).await?;
-        let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
-        let (body, url) = (Body::General(answer), url.clone());
-        Ok(Response { status, headers, body, method, url, idle_limit, secrets })
+                return Err(error);
+            }
+            // Credentials are meant for the server that was asked.
+            if !is_same_server(&url, &target) {
+                headers.remove(AUTHORIZATION);
+            }
+            (url, secrets) = (target, response.secrets);
+        }
+        Err(Error::Transport {
+            method: request.method.to_string(),
+            url: url::redacted(&url),
+            source: format!("more than {MOST_REDIRECTS} redirects").into(),
+        })
     }
 
-    /// Waits for an answer as long as it may take.
-    async fn answer<T>(
+    /// Adds the login that the URL or the user's file has for a server, unless there is a token or a
+    /// signature. Where other servers send a request, only logins for that very server count.
+    fn log_in(
         &self,
-        method: &Method,
+        request: &Request<'_>,
+        url: &mut Url,
+        headers: &mut HeaderMap,
+        is_sent_on: bool,
+    ) {
+        let own = Login::of(url);
+        // Both fail only for URLs without a host.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        // Streams go to places that a service has chosen, by URLs that are signed in many ways.
+        let is_signed = url::is_signed(url) || matches!(request.content, Content::Stream(_));
+        let noted = || self.netrc.login(url.host_str()?, is_sent_on).filter(|_| !is_signed);
+        if !headers.contains_key(AUTHORIZATION)
+            && let Some(Login { name, password }) = own.as_ref().or_else(noted)
+        {
+            let login = STANDARD.encode(format!("{name}:{password}"));
+            let mut login = HeaderValue::try_from(format!("Basic {login}"))
+                .expect("the letters of Base64 may be in headers");
+            login.set_sensitive(true);
+            headers.insert(AUTHORIZATION, login);
+        }
+    }
+
+    async fn send_here(
+        &self,
+        request: &Request<'_>,
         url: &Url,
-        answer: Pin<&mut impl Future<Output = Result<T, Failure>>>,
-        idle_limit: Option<Duration>,
-    ) -> Result<T> {
+        headers: &HeaderMap,
+    ) -> Result<Response> {
+        let Request { method, limit, .. } = request;
         if self.is_offline {
             return Err(Error::Transport {
                 method: method.to_string(),
@@ -260,12 +285,100 @@ impl Http {
                 source: "the network is switched off by SELENITE_OFFLINE".into(),
             });
         }
-        let limit = idle_limit.map(|idle| idle + CONNECT_FIRST);
-        within(limit, answer).await.map_err(|failure| match failure {
+        let answer = self.answer(request, url, headers).await.map_err(|failure| match failure {
             Failure::Idle(_) => Failure::Idle(self.idle_limit).lift(method, url),
             failure => failure.lift(method, url),
-        })
+        });
+        let ((status, headers, body), method, url) = (answer?, method.clone(), url.clone());
+        let secrets = Secrets::default(); // whoever knows all requests adds them
+        Ok(Response { status, headers, body, method, url, idle_limit: *limit, secrets })
     }
+
+    /// Sends a request over a connection that fits.
+    ///
+    /// One that was used before may be closed by the server before the request comes: what may be
+    /// sent twice is sent again then, and the rest gets a connection of its own.
+    async fn answer(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Answer, Failure> {
+        let limit = request.limit.map(|idle| idle + CONNECT_FIRST);
+        let direct = self.pools.direct(url).filter(|_| request.is_small);
+        if let (Some(pool), &Method::GET, Content::None) =
+            (direct, &request.method, &request.content)
+            && let Some(request) = direct::request(url, headers, &self.agent)
+        {
+            let (head, body) = within(limit, pin!(pool.send(url, request))).await?.into_parts();
+            return Ok((head.status, head.headers, Body::Direct(body)));
+        }
+        self.pools.prepare(url).await?;
+        if request.is_repeatable {
+            let answer = pin!(self.answer_over(Over::Any, request, url, headers));
+            match noting(within(limit, answer)).await {
+                (Err(failure), false) if failure.is_broken() => {}
+                (answer, _) => return answer,
+            }
+        } else if let Some(pool) = direct {
+            // A server may serve one connection after the other.
+            pool.close_idle(url);
+        }
+        within(limit, pin!(self.answer_over(Over::New, request, url, headers))).await
+    }
+
+    async fn answer_over(
+        &self,
+        connection: Over,
+        request: &Request<'_>,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Answer, Failure> {
+        let client = match connection {
+            Over::Any => &self.pools.pooled,
+            Over::New => &self.pools.fresh,
+        };
+        let mut sent = client
+            .request(request.method.clone(), url.clone())
+            .headers(headers.clone())
+            .header(USER_AGENT, self.agent.as_ref());
+        sent = match &request.content {
+            Content::None => sent,
+            Content::Bytes(bytes) => sent.header(CONTENT_LENGTH, bytes.len()).body(bytes.clone()),
+            Content::Stream(make) => {
+                let Stream { length, body } = make()?;
+                sent.header(CONTENT_LENGTH, length).body(body)
+            }
+        };
+        if matches!(connection, Over::New) {
+            sent = sent.header(CONNECTION, "close");
+        }
+        let mut answer = sent.send().await.map_err(|error| match error {
+            late if late.is_timeout() && late.is_connect() => {
+                Failure::Connecting(self.pools.connect_limit())
+            }
+            other => other.into(),
+        })?;
+        let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
+        Ok((status, headers, Body::General(answer)))
+    }
+}
+
+/// Which connection a request goes over.
+enum Over {
+    /// One that is open, or a new one.
+    Any,
+    /// One that is made for it.
+    New,
+}
+
+/// True if what is meant for one is meant for the other: the same server, or its way over TLS.
+fn is_same_server(one: &Url, other: &Url) -> bool {
+    let is_way = |url: &Url, scheme, port| {
+        url.scheme() == scheme && url.port_or_known_default() == Some(port)
+    };
+    one.origin() == other.origin()
+        || one.host() == other.host() && is_way(one, "http", 80) && is_way(other, "https", 443)
 }
 
 /// When something last moved on a connection.
@@ -294,20 +407,6 @@ impl Touched {
             }
             tokio::time::sleep_until(last + limit).await;
         }
-    }
-}
-
-impl Pools {
-    fn new(connect_limit: Duration, trust: &Trust) -> Result<Self> {
-        let direct = || direct::Pool::new(connect_limit, IDLE_CONNECTIONS, KEEP_ALIVE);
-        let certificates = Certificates::new(trust);
-        Ok(Self {
-            general: environment::build(connect_limit, &certificates)?,
-            certificates,
-            has_tls_proxy: environment::proxies()
-                .any(|(_, url, _)| url.to_lowercase().starts_with("https:")),
-            direct: environment::proxies().next().is_none().then(|| Arc::new(direct())),
-        })
     }
 }
 
@@ -364,7 +463,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let (runtime, mut http) = http();
-        (http.connect_limit, http.idle_limit) = (Duration::from_secs(60), Duration::from_millis(1));
+        http.idle_limit = Duration::from_millis(1);
         http.retry.retries = 0;
         let error = runtime.block_on(http.get(&url, &Job::default())).unwrap_err();
         assert!(matches!(error, Error::Timeout { connecting: false, .. }), "{error:?}");

@@ -136,6 +136,11 @@ impl Pool {
         Some(connection)
     }
 
+    /// Closes the connections to the server of `url` that no request uses.
+    pub(super) fn close_idle(&self, url: &Url) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).remove(server(url));
+    }
+
     fn give_back(&self, server: &str, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

@@ -30,6 +30,19 @@ pub(super) enum Failure {
 pub(super) struct Unreachable(#[source] pub(super) Cause);
 
 impl Failure {
+    /// True if a connection broke before there was an answer, and not for what we sent.
+    pub(super) fn is_broken(&self) -> bool {
+        let Self::Transport(cause) = self else { return false };
+        let mut deeper: Option<&(dyn StdError + 'static)> = Some(&**cause);
+        while let Some(cause) = deeper {
+            if cause.downcast_ref().is_some_and(hyper::Error::is_user) {
+                return false;
+            }
+            deeper = cause.source();
+        }
+        was_connecting(&**cause) == Some(false)
+    }
+
     /// Adds what was asked for.
     pub(super) fn lift(self, method: &Method, url: &Url) -> Error {
         let (method, url) = (method.to_string(), url::redacted(url));

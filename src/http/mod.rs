@@ -2,9 +2,11 @@
 
 mod client;
 mod direct;
-mod environment;
 mod failure;
+mod netrc;
 mod pace;
+mod pools;
+mod proxies;
 mod resolve;
 mod response;
 mod retry;
@@ -14,10 +16,10 @@ pub(crate) mod testing;
 mod tls;
 pub mod url;
 
-pub(crate) use client::Pools;
-pub use client::{Http, Touched};
+pub use client::{Http, MakeStream, Stream, Touched};
 pub use failure::{was_refused, was_sent};
 pub(crate) use pace::Paces;
+pub(crate) use pools::Connections;
 pub use response::{Document, Object, Response};
 pub use retry::RetryPolicy;
 pub(crate) use retry::Tries;

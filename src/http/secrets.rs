@@ -14,7 +14,7 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::environment;
+use super::proxies::Proxies;
 use super::url::{is_secret, quote_component};
 
 /// What stands in place of a secret.
@@ -133,12 +133,8 @@ impl Secrets {
     /// [`Secrets::hide`] of the first `most` bytes; what follows is looked at, but not shown.
     pub(super) fn hide_start(&self, text: &str, most: usize) -> String {
         let mut all = Cow::Borrowed(self);
-        for (_, proxy, _) in environment::proxies() {
-            // Without a scheme, it speaks HTTP.
-            let proxy = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
-            if let Ok(proxy) = Url::parse(&proxy) {
-                all.to_mut().add_url(&proxy);
-            }
+        for proxy in Proxies::now().urls() {
+            all.to_mut().add_url(&proxy);
         }
         let mut is_hidden = vec![false; text.len()];
         let mut layer = Layer::new(text);

@@ -1,5 +1,6 @@
 //! Whose certificates are believed, read when the first `https` URL comes: plain HTTP needs none.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -53,15 +54,49 @@ pub(super) struct Certificates {
 }
 
 /// Where certificates come from.
-#[derive(Debug, Clone)]
-enum Source {
-    /// What was asked for, by which name, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// What was asked for: by which name, where it is, and what is there.
     Named {
         name: &'static str,
         value: PathBuf,
+        state: Vec<Option<State>>,
     },
     System,
     Everybody,
+}
+
+/// What changes with a file or folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct State {
+    device: u64,
+    file: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Source {
+    /// What `trust` and the environment ask for now.
+    pub(super) fn now(trust: &Trust) -> Self {
+        match trust {
+            Trust::Environment => named_by_environment().unwrap_or(Self::System),
+            Trust::Bundle(path) => Self::named("verify", path.clone()),
+            Trust::Everybody => Self::Everybody,
+        }
+    }
+
+    fn named(name: &'static str, value: PathBuf) -> Self {
+        let state = paths(name, &value).iter().map(|path| State::of(path)).collect();
+        Self::Named { name, value, state }
+    }
+}
+
+impl State {
+    fn of(path: &Path) -> Option<Self> {
+        let status = std::fs::metadata(path).ok()?;
+        let changed = (status.ctime(), status.ctime_nsec());
+        Some(Self { device: status.dev(), file: status.ino(), size: status.len(), changed })
+    }
 }
 
 #[derive(Debug)]
@@ -72,13 +107,8 @@ struct Loaded {
 }
 
 impl Certificates {
-    /// Those that `trust` and the environment ask for now; nothing is read yet.
-    pub(super) fn new(trust: &Trust) -> Arc<Self> {
-        let source = match trust {
-            Trust::Environment => named_by_environment().unwrap_or(Source::System),
-            Trust::Bundle(path) => Source::Named { name: "verify", value: path.clone() },
-            Trust::Everybody => Source::Everybody,
-        };
+    /// Those that come from `source`; nothing is read yet.
+    pub(super) fn new(source: Source) -> Arc<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         Arc::new(Self { source, provider, loaded: OnceLock::new() })
     }
@@ -110,7 +140,7 @@ impl Certificates {
 
     fn load_now(&self) -> Result<()> {
         let loaded = match &self.source {
-            Source::Named { name, value } => self.bundle(name, value)?,
+            Source::Named { name, value, .. } => self.bundle(name, value)?,
             Source::System | Source::Everybody => self.system()?,
         };
         // Whoever else loaded them has read the same.
@@ -139,13 +169,8 @@ impl Certificates {
     }
 
     fn bundle(&self, name: &'static str, value: &Path) -> Result<Loaded> {
-        // Only this variable holds a list.
-        let paths: Vec<PathBuf> = match name {
-            "SSL_CERT_DIR" => std::env::split_paths(value).collect(),
-            _ => vec![value.to_owned()],
-        };
         let mut given = Vec::new();
-        for path in paths {
+        for path in paths(name, value) {
             for file in files(name, &path)? {
                 let text = std::fs::read(&file).map_err(|error| unreadable(name, &file, error))?;
                 for certificate in CertificateDer::pem_slice_iter(&text) {
@@ -229,8 +254,16 @@ fn is_authority(error: &rustls::Error) -> bool {
 fn named_by_environment() -> Option<Source> {
     VARIABLES.into_iter().find_map(|name| {
         let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
-        Some(Source::Named { name, value: value.into() })
+        Some(Source::named(name, value.into()))
     })
+}
+
+fn paths(name: &str, value: &Path) -> Vec<PathBuf> {
+    // Only this variable holds a list.
+    match name {
+        "SSL_CERT_DIR" => std::env::split_paths(value).collect(),
+        _ => vec![value.to_owned()],
+    }
 }
 
 fn files(name: &'static str, path: &Path) -> Result<Vec<PathBuf>> {
@@ -268,7 +301,7 @@ mod tests {
     const OTHER: &str = "tests/vectors/certificates/other.pem";
 
     fn certificates(bundle: &str) -> Arc<Certificates> {
-        Certificates::new(&Trust::Bundle(bundle.into()))
+        Certificates::new(Source::now(&Trust::Bundle(bundle.into())))
     }
 
     fn loaded(bundle: &str) -> Arc<Certificates> {

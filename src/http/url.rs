@@ -101,6 +101,21 @@ pub fn redacted(url: &Url) -> String {
     shown.into()
 }
 
+/// True for a URL that says itself who may use it.
+pub fn is_signed(url: &Url) -> bool {
+    url.query_pairs().any(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        name == "sig" || name.contains("signature")
+    })
+}
+
+/// The URL of a service, to which the paths of endpoints are appended.
+pub fn base(url: &str) -> Result<String> {
+    let url = url.trim();
+    parse(url)?;
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

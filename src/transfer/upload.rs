@@ -14,10 +14,10 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 use super::download::concurrency;
-use crate::digest::push::{Lanes, Stream};
-use crate::digest::{Digest, open_with_size};
+use crate::digest::push::{self, Lanes};
+use crate::digest::{Digest, Hasher, open_with_size};
 use crate::error::IoContext;
-use crate::http::{Http, Touched, was_refused};
+use crate::http::{Http, Stream, Touched, was_refused};
 use crate::job::{Job, Share};
 use crate::{Error, Result};
 
@@ -124,9 +124,37 @@ impl Transfer<'_> {
     }
 
     async fn attempt(&self, target: &Target, share: &Arc<Mutex<Share>>) -> Result<()> {
+        let Target { url, headers, .. } = target;
+        let fate = Arc::new(Fate::default());
+        let stream = || self.stream(target, share, &fate);
+        let sent = self.http.put_stream(url, headers, &stream, &fate.touched).await;
+        // To the transport, a body that breaks off is a broken connection: tell the cause instead.
+        if let Some(fault) = lock(&fate.fault).take() {
+            return Err(fault);
+        }
+        sent?;
+        if fate.is_whole.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(Error::Transport {
+            method: "PUT".into(),
+            url: crate::http::url::redacted(url),
+            source: "the server answered before the whole file had arrived".into(),
+        })
+    }
+
+    /// The content from its beginning.
+    fn stream(
+        &self,
+        target: &Target,
+        share: &Arc<Mutex<Share>>,
+        fate: &Arc<Fate>,
+    ) -> Result<Stream> {
         lock(share).seek(0);
         let (file, size) = open_with_size(&self.item.file, true)?;
-        let mut source = Source {
+        fate.is_whole.store(size == 0, Ordering::Relaxed);
+        fate.touched.touch();
+        let source = Source {
             file,
             item: self.item.clone(),
             left: size,
@@ -134,14 +162,15 @@ impl Transfer<'_> {
             sent: VecDeque::new(),
         };
         if size == 0 {
-            source.check_digest().await?;
-            let body = reqwest::Body::from(Bytes::new());
-            return self.send(target, 0, body, &Touched::default()).await;
+            // Nobody asks for the pieces of an empty content.
+            let nothing = Hasher::default().finish().md5;
+            return match target.md5 {
+                Some(promised) if promised != nothing => Err(source.changed()),
+                _ => Ok(Stream { length: 0, body: Bytes::new().into() }),
+            };
         }
-        let fate = Arc::new(Fate::default());
-        let share = Arc::clone(share);
-        let body = stream::try_unfold((source, share, Arc::clone(&fate)), |state| async {
-            let (mut source, share, fate) = state;
+        let state = (source, Arc::clone(share), Arc::clone(fate));
+        let body = stream::try_unfold(state, |(mut source, share, fate)| async {
             fate.touched.touch();
             match source.next().await {
                 Ok(block) => Ok(block.map(|block| {
@@ -156,31 +185,7 @@ impl Transfer<'_> {
                 }
             }
         });
-        let body = reqwest::Body::wrap_stream(body);
-        let sent = self.send(target, size, body, &fate.touched).await;
-        // To the transport, a body that breaks off is a broken connection: tell the cause instead.
-        if let Some(fault) = fate.fault.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(fault);
-        }
-        if sent.is_ok() && !fate.is_whole.load(Ordering::Relaxed) {
-            return Err(Error::Transport {
-                method: "PUT".into(),
-                url: crate::http::url::redacted(&target.url),
-                source: "the server answered before the whole file had arrived".into(),
-            });
-        }
-        sent
-    }
-
-    async fn send(
-        &self,
-        target: &Target,
-        size: u64,
-        body: reqwest::Body,
-        touched: &Touched,
-    ) -> Result<()> {
-        let Target { url, headers, .. } = target;
-        self.http.put_stream(url, headers, size, body, touched).await
+        Ok(Stream { length: size, body: reqwest::Body::wrap_stream(body) })
     }
 }
 
@@ -200,7 +205,7 @@ struct Source {
     /// Bytes still to be read.
     left: u64,
     /// What was read goes to a hashing thread, too, and must come to this digest.
-    digesting: Option<(Stream, Digest)>,
+    digesting: Option<(push::Stream, Digest)>,
     /// The last blocks: once they are sent, their memory is used again.
     sent: VecDeque<Bytes>,
 }
@@ -263,7 +268,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::digest::Hasher;
     use crate::http::testing::{answer, serve};
     use crate::runtime;
 

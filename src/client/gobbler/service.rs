@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::http::url::{parse, quote_path, quote_plus, without_secrets};
+use crate::http::url::{base, parse, quote_path, quote_plus, without_secrets};
 use crate::http::{Document, Http};
 use crate::job::Job;
 use crate::relpath::RelPath;
@@ -64,8 +64,7 @@ pub struct Service {
 impl Service {
     /// The service at `url`.
     pub fn new(url: &str, runtime: &Arc<Runtime>) -> Result<Self> {
-        parse(url)?;
-        Ok(Self { base: url.trim_end_matches('/').to_owned(), http: Http::new(runtime)? })
+        Ok(Self { base: base(url)?, http: Http::new(runtime)? })
     }
 
     fn endpoint(&self, rest: &str) -> Result<Url> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
-use crate::http::url::{parse, quote_component, without_secrets};
+use crate::http::url::{base, parse, quote_component, without_secrets};
 use crate::http::{Document, Http, Trust, was_refused};
 use crate::job::Job;
 use crate::runtime::Runtime;
@@ -65,7 +65,7 @@ impl<'a> Call<'a> {
 
 /// A header whose value never shows up in messages.
 fn secret(token: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
         .map_err(|_| Error::invalid("token", "***", "it holds characters that no token has"))?;
     value.set_sensitive(true);
     Ok(value)
@@ -74,11 +74,11 @@ fn secret(token: &str) -> Result<HeaderValue> {
 impl Service {
     /// The service at `url`, believed if `trust` says so.
     pub fn new(url: &str, trust: &Trust, runtime: &Arc<Runtime>) -> Result<Self> {
-        parse(url)?;
+        let base = base(url)?;
         let mut http = Http::trusting(trust, runtime)?;
         http.agent = AGENT.into();
         http.retry.server_errors = true;
-        Ok(Self { base: url.trim_end_matches('/').to_owned(), http })
+        Ok(Self { base, http })
     }
 
     /// The URL of a path that comes as the service wrote it: what no URL can hold is quoted.
@@ -128,7 +128,7 @@ impl Service {
     pub async fn has(&self, key: &str, job: &Job) -> Result<bool> {
         let url = self.file_url(key)?;
         let headers = HeaderMap::new();
-        let request = self.http.request_once(Method::HEAD, &url, &headers, Bytes::new());
+        let request = self.http.request_once(Method::HEAD, &url, &headers, Bytes::new(), true);
         match job.race(request).await {
             Ok(_) => Ok(true),
             Err(Error::Cancelled) => Err(Error::Cancelled),
@@ -160,7 +160,8 @@ impl Service {
             http.agent = agent.to_owned().into();
         }
         let method = call.method.clone();
-        let response = http.request_once(method, &call.url, &headers, call.body.clone()).await?;
+        let (body, is_repeatable) = (call.body.clone(), call.is_repeatable);
+        let response = http.request_once(method, &call.url, &headers, body, is_repeatable).await?;
         let headers = response.headers();
         Ok(Answer { headers, document: response.into_document().await? })
     }
