@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
         patch.setenv("SELENITE_PROGRESS", "off")
+        patch.setenv("NETRC", os.devnull)
         old = os.umask(0o022)
         yield
         os.umask(old)
@@ -135,6 +137,18 @@ def sample(gobbler: Gobbler, source: Callable[[Tree], str]) -> Gobbler:
     pyg.create_project("test", **gobbler.writer)
     pyg.upload_directory("test", "sample", "v1", source(SAMPLE), **gobbler.writer)
     return gobbler
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1 with its key, signed by itself."""
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    facts = ["subjectAltName=IP:127.0.0.1", "basicConstraints=critical,CA:FALSE"]
+    extensions = [word for fact in facts for word in ("-addext", fact)]
+    files = ["-keyout", f"{file}.key", "-out", str(file)]
+    subprocess.run([*command.split(), *extensions, *files], check=True, capture_output=True)
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -415,7 +415,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::http::testing::{answer, serve};
+    use crate::http::testing::{answer, serve, serve_each};
     use crate::http::was_sent;
     use crate::runtime;
 
@@ -436,13 +436,137 @@ mod tests {
         assert_eq!(server.join().unwrap().len(), 3);
     }
 
+    /// A client that tries nothing again.
+    fn hasty() -> (std::sync::Arc<Runtime>, Http) {
+        let (runtime, mut http) = http();
+        http.retry.retries = 0;
+        (runtime, http)
+    }
+
     #[test]
-    fn a_post_is_sent_once_and_not_redirected() {
-        let (url, server) = serve(vec![answer("301 Moved", "Location: /y\r\n", 0, b"")]);
-        let (runtime, http) = http();
-        let error = runtime.block_on(http.post(&url, &Job::default())).unwrap_err();
-        assert!(matches!(error, Error::Status { status: 301, .. }), "{error:?}");
-        assert!(server.join().unwrap()[0].starts_with("POST /x HTTP/1.1"));
+    fn what_must_not_be_sent_twice_gets_a_connection_of_its_own() {
+        let (url, server) = serve_each(&[1; 4]);
+        let (runtime, http) = hasty();
+        for _ in 0..2 {
+            runtime.block_on(http.post(&url, &Job::default())).unwrap();
+            let (method, nothing) = (Method::DELETE, HeaderMap::new());
+            let deleted = http.request_once(method, &url, &nothing, Bytes::new(), false);
+            runtime.block_on(deleted).unwrap();
+        }
+        for head in server.join().unwrap() {
+            assert!(head.to_lowercase().contains("connection: close"), "{head}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_sent_twice_is_sent_again_if_the_server_has_closed_the_connection() {
+        let (url, server) = serve_each(&[1; 6]);
+        let (runtime, http) = hasty();
+        let nothing = HeaderMap::new();
+        for _ in 0..3 {
+            let asked = http.request_once(Method::POST, &url, &nothing, "{}".into(), true);
+            runtime.block_on(asked).unwrap();
+            let content = || Ok(Stream { length: 4, body: "text".into() });
+            let touched = Touched::default();
+            runtime.block_on(http.put_stream(&url, &nothing, &content, &touched)).unwrap();
+        }
+        let heads = server.join().unwrap();
+        assert!(heads.iter().all(|head| head.ends_with("{}") || head.ends_with("text")));
+    }
+
+    #[test]
+    fn a_new_connection_that_breaks_is_a_failure() {
+        let (url, server) = serve_each(&[0, 1]);
+        let (runtime, http) = hasty();
+        let nothing = HeaderMap::new();
+        let ask = || {
+            let asked = http.request_once(Method::HEAD, &url, &nothing, Bytes::new(), true);
+            runtime.block_on(asked)
+        };
+        assert!(was_sent(&ask().unwrap_err()));
+        ask().unwrap();
+        assert_eq!(server.join().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_change_is_sent_on_only_as_it_is() {
+        let on = answer("308 Permanent Redirect", "Location: /y\r\n", 0, b"");
+        let (url, server) = serve(vec![on, answer("200 OK", "", 0, b"")]);
+        let (runtime, http) = hasty();
+        let nothing = HeaderMap::new();
+        let asked = http.request_once(Method::PUT, &url, &nothing, "{}".into(), false);
+        runtime.block_on(asked).unwrap();
+        let heads = server.join().unwrap();
+        assert!(heads[1].starts_with("PUT /y HTTP/1.1") && heads[1].ends_with("{}"), "{heads:?}");
+        for status in ["301 Moved", "302 Found", "303 See Other"] {
+            let (url, server) = serve(vec![answer(status, "Location: /y?token=hush\r\n", 0, b"")]);
+            let error = runtime.block_on(http.post(&url, &Job::default())).unwrap_err();
+            let Error::Status { reason, .. } = &error else { panic!("{error:?}") };
+            assert!(reason.contains("/y?token=***"), "{reason}");
+            assert!(server.join().unwrap()[0].starts_with("POST /x HTTP/1.1"));
+        }
+    }
+
+    /// The credentials that come to the first server, and to the second to which it sends.
+    fn logins(netrc: &str, user: &str, token: Option<&str>, target: &str) -> [Option<String>; 2] {
+        let (other, second) = serve(vec![answer("200 OK", "", 0, b"")]);
+        let other = other.join(target).unwrap();
+        let on = answer("307 On", &format!("Location: {other}\r\n"), 0, b"");
+        let (url, first) = serve(vec![on]);
+        let url: Url = url.as_str().replace("//", &format!("//{user}")).parse().unwrap();
+        let (runtime, mut http) = hasty();
+        http.netrc = Arc::new(super::super::netrc::parse(netrc).unwrap());
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token.parse().unwrap());
+        }
+        runtime.block_on(http.get_once(&url, &headers)).unwrap();
+        [first, second].map(|server| {
+            let head = server.join().unwrap().remove(0).to_lowercase();
+            Some(head.split_once("\r\nauthorization: ")?.1.lines().next()?.to_owned())
+        })
+    }
+
+    #[test]
+    fn logins_come_from_the_url_or_the_users_file() {
+        let named = "machine 127.0.0.1 login a password b";
+        let others = "default login a password b";
+        let (noted, own) = (Some("basic ytpi".to_owned()), Some("basic yzpk".to_owned()));
+        let token = Some("bearer t".to_owned());
+        for (netrc, user, with, target, expected) in [
+            (named, "", None, "/", [noted.clone(), noted.clone()]),
+            (named, "", None, "/?X-Amz-Signature=1", [noted.clone(), None]),
+            (others, "", None, "/", [noted, None]),
+            (named, "", Some("bearer t"), "/?sig=1", [token.clone(), None]),
+            (others, "c:d@", None, "/", [own, None]),
+            (others, "c:d@", Some("bearer t"), "/", [token, None]),
+            ("", "", None, "/", [None, None]),
+        ] {
+            assert_eq!(logins(netrc, user, with, target), expected, "{netrc} {user} {target}");
+        }
+    }
+
+    #[test]
+    fn credentials_stay_on_their_server() {
+        for (one, other, is_same) in [
+            ("http://a/x", "http://a:80/y", true),
+            ("http://a/x", "https://a/y", true),
+            ("https://a/x", "http://a/y", false),
+            ("http://a:8080/x", "https://a/y", false),
+            ("http://a/x", "https://a:8443/y", false),
+            ("http://a/x", "http://b/x", false),
+            ("http://a/x", "http://x.a/x", false),
+        ] {
+            let url = |text: &str| text.parse().unwrap();
+            assert_eq!(is_same_server(&url(one), &url(other)), is_same, "{one} {other}");
+        }
+        let (runtime, http) = hasty();
+        let moved = answer("302 Found", "Location: /y\r\n", 0, b"");
+        let (url, server) = serve(vec![moved, answer("200 OK", "", 0, b"")]);
+        let url: Url = url.as_str().replace("//", "//c:d@").parse().unwrap();
+        runtime.block_on(http.get_once(&url, &HeaderMap::new())).unwrap();
+        let heads = server.join().unwrap();
+        assert!(heads.iter().all(|head| head.contains("Basic Yzpk")), "{heads:?}");
     }
 
     #[test]

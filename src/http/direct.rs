@@ -263,32 +263,12 @@ impl Body {
 mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
-    use std::thread::JoinHandle;
 
     use super::*;
+    use crate::http::testing::serve_each;
     use crate::http::{Http, url, was_sent};
     use crate::job::Job;
     use crate::runtime;
-
-    /// Answers so many requests on each connection, without saying that it ends then; returns the
-    /// number of requests when it has seen as many connections.
-    fn serve(requests: &'static [usize]) -> (Url, JoinHandle<usize>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = url::parse(&format!("http://{}/x", listener.local_addr().unwrap())).unwrap();
-        let server = std::thread::spawn(move || {
-            let mut seen = 0;
-            for count in requests {
-                let (mut stream, _) = listener.accept().unwrap();
-                for _ in 0..*count {
-                    let mut head = [0; 4096];
-                    seen += usize::from(stream.read(&mut head).unwrap() > 0);
-                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]").unwrap();
-                }
-            }
-            seen
-        });
-        (url, server)
-    }
 
     fn get(url: &Url, times: usize) {
         let runtime = runtime::current().unwrap();
@@ -302,16 +282,16 @@ mod tests {
 
     #[test]
     fn a_connection_is_used_again() {
-        let (url, server) = serve(&[3]);
+        let (url, server) = serve_each(&[3]);
         get(&url, 3);
-        assert_eq!(server.join().unwrap(), 3);
+        assert_eq!(server.join().unwrap().len(), 3);
     }
 
     #[test]
     fn a_connection_that_the_server_closed_is_replaced() {
-        let (url, server) = serve(&[1, 2, 1]);
+        let (url, server) = serve_each(&[1, 2, 1]);
         get(&url, 4);
-        assert_eq!(server.join().unwrap(), 4);
+        assert_eq!(server.join().unwrap().len(), 4);
     }
 
     #[test]

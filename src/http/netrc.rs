@@ -68,7 +68,7 @@ fn location() -> Option<PathBuf> {
 }
 
 /// `None` for what is no such file.
-fn parse(text: &str) -> Option<Netrc> {
+pub(super) fn parse(text: &str) -> Option<Netrc> {
     let mut words = Words(text.chars().peekable());
     let mut logins = HashMap::new();
     let mut keyword = words.keyword();

@@ -182,3 +182,35 @@ impl<S: Service<Target, Future: Send + 'static>, Target> Service<Target> for Not
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_kept_by_settings() {
+        let all = Connections::default();
+        let with = |seconds| {
+            let limit = Duration::from_secs(seconds);
+            all.with(Settings::now(limit, &Trust::Everybody)).unwrap()
+        };
+        let first = with(1);
+        assert!(!Arc::ptr_eq(&first, &with(2)));
+        assert!(Arc::ptr_eq(&first, &with(1)));
+        for seconds in 3..20 {
+            with(seconds);
+        }
+        assert_eq!(all.0.lock().unwrap().len(), MOST_SETTINGS);
+        assert!(!Arc::ptr_eq(&first, &with(1)));
+    }
+
+    #[test]
+    fn a_bundle_of_certificates_that_was_mended_is_another() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let settings = || Settings::now(KEEP_ALIVE, &Trust::Bundle(file.path().to_owned()));
+        let before = settings();
+        assert_eq!(before, settings());
+        std::fs::write(file.path(), "mended").unwrap();
+        assert_ne!(before, settings());
+    }
+}

@@ -30,6 +30,25 @@ pub(crate) fn serve(answers: Vec<Vec<u8>>) -> (Url, JoinHandle<Vec<String>>) {
     (url, server)
 }
 
+/// Answers so many requests on each connection, then closes it without having said so; returns the
+/// requests' heads.
+pub(crate) fn serve_each(requests: &'static [usize]) -> (Url, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = super::url::parse(&format!("http://{}/x", listener.local_addr().unwrap())).unwrap();
+    let server = std::thread::spawn(move || {
+        let mut heads = Vec::new();
+        for count in requests {
+            let (mut stream, _) = listener.accept().unwrap();
+            for _ in 0..*count {
+                heads.push(read_request(&mut stream));
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]").unwrap();
+            }
+        }
+        heads
+    });
+    (url, server)
+}
+
 /// Reads a request, and the body that it announces if that is small: closing a connection with
 /// unread bytes would take the answer away from the client.
 fn read_request(stream: &mut impl Read) -> String {

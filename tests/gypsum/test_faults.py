@@ -77,7 +77,8 @@ def test_sending_files_is_tried_again(project: Gypsum, folder: Path, what: str, 
         put(proxy.url, folder)
     assert read(project.path("p", "a", "v")) == CONTENT
     assert proxy.count("PUT") >= 3
-    if step.startswith("PUT"):
+    # A connection that breaks may have been closed while nobody used it, which is no failure.
+    if step.startswith("PUT") and FAULTS[what].reset is None:
         assert proxy.count("POST /upload/presigned-file/") == 5
 
 

@@ -24,6 +24,7 @@ class Reply:
         headers: Further headers.
         length: The announced length, if it is not the body's.
         stall: Stop after the body, without closing, until the server ends.
+        close: Close the connection afterwards, without having said so.
     """
 
     body: bytes = b""
@@ -32,6 +33,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     length: int | None = None
     stall: bool = False
+    close: bool = False
 
 
 def as_json(value: object, status: int = 200) -> Reply:
@@ -88,7 +90,7 @@ def serving(
             self.wfile.flush()
             if reply.stall:
                 end.wait(30)
-            if reply.stall or reply.length is not None:
+            if reply.stall or reply.close or reply.length is not None:
                 self.close_connection = True
 
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
