@@ -23,10 +23,14 @@ DEFAULT = Default()
 CacheDir = str | os.PathLike[str] | None | Default
 
 
+def base_of(url: str) -> str:
+    """The URL to which paths are appended: no slash at its end, nothing blank around it."""
+    return url.strip().rstrip("/")
+
+
 def site(url: str | None) -> tuple[str, bool | str]:
     """Say which service is meant, and whose certificates are believed."""
-    chosen = rest_url() if url is None else url
-    return chosen.rstrip("/"), REQUESTS_MOD.get("verify", True)
+    return base_of(rest_url() if url is None else url), REQUESTS_MOD.get("verify", True)
 
 
 def cache(cache_dir: CacheDir) -> str:

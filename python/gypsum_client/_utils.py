@@ -8,7 +8,7 @@ import sys
 from selenite import _arguments, _core
 from selenite._terminal import is_terminal
 
-from gypsum_client._defaults import site
+from gypsum_client._defaults import base_of, site
 from gypsum_client._errors import GypsumError, checked, saving, translated
 from gypsum_client.config import REQUESTS_MOD
 
@@ -30,8 +30,8 @@ os.register_at_fork(after_in_child=IS_LOCKED["locks"].clear)
 
 
 def _remove_slash_url(url: str) -> str:
-    """Drop slashes from the end of a URL."""
-    return url.rstrip("/")
+    """Drop slashes from the end of a URL, and what is blank around it."""
+    return base_of(url)
 
 
 def _sanitize_path(x: str) -> str:

@@ -7,7 +7,7 @@ import os
 from selenite import _core
 from selenite._arguments import path_text
 
-from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
+from gypsum_client._defaults import DEFAULT, CacheDir, base_of, optional_cache
 from gypsum_client._errors import translated
 from gypsum_client._locks import fresh, locked, place
 from gypsum_client._utils import _download_and_rename_file, _is_page
@@ -61,7 +61,7 @@ def get_last_modified_date(base_url: str) -> float:
         >>> get_last_modified_date(metadata)
         1700000000000.0
     """
-    place = (f"{base_url.rstrip('/')}/modified", REQUESTS_MOD.get("verify", True))
+    place = (f"{base_of(base_url)}/modified", REQUESTS_MOD.get("verify", True))
     with translated("Failed to look up the time of the last change"):
         return _core.gypsum_number(place)
 
@@ -96,7 +96,7 @@ def fetch_metadata_database(
         >>> path.endswith("databases/bioconductor.sqlite3")
         True
     """
-    base = (os.environ.get("GYPSUM_METADATA_DB_URL") or _BASE).rstrip("/")
+    base = base_of(os.environ.get("GYPSUM_METADATA_DB_URL") or _BASE)
     cache = optional_cache(cache_dir)
     name = path_text(name, "name")
     if cache is None:

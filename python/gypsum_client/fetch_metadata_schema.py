@@ -7,7 +7,7 @@ import os
 from selenite import _core
 from selenite._arguments import path_text
 
-from gypsum_client._defaults import DEFAULT, CacheDir, optional_cache
+from gypsum_client._defaults import DEFAULT, CacheDir, base_of, optional_cache
 from gypsum_client._errors import translated
 from gypsum_client._locks import fresh, locked, place
 from gypsum_client._utils import _is_page
@@ -47,7 +47,7 @@ def fetch_metadata_schema(
         >>> path.endswith("schemas/bioconductor/v1.json")
         True
     """
-    base = (os.environ.get("GYPSUM_METADATA_SCHEMA_URL") or _BASE).rstrip("/")
+    base = base_of(os.environ.get("GYPSUM_METADATA_SCHEMA_URL") or _BASE)
     source = (f"{base}/{name}", REQUESTS_MOD.get("verify", True))
     cache = optional_cache(cache_dir)
     name = path_text(name, "name")
