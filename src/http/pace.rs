@@ -13,6 +13,9 @@
 //! 6. A request that is refused again although more than that number were answered since the last
 //!    refusal has its own trouble, and lowers nothing.
 //! 7. Who waits is served in turn.
+//! 8. A server that gives no answer at all says nothing for how long to wait: others wait for a moment
+//!    only, and not at all for a request that was the only one. Calls to a server that is not there
+//!    end as soon as they would alone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -91,11 +94,10 @@ impl Turn {
         lock(&self.pace.state).take();
     }
 
-    /// Notes that the server refused the request, not for the first time if it `is_again`. `pause`
-    /// is for how long nothing is to be sent, after so many refusals in a row. Returns true if this
-    /// request has trouble of its own.
-    pub(super) fn refused(&self, is_again: bool, pause: impl Fn(u32) -> Duration) -> bool {
-        lock(&self.pace.state).refuse(self.round, is_again, pause, Instant::now())
+    /// Notes that the server refused the request. `pause` is for how long nothing is to be sent,
+    /// after so many refusals in a row. Returns true if this request has trouble of its own.
+    pub(super) fn refused(&self, refusal: Refusal, pause: impl Fn(u32) -> Duration) -> bool {
+        lock(&self.pace.state).refuse(self.round, refusal, pause, Instant::now())
     }
 }
 
@@ -104,6 +106,15 @@ impl Drop for Turn {
         lock(&self.pace.state).under_way -= 1;
         self.pace.ended.notify_one();
     }
+}
+
+/// What a refusal is like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Refusal {
+    /// Whether the same request was refused before.
+    pub(super) is_again: bool,
+    /// Whether there was no answer, or not even a connection.
+    pub(super) is_silent: bool,
 }
 
 fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -169,19 +180,23 @@ impl State {
     fn refuse(
         &mut self,
         round: u64,
-        is_again: bool,
+        Refusal { is_again, is_silent }: Refusal,
         pause: impl Fn(u32) -> Duration,
         now: Instant,
     ) -> bool {
         self.grow(now);
+        if is_silent && self.under_way <= 1 {
+            return true;
+        }
         let is_own = is_again && f64::from(self.taken) > self.number;
         self.taken = 0;
         if round == self.round && !is_own {
             self.number = (self.number.min(f64::from(self.under_way)) / 2.0).max(LEAST);
             self.round += 1;
-            self.in_a_row += 1;
+            self.in_a_row += u32::from(!is_silent);
         }
-        self.resume = self.resume.max(now + pause(self.in_a_row.max(1)));
+        let times = if is_silent { 1 } else { self.in_a_row.max(1) };
+        self.resume = self.resume.max(now + pause(times));
         is_own
     }
 
@@ -243,7 +258,8 @@ mod tests {
                     Some(asked) => {
                         refused += 1;
                         waiting.push_back(true);
-                        state.refuse(*round, *is_again, |times| doubling(times).max(*asked), now);
+                        let refusal = Refusal { is_again: *is_again, is_silent: false };
+                        state.refuse(*round, refusal, |times| doubling(times).max(*asked), now);
                     }
                 }
                 state.under_way -= 1;
@@ -304,7 +320,7 @@ mod tests {
         let now = state.since;
         let rounds: Vec<u64> = (0..16).map(|_| state.begin(now).unwrap()).collect();
         for round in rounds {
-            state.refuse(round, false, doubling, now);
+            state.refuse(round, Refusal::default(), doubling, now);
             state.under_way -= 1;
         }
         let later = now + doubling(1);
@@ -316,12 +332,32 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_is_not_there_keeps_nobody_waiting() {
+        let mut state = State::default();
+        let now = state.since;
+        let silent = Refusal { is_again: false, is_silent: true };
+        for _ in 0..100 {
+            let round = state.begin(now).unwrap();
+            assert!(state.refuse(round, silent, doubling, now), "it has trouble of its own");
+            state.under_way -= 1;
+        }
+        let rounds: Vec<u64> = (0..16).map(|_| state.begin(now).unwrap()).collect();
+        for round in rounds {
+            state.refuse(round, silent, doubling, now);
+            state.under_way -= 1;
+        }
+        assert_eq!(state.begin(now), Err(now + doubling(1)), "others are served, or may be");
+        assert!(state.begin(now + doubling(1)).is_ok());
+    }
+
+    #[test]
     fn a_request_with_trouble_of_its_own_lowers_nothing() {
         let mut state = State::default();
         let mut now = state.since;
         for times in 0..20 {
             let round = state.begin(now).unwrap();
-            state.refuse(round, times > 0, doubling, now);
+            let refusal = Refusal { is_again: times > 0, is_silent: false };
+            state.refuse(round, refusal, doubling, now);
             state.under_way -= 1;
             for _ in 0..10 {
                 now = now.max(state.resume);

@@ -14,7 +14,7 @@ use reqwest::Url;
 
 use super::client::Http;
 use super::failure::{was_connecting, was_hung_up, was_refused};
-use super::pace::{Pace, Turn};
+use super::pace::{Pace, Refusal, Turn};
 use crate::job::Job;
 use crate::{Error, Result, runtime};
 
@@ -149,9 +149,12 @@ impl Tries<'_> {
         if (was_refused(&error) || was_hung_up(&error))
             && let Some(sent) = self.under_way.take()
         {
-            let is_own = sent.turn.refused(self.is_refused, |times| asked.max(backoff(times)));
+            let is_silent = !matches!(error.root(), Error::Status { .. });
+            let refusal = Refusal { is_again: self.is_refused, is_silent };
+            let is_own = sent.turn.refused(refusal, |times| asked.max(backoff(times)));
             self.is_refused = true;
-            self.own += u32::from(is_own);
+            // Others wait for a moment only, so this one waits by itself.
+            self.own += u32::from(is_own || is_silent);
             drop(sent);
             let is_over = {
                 let mut call = lock(&self.call);
