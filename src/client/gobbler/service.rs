@@ -7,7 +7,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::http::url::{base, parse, quote_path, quote_plus, without_secrets};
-use crate::http::{Document, Http};
+use crate::http::{Document, Http, was_refused};
 use crate::job::Job;
 use crate::relpath::RelPath;
 use crate::runtime::Runtime;
@@ -126,8 +126,8 @@ impl Service {
             reason: Option<String>,
         }
 
-        let answer =
-            self.http.post(&self.endpoint(&format!("new/{}", quote_path(name)))?, job).await?;
+        let url = self.endpoint(&format!("new/{}", quote_path(name)))?;
+        let answer = self.http.repeat(&url, is_refused, job, || self.http.post(&url, job)).await?;
         let Answer { status, reason } = answer.parse()?;
         if status == "SUCCESS" {
             return Ok(answer);
@@ -162,9 +162,23 @@ pub(super) fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Status { status: 404, .. })
 }
 
+/// True if a change may be asked for again: the server has not taken it, and is not the service
+/// itself that says so after it has waited for its turn in vain.
+fn is_refused(error: &Error) -> bool {
+    let asks_for_a_pause = |headers: &[(String, String)]| {
+        headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
+    };
+    was_refused(error)
+        && match error {
+            Error::Status { status, headers, .. } => *status == 429 || asks_for_a_pause(headers),
+            _ => true,
+        }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::testing::{answer, serve};
     use crate::runtime;
 
     #[test]
@@ -177,6 +191,26 @@ mod tests {
         assert_eq!(choose(Some(folder.path()), Some("http://h"), true).unwrap(), remote);
         assert_eq!(choose(Some(Path::new("/no/such")), Some("http://h"), false).unwrap(), remote);
         assert!(choose(Some(Path::new("/no/such")), None, false).is_err());
+    }
+
+    #[test]
+    fn a_change_is_asked_for_again_only_if_it_was_not_taken() {
+        let run = |answers: Vec<Vec<u8>>| {
+            let (url, server) = serve(answers);
+            let runtime = runtime::current().unwrap();
+            let service = Service::new(url.as_str(), &runtime).unwrap();
+            let done = runtime.block_on(service.run("request-x", &Job::default()));
+            (done, server.join().unwrap().len())
+        };
+        let success = br#"{"status": "SUCCESS"}"#;
+        let taken = answer("200 OK", "", success.len(), success);
+        let refused = answer("429 Slow Down", "Retry-After: 0\r\n", 0, b"");
+        let (done, requests) = run(vec![refused, taken]);
+        assert_eq!((done.unwrap().body.as_slice(), requests), (&success[..], 2));
+        // The service has waited for its turn, in vain.
+        let (failed, requests) = run(vec![answer("503 Busy", "", 0, b"")]);
+        assert!(matches!(failed, Err(Error::Status { status: 503, .. })), "{failed:?}");
+        assert_eq!(requests, 1);
     }
 
     #[test]

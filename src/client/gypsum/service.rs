@@ -128,8 +128,8 @@ impl Service {
     pub async fn has(&self, key: &str, job: &Job) -> Result<bool> {
         let url = self.file_url(key)?;
         let headers = HeaderMap::new();
-        let request = self.http.request_once(Method::HEAD, &url, &headers, Bytes::new(), true);
-        match job.race(request).await {
+        let ask = || self.http.request_once(Method::HEAD, &url, &headers, Bytes::new(), true);
+        match self.http.repeat(&url, |_| true, job, ask).await {
             Ok(_) => Ok(true),
             Err(Error::Cancelled) => Err(Error::Cancelled),
             Err(_) => Ok(false),
@@ -175,6 +175,7 @@ pub(super) fn is_missing(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::testing::{answer, serve};
     use crate::runtime;
 
     #[test]
@@ -186,6 +187,16 @@ mod tests {
         let given = service.at("/upload/complete/a b/é?/%41+").unwrap();
         assert_eq!(given.as_str(), "http://h:1/p/upload/complete/a%20b/%C3%A9%3F/%41+");
         assert!(service.at("@evil.example/x").is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_no_word_on_what_is_there() {
+        let refused = answer("503 Busy", "", 0, b"");
+        let (url, server) = serve(vec![refused, answer("200 OK", "Content-Length: 0\r\n", 0, b"")]);
+        let runtime = runtime::current().unwrap();
+        let service = Service::new(url.as_str(), &Trust::Environment, &runtime).unwrap();
+        assert!(runtime.block_on(service.has("p/a/v/..summary", &Job::default())).unwrap());
+        assert!(server.join().unwrap().iter().all(|head| head.starts_with("HEAD ")));
     }
 
     #[test]
