@@ -45,6 +45,8 @@ pub struct Http {
     is_offline: bool,
     /// What this client has met so far.
     pub(super) call: Arc<Mutex<Standing>>,
+    /// Whether answers only prepare what the call wants, and so are no progress.
+    pub(super) is_preparing: bool,
 }
 
 /// A request, wherever it is sent.
@@ -122,7 +124,14 @@ impl Http {
             agent: AGENT.into(),
             is_offline: settings::is_offline()?,
             call: Arc::default(),
+            is_preparing: false,
         })
+    }
+
+    /// The same client, for requests of the same call that only prepare others.
+    #[must_use]
+    pub fn preparing(&self) -> Self {
+        Self { is_preparing: true, ..self.clone() }
     }
 
     /// True if `SELENITE_OFFLINE` forbids all requests.

@@ -4,6 +4,7 @@
 //! 2. A refusal is no try as long as the call gets on: something of it came since the last one, or
 //!    other requests of it are under way. Only refusals of a call that stands still count, one
 //!    after the other, whichever of its requests they hit.
+//!    An answer that only prepares a request, such as the URL for it, is nothing yet.
 //! 3. A call that gets nothing for as long as all tries may take without an answer ends, too.
 //! 4. A server that asks for a longer pause than anybody waits for gets no further request.
 
@@ -72,6 +73,7 @@ pub(crate) struct Tries<'a> {
     patience: Duration,
     pace: Arc<Pace>,
     call: Arc<Mutex<Standing>>,
+    is_preparing: bool,
     job: &'a Job,
     /// Failures that count.
     tried: u32,
@@ -90,6 +92,7 @@ impl Http {
             patience: self.idle_limit.saturating_mul(self.retry.retries.saturating_add(1)),
             pace: runtime::paces().of(url),
             call: Arc::clone(&self.call),
+            is_preparing: self.is_preparing,
             job,
             tried: 0,
             is_refused: false,
@@ -133,7 +136,9 @@ impl Tries<'_> {
     pub(crate) fn answered(&mut self) {
         if let Some(sent) = self.under_way.take() {
             sent.turn.taken();
-            lock(&self.call).answered();
+            if !self.is_preparing {
+                lock(&self.call).answered();
+            }
         }
     }
 

@@ -187,7 +187,9 @@ async fn presigned(
     }
 
     let call = Call { is_repeatable: true, ..Call::post(url.clone(), session) };
-    let presigned: Presigned = service.send(&call, job).await?.document.parse()?;
+    let mut asking = service.clone();
+    asking.http = asking.http.preparing();
+    let presigned: Presigned = asking.send(&call, job).await?.document.parse()?;
     let mut headers = HeaderMap::new();
     let value = HeaderValue::try_from(&presigned.md5sum_base64)
         .map_err(|_| Error::invalid("md5sum_base64", &presigned.md5sum_base64, "no digest"))?;
