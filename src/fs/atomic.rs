@@ -176,6 +176,17 @@ pub fn replace(target: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Res
     }
 }
 
+/// Renames something, unless the new name is taken.
+pub fn rename_new(old: &Path, new: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE) {
+        // File systems without that flag: the caller's locks or random names keep others away.
+        Err(Errno::INVAL | Errno::NOSYS) => fs::rename(old, new),
+        other => Ok(other?),
+    }
+}
+
 /// Replaces `target` by `content` in one step; `durable` syncs the file and its folder.
 pub fn write(target: &Path, content: &[u8], mode: u32, durable: bool) -> Result<()> {
     let folder = target.parent().unwrap_or_else(|| Path::new("."));

@@ -7,9 +7,9 @@
 //! up explicitly, which also ends it for the child's copies, and only by the process that took it.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,11 @@ use crate::{Error, Result};
 /// How often a lock held by another process is tried, and cancellation looked for.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Mode of lock files that several users share.
+const SHARED_MODE: u32 = 0o666;
+/// Mode of lock files that are one user's own.
+const PRIVATE_MODE: u32 = 0o600;
+
 /// How a lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -39,6 +44,8 @@ pub enum Mode {
 pub struct LockTable {
     slots: Mutex<HashMap<PathBuf, Arc<Slot>>>,
     patience: Duration,
+    /// Mode of lock files, less the umask.
+    mode: u32,
 }
 
 #[derive(Debug, Default)]
@@ -111,7 +118,13 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl LockTable {
     /// Locks that are waited for at most `patience`.
     pub fn new(patience: Duration) -> Self {
-        Self { slots: Mutex::default(), patience }
+        Self { slots: Mutex::default(), patience, mode: SHARED_MODE }
+    }
+
+    /// The same for files that nobody else can lock: whoever may open a file may lock it, and so
+    /// only its owner may. Files that were there before are closed to others, too.
+    pub fn private(patience: Duration) -> Self {
+        Self { mode: PRIVATE_MODE, ..Self::new(patience) }
     }
 
     /// Locks `path`, which is created if it is missing (its folder is not).
@@ -153,7 +166,7 @@ impl LockTable {
         if waiting.until_first_or_joined(mode, deadline, job)? {
             return Ok(waiting.into_guard());
         }
-        let (file, is_made) = lock_file(path, mode, deadline, job)?;
+        let (file, is_made) = lock_file(path, self.mode, mode, deadline, job)?;
         let mut state = guard(&waiting.slot.state);
         state.is_made = is_made;
         state.is_tidy = is_tidy;
@@ -297,12 +310,18 @@ fn is_refused(error: &io::Error) -> bool {
 }
 
 /// Opens and locks a file against other processes; also tells whether it was made.
-fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<(Locked, bool)> {
+fn lock_file(
+    path: &Path,
+    file_mode: u32,
+    mode: Mode,
+    deadline: Instant,
+    job: &Job,
+) -> Result<(Locked, bool)> {
     let mut options = OpenOptions::new();
     options
         .read(true)
         .write(true)
-        .mode(0o666)
+        .mode(file_mode)
         .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default());
     let mut is_made = false;
     loop {
@@ -322,6 +341,9 @@ fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<(L
                 made.at(path)?
             }
         };
+        if file_mode == PRIVATE_MODE {
+            close_to_others(&file).at(path)?;
+        }
         match Locked::try_new(file, mode) {
             Err((file, error)) if is_unsupported(error) => {
                 ARE_MISSING.store(true, Ordering::Relaxed);
@@ -337,6 +359,28 @@ fn lock_file(path: &Path, mode: Mode, deadline: Instant, job: &Job) -> Result<(L
             return Err(timed_out(path));
         }
         std::thread::sleep(POLL);
+    }
+}
+
+/// Takes away what others may do with a lock file, so that they cannot hold it.
+fn close_to_others(file: &File) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    if metadata.mode() & 0o777 & !PRIVATE_MODE == 0 {
+        return Ok(());
+    }
+    match file.set_permissions(Permissions::from_mode(PRIVATE_MODE)) {
+        // It belongs to another instance, which runs as another user.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        other => other,
+    }
+}
+
+/// Closes a lock file to others, if there is one, without locking it.
+pub fn close(path: &Path) -> Result<()> {
+    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    match File::options().read(true).custom_flags(no_follow).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened.and_then(|file| close_to_others(&file)).at(path),
     }
 }
 
@@ -395,6 +439,27 @@ mod tests {
         std::fs::write(&path, "{}").unwrap();
         drop(held);
         assert!(path.exists(), "it has content");
+    }
+
+    #[test]
+    fn private_locks_are_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let [made, found, other] = ["made", "found", "other"].map(|name| folder.path().join(name));
+        let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
+        for path in [&found, &other] {
+            std::fs::write(path, "{}").unwrap();
+            std::fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
+        }
+        let table = LockTable::private(Duration::ZERO);
+        for path in [&made, &found] {
+            drop(table.lock(path, Mode::Shared, &Job::default()).unwrap());
+            assert_eq!(mode(path), PRIVATE_MODE);
+        }
+        drop(self::table(0).lock(&other, Mode::Exclusive, &Job::default()).unwrap());
+        assert_eq!(mode(&other), 0o666);
+        close(&other).unwrap();
+        close(&folder.path().join("none")).unwrap();
+        assert_eq!((mode(&other), std::fs::read(&other).unwrap()), (PRIVATE_MODE, b"{}".to_vec()));
     }
 
     #[test]

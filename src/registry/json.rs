@@ -75,12 +75,21 @@ impl<F: Formatter> Formatter for Escaping<F> {
     }
 }
 
+/// Parses a document; of a key that an object has twice the last one counts, as for everybody else.
+pub fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(text).or_else(|error| {
+        // Only a type with fields refuses such a document, so it is seldom parsed twice.
+        let value: serde_json::Value = serde_json::from_slice(text).map_err(|_| error)?;
+        T::deserialize(value)
+    })
+}
+
 /// Parses a document; `null` counts as the default.
 ///
 /// The message of a failure is worded as the services' callers know it: see [`syntax_fault`].
 /// `kind` names the expected type in it.
 pub fn parse<T: DeserializeOwned + Default>(text: &[u8], kind: &str) -> Result<T, String> {
-    serde_json::from_slice::<Option<T>>(text).map(Option::unwrap_or_default).map_err(|error| {
+    read::<Option<T>>(text).map(Option::unwrap_or_default).map_err(|error| {
         syntax_fault(text).unwrap_or_else(|| match first_kind(text) {
             Some("object") | None => format!("json: {error}"),
             Some(found) => format!("json: cannot unmarshal {found} into Go value of type {kind}"),
@@ -347,6 +356,22 @@ impl Scanner<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_of_equal_keys_counts() {
+        #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+        struct Pair {
+            a: Vec<u8>,
+            #[serde(default)]
+            b: Option<Box<Pair>>,
+        }
+        let text = br#"{"a": [1], "b": {"a": [2], "a": [3]}, "a": [4]}"#;
+        let inner = Pair { a: vec![3], b: None };
+        let expected = Pair { a: vec![4], b: Some(Box::new(inner)) };
+        assert_eq!(parse::<Pair>(text, "Pair").unwrap(), expected);
+        assert!(parse::<Pair>(br#"{"a": 1, "a": 2}"#, "Pair").is_err());
+        assert!(read::<Pair>(br#"{"a": [1], "a": [1]"#).is_err());
+    }
 
     #[test]
     fn syntax_faults_name_the_character_and_the_place() {

@@ -29,9 +29,12 @@ pub const LOCK_NEWDIR: &str = "..LOCK_NEWDIR";
 /// Lock around each change of a project's usage.
 pub const LOCK_USAGE: &str = "..LOCK_USAGE";
 
+/// All lock files of a directory.
+pub const LOCKS: [&str; 3] = [LOCK, LOCK_NEWDIR, LOCK_USAGE];
+
 /// True for the names of lock files.
 pub fn is_lock(name: &str) -> bool {
-    matches!(name, LOCK | LOCK_NEWDIR | LOCK_USAGE)
+    LOCKS.contains(&name)
 }
 
 /// True for names that no uploaded file can have.

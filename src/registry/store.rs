@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use super::failure::{Failure, FailureContext};
 use super::model::{Latest, Links, Manifest, Permissions, Summary, Usage, usage_of};
 use super::{json, layout};
+use crate::fs::lock;
 use crate::fs::walk::{self, Kind};
+use crate::job::Job;
 
 /// Reads an internal file.
 fn read<T: DeserializeOwned + Default>(path: &Path, kind: &str) -> Result<T, Failure> {
@@ -93,6 +95,23 @@ pub fn children(folder: &Path) -> Result<Vec<String>, Failure> {
         .filter(|(name, kind)| *kind == Kind::Folder && !layout::is_internal(name))
         .map(|(name, _)| name)
         .collect())
+}
+
+/// Closes the lock files of a registry to others, who could hold them for ever. They may have been
+/// made by a service that left them open.
+pub fn close_locks(registry: &Path, job: &Job) -> Result<(), Failure> {
+    let close =
+        |folder: &Path| layout::LOCKS.iter().try_for_each(|name| lock::close(&folder.join(name)));
+    close(registry)?;
+    for project in children(registry)? {
+        let project = registry.join(project);
+        close(&project)?;
+        for asset in children(&project)? {
+            job.check()?;
+            close(&project.join(asset))?;
+        }
+    }
+    Ok(())
 }
 
 /// True if `path` is a directory and not a link to one.

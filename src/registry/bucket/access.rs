@@ -7,6 +7,7 @@ use super::{Bucket, parse_time};
 use crate::names::ProjectName;
 use crate::registry::failure::Failure;
 use crate::registry::layout;
+use crate::registry::model::null_is_empty;
 
 /// A user who is known by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +33,9 @@ impl Identity {
 /// nothing.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Permissions {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     owners: Vec<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     uploaders: Vec<Value>,
 }
 

@@ -173,7 +173,7 @@ impl Bucket {
     /// Reads a JSON object; `None` if there is none.
     fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Failure> {
         let Some(text) = self.objects.read(key)? else { return Ok(None) };
-        serde_json::from_slice(&text)
+        json::read(&text)
             .map(Some)
             .map_err(|error| Failure::internal(format!("cannot parse JSON in '{key}'; {error}")))
     }

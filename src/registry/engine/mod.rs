@@ -104,7 +104,7 @@ impl Engine {
             administrators: options.administrators,
             whitelist: options.whitelist,
             durable: options.durable,
-            locks: LockTable::new(LOCK_PATIENCE),
+            locks: LockTable::private(LOCK_PATIENCE),
         };
         let logs = engine.layout.logs();
         if !store::is_folder(&logs) {
@@ -296,13 +296,7 @@ fn stage_name() -> String {
 
 /// Renames without ever replacing anything.
 fn rename_new(from: &Path, to: &Path) -> Result<(), Failure> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    let result = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // File systems without that flag: the locks keep others away.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::rename(from, to),
-        other => other.map_err(Into::into),
-    };
-    result.map_err(|error| Failure::system("rename", to, &error))
+    atomic::rename_new(from, to).map_err(|error| Failure::system("rename", to, &error))
 }
 
 /// Replaces a symbolic link in one step.

@@ -99,7 +99,7 @@ impl Engine {
             return Ok(());
         }
         // Alone with the registry, or not at all: whoever holds a lock may be at work.
-        let alone = crate::fs::lock::LockTable::new(std::time::Duration::ZERO);
+        let alone = crate::fs::lock::LockTable::private(std::time::Duration::ZERO);
         let path = root.join(layout::LOCK);
         let Ok(_lock) = alone.lock(&path, Mode::Exclusive, job) else { return Ok(()) };
         let mut result = self.settle_noted(|_| true, job);

@@ -101,7 +101,7 @@ impl Directory {
         Self {
             root: root.into(),
             is_durable,
-            locks: LockTable::new(LOCK_PATIENCE),
+            locks: LockTable::private(LOCK_PATIENCE),
             received: Mutex::default(),
             ignores_case: OnceLock::new(),
         }

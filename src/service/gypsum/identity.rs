@@ -16,6 +16,7 @@ use super::answer::Refusal;
 use crate::error::IoContext;
 use crate::http::{Http, url};
 use crate::registry::bucket::{Identity, is_equal};
+use crate::registry::json;
 use crate::service::log::Log;
 use crate::{Error, Result, runtime};
 
@@ -149,7 +150,7 @@ fn read(path: &Path, is_insecure: bool) -> Result<Vec<(Hash, Identity)>> {
     }
     let mut text = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut text).at(path)?;
-    let users: HashMap<String, User> = serde_json::from_slice(&text).map_err(|error| {
+    let users: HashMap<String, User> = json::read(&text).map_err(|error| {
         // The parser's message may quote a token that stands in the wrong place.
         invalid(format!(
             "expected a JSON object such as {{\"TOKEN\": {{\"login\": \"NAME\", \"organizations\": []}}}}, which it ceases to be at line {} column {}",

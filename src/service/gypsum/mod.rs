@@ -21,6 +21,7 @@ use crate::fs::lock;
 use crate::job::Job;
 use crate::registry::bucket::Bucket;
 use crate::registry::objects::{Directory, Objects};
+use crate::registry::store;
 use crate::service::log::Log;
 use crate::service::server::{self, Embedding, Work};
 use crate::service::threads::Lost;
@@ -146,6 +147,12 @@ async fn keep_house(state: Arc<State>) {
     }
     if lock::are_missing() {
         state.log.line(lock::NONE);
+    }
+    if let Some(registry) = state.options.registry.clone() {
+        let closed = state.run(move |job| Ok(store::close_locks(&registry, job)?)).await;
+        if let Err(refusal) = closed {
+            state.log.line(format!("cannot close all lock files to others: {}", refusal.reason));
+        }
     }
     let mut pause = FIRST_PURGE;
     loop {
