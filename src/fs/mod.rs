@@ -5,6 +5,7 @@ pub mod beneath;
 pub mod copy;
 pub mod litter;
 pub mod lock;
+pub mod owner;
 pub mod walk;
 pub mod window;
 

@@ -4,14 +4,15 @@
 //!
 //! 1. inside the version itself: a local link;
 //! 2. inside the registry: a link to a file of another version, which must not be on probation;
-//! 3. inside a whitelisted directory: kept as it is, and counted like a plain file;
+//! 3. inside a whitelisted directory, by its text as well as in truth: kept as it is, and counted
+//!    like a plain file;
 //! 4. anywhere else: refused.
 //!
 //! The target must exist and must not be a directory. If the target is itself a link, its origin
 //! is recorded as the `ancestor`, and the symbolic link in the registry points at that.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ use super::failure::{Failure, FailureContext};
 use super::layout::{self, Layout};
 use super::model::{Link, Links, Manifest, ManifestEntry};
 use super::store;
+use crate::digest::Source;
+use crate::error::IoContext;
+use crate::fs::beneath::Root;
 use crate::relpath::clean_path;
 
 /// Manifests kept while one request resolves its links.
@@ -60,8 +64,32 @@ pub enum Target {
     Local(String),
     /// To a file of another version; size and checksum are those of its manifest.
     Registry(ManifestEntry),
-    /// To a file in a whitelisted directory, as an absolute path.
-    Whitelisted(PathBuf),
+    /// To a file in a whitelisted directory.
+    Whitelisted(Outside),
+}
+
+/// A file in a whitelisted directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// Its absolute path, as a link has it.
+    pub path: PathBuf,
+    /// A whitelisted directory, free of links.
+    root: PathBuf,
+    /// Where the file is in there, free of links too.
+    inside: String,
+}
+
+impl Source for Outside {
+    fn open(&self) -> crate::Result<(File, u64)> {
+        // Whoever may write there may have put a link in its place meanwhile.
+        let opened = Root::open(&self.root).and_then(|root| root.open_file(&self.inside));
+        let (file, stat) = opened.at(&self.path)?;
+        Ok((file, u64::try_from(stat.st_size).unwrap_or_default()))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.path.clone()
+    }
 }
 
 /// Resolves the links of one version.
@@ -120,15 +148,29 @@ impl<'a> Resolver<'a> {
         if !found.is_file() {
             return Err(Failure::internal(format!("target of link {full:?} is not a file")));
         }
-        if self.is_whitelisted(&cleaned) {
-            return Ok(Target::Whitelisted(cleaned));
-        }
-        Err(Failure::internal(format!(
+        let refusal = Failure::internal(format!(
             "symbolic link {path:?} to file {target:?} outside the registry directory is not allowed"
-        )))
+        ));
+        if !self.is_whitelisted(&cleaned) {
+            return Err(refusal);
+        }
+        self.outside(&cleaned).map(Target::Whitelisted).ok_or_else(|| {
+            refusal.with_suffix("; another link there leads out of the whitelisted directory")
+        })
     }
 
-    /// True if `path` lies in a whitelisted directory.
+    /// The file at `path`, which lies in a whitelisted directory by its text; `None` if it lies
+    /// elsewhere in truth.
+    fn outside(&self, path: &Path) -> Option<Outside> {
+        let real = fs::canonicalize(path).ok()?;
+        self.whitelist.iter().find_map(|folder| {
+            let root = fs::canonicalize(folder).ok()?;
+            let inside = real.strip_prefix(&root).ok()?.to_str()?.to_owned();
+            Some(Outside { path: path.to_owned(), root, inside })
+        })
+    }
+
+    /// True if `path` lies in a whitelisted directory by its text.
     pub fn is_whitelisted(&self, path: &Path) -> bool {
         self.whitelist.iter().any(|folder| path.starts_with(folder))
     }

@@ -157,6 +157,15 @@ impl Work {
         &self,
         work: impl FnOnce(&Job) -> T + Send + 'static,
     ) -> Result<T, Lost> {
+        self.run_unless(std::future::pending(), work).await
+    }
+
+    /// [`Work::run`] whose job is cancelled also when `unwanted` resolves.
+    pub(crate) async fn run_unless<T: Send + 'static>(
+        &self,
+        unwanted: impl Future<Output = ()>,
+        work: impl FnOnce(&Job) -> T + Send + 'static,
+    ) -> Result<T, Lost> {
         let guard = CancelOnDrop(Arc::default());
         let job = Arc::clone(&guard.0);
         let running = self.running.token();
@@ -168,6 +177,7 @@ impl Work {
             biased;
             result = &mut task => return result,
             () = self.abandon.cancelled() => guard.0.cancel(),
+            () = unwanted => guard.0.cancel(),
         }
         task.await
     }

@@ -17,8 +17,10 @@ def test_a_new_directory_is_made_in_staging(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([Path(first), Path(second)])
 
 
-@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o755), (0o077, 0o700), (0o002, 0o775)])
-def test_the_mode_follows_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o755), (0o077, 0o700), (0o002, 0o755)])
+def test_the_mode_follows_the_umask_and_lets_nobody_else_write(
+    tmp_path: Path, mask: int, mode: int
+) -> None:
     os.umask(mask)
     path = pyg.allocate_upload_directory(str(tmp_path))
     assert stat.S_IMODE(os.stat(path).st_mode) == mode

@@ -38,14 +38,19 @@ def test_the_request_file_lies_in_staging_while_it_is_answered(tmp_path: Path) -
     with serving(script) as fake:
         answer = dump_request(str(tmp_path), fake.url, "act", {"a": "é", "b": [1]}, spoof="ann")
     assert answer == {"status": "SUCCESS", "more": 1}
-    text = '{\n    "a": "\\u00e9",\n    "b": [\n        1\n    ],\n    "spoof": "ann"\n}'
+    text = (
+        '{\n    "a": "\\u00e9",\n    "b": [\n        1\n    ],\n    "spoof": "ann",\n'
+        '    "action": "act"\n}'
+    )
     assert seen == [("POST", text, 0o644)]
     assert re.fullmatch(r"POST /new/request-act-[^/]+", fake.asked[0])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("mask", [0o077, 0o002])
-def test_the_request_file_follows_the_umask(tmp_path: Path, mask: int) -> None:
+def test_the_request_file_follows_the_umask_and_is_written_by_nobody_else(
+    tmp_path: Path, mask: int
+) -> None:
     modes: list[int] = []
 
     def script(method: str, path: str) -> Reply:
@@ -55,7 +60,7 @@ def test_the_request_file_follows_the_umask(tmp_path: Path, mask: int) -> None:
     os.umask(mask)
     with serving(script) as fake:
         dump_request(str(tmp_path), fake.url, "act", {})
-    assert modes == [0o666 & ~mask]
+    assert modes == [0o644 & ~mask]
 
 
 @pytest.mark.parametrize(

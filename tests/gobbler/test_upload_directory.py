@@ -474,7 +474,8 @@ def test_the_request_holds_the_documented_members_in_order(source: Build, tmp_pa
         '    "on_probation": true,\n'
         '    "consume": false,\n'
         '    "ignore_dot": true,\n'
-        '    "spoof": "ann"\n'
+        '    "spoof": "ann",\n'
+        '    "action": "upload"\n'
         "}"
     ]
 

@@ -268,3 +268,38 @@ def test_the_service_may_open_as_many_files_as_the_system_allows(tmp_path: Path)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert limits == (hard, hard)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o707])
+def test_a_staging_directory_where_others_may_rename_is_refused(tmp_path: Path, mode: int) -> None:
+    service = Service(tmp_path)
+    service.staging.chmod(mode)
+    with pytest.raises(AssertionError, match=r"sticky bit.* `chmod \+t` .*`-insecure-staging`"):
+        service.start()
+    with Service(tmp_path / "sticky"):
+        pass
+    service.flags.append("-insecure-staging")
+    service.staging.chmod(mode)
+    with service:
+        wait_until(lambda: "warning: " in service.log.read_text(), "there is a warning")
+
+
+def test_nobody_else_can_hold_the_locks(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    with service:
+        gobbler = service.gobbler
+        assert gobbler.request("create_project", {"project": "p"}).status == 200
+        make(service.staging / "s", {"f": "1"})
+        names = {"project": "p", "asset": "a", "version": "v", "source": "s"}
+        assert gobbler.request("upload", names).status == 200
+    locks = sorted(service.registry.rglob("..LOCK*"))
+    assert len(locks) >= 5
+    assert {lock.stat().st_mode & 0o777 for lock in locks} == {0o600}
+    # As another service, or one of before, has left them.
+    for lock in locks:
+        lock.chmod(0o644)
+    with service:
+        wait_until(
+            lambda: {lock.stat().st_mode & 0o777 for lock in locks} == {0o600},
+            "all locks are closed to others",
+        )

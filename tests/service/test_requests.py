@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import pwd
 import socket
 import stat
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,8 @@ from support.tree import EMPTY, Link, Tree, entry, everything, make, registry_st
 
 IS_ROOT = os.geteuid() == 0
 NOBODY = 65534
+
+needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
 
 
 def nameless() -> int:
@@ -153,12 +159,100 @@ def test_requests_of_another_time_are_refused(service: Gobbler, shift: int) -> N
     refused_untouched(service, {400}, lambda: bare(service, file.name))
 
 
-def test_a_request_is_answered_once(service: Gobbler) -> None:
+@pytest.mark.parametrize("project", ["once", "p", "."])
+def test_everybody_who_posts_a_request_gets_the_same_answer(service: Gobbler, project: str) -> None:
     file = Path(service.staging, "request-create_project-twice")
-    file.write_text('{"project": "once"}')
+    file.write_text(json.dumps({"project": project}))
+    first = bare(service, file.name)
+    assert (first.status == 200) == (project == "once")
+    assert bare(service, file.name).body == first.body
+    file.unlink()
+    assert bare(service, file.name).body == first.body
+
+
+def test_a_name_is_not_used_for_another_request(service: Gobbler) -> None:
+    file = Path(service.staging, "request-create_project-twice")
+    file.write_text('{"project": "first"}')
     assert bare(service, file.name).status == 200
+    file.unlink()
+    file.write_text('{"project": "second"}')
     reason = refused_untouched(service, {400}, lambda: bare(service, file.name))
     assert reason == "path is already being processed"
+
+
+def test_a_request_that_a_stranger_posts_before_it_is_written_is_carried_out(
+    service: Gobbler,
+) -> None:
+    file = Path(service.staging, "request-create_project-early")
+    file.touch()
+    assert bare(service, file.name).status == 400
+    file.write_text('{"project": "late"}')
+    assert bare(service, file.name).status == 200
+    assert service.path("late").is_dir()
+
+
+def test_a_stranger_who_leaves_does_not_end_the_request_of_its_author(service: Gobbler) -> None:
+    file = Path(service.staging, "request-delete_project-waits")
+    file.write_text('{"project": "p"}')
+    port = urllib.parse.urlsplit(service.url).port
+    with service.path("..LOCK").open("r+") as lock, ThreadPoolExecutor(2) as threads:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with socket.create_connection(("127.0.0.1", port)) as stranger:
+            stranger.sendall(f"POST /new/{file.name} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            time.sleep(0.1)
+        waiting = [threads.submit(bare, service, file.name) for _ in range(2)]
+        time.sleep(0.2)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        answers = {answer.result().body for answer in waiting}
+    assert answers == {b'{"status":"SUCCESS"}'}
+    assert not service.path("p").exists()
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o646, *([0o664] if IS_ROOT else [])])
+def test_a_request_that_others_could_write_is_refused(service: Gobbler, mode: int) -> None:
+    file = Path(service.staging, "request-create_project-open")
+    file.write_text('{"project": "open"}')
+    file.chmod(mode)
+    if IS_ROOT:
+        os.chown(file, -1, nameless())  # a group that nobody knows may have any members
+    reason = refused_untouched(service, {403}, lambda: bare(service, file.name))
+    assert "umask 022" in reason
+    file.chmod(0o644)
+    assert bare(service, file.name).status == 200
+
+
+@needs_root
+def test_a_group_counts_unless_its_only_member_asks(service: Gobbler) -> None:
+    owner = pwd.getpwnam("daemon")
+    members = [user.pw_gid for user in pwd.getpwall()]
+    shared = next(gid for gid in members if members.count(gid) > 1)
+    for gid, reason in [(owner.pw_gid, "create a project"), (shared, "can be written by")]:
+        file = Path(service.staging, f"request-create_project-group-{gid}")
+        file.write_text('{"project": "group"}')
+        file.chmod(0o664)
+        os.chown(file, owner.pw_uid, gid)
+        answer = bare(service, file.name)
+        assert answer.status == 403
+        assert reason in answer.reason
+
+
+@pytest.mark.parametrize("action", ["delete_project", 1, ["create_project"], ""])
+def test_a_request_that_names_another_action_is_refused(service: Gobbler, action: Any) -> None:
+    payload = {"project": "renamed", "action": action}
+    reason = refused_untouched(service, {400}, lambda: service.request("create_project", payload))
+    assert "another action" in reason
+    for same in ("create_project", None):
+        payload = {"project": f"same-{same}", "action": same}
+        assert service.request("create_project", payload).status == 200
+
+
+def test_a_source_that_others_can_write_is_refused(service: Gobbler) -> None:
+    source = make(Path(service.staging, "source-w"), {"f": "1"})
+    source.chmod(0o777)
+    reason = refused_untouched(service, {403}, lambda: upload(service, {}, "w"))
+    assert "chmod go-w" in reason
+    source.chmod(0o755)
+    assert upload(service, {}, "w").status == 200
 
 
 def test_requests_from_before_the_start_are_not_replayed(serve: Callable[..., Service]) -> None:
@@ -226,9 +320,6 @@ def test_an_upload_counts_for_its_owner(foreign: tuple[Gobbler, int | None]) -> 
     if uid is not None:
         os.chown(source, uid, -1)
         refused_untouched(gobbler, {403}, lambda: gobbler.request("upload", names, uid=uid))
-
-
-needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
 
 
 @needs_root

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rand::Rng;
@@ -20,8 +20,11 @@ use crate::job::Job;
 use crate::{Error, Result, runtime};
 
 const RANDOM_LETTERS: usize = 12;
-/// Mode of request files, less the umask. Access lists of the staging directory apply.
-const FILE_MODE: u32 = 0o666;
+/// Mode of request files, less the umask: their owner is who asks, so nobody else may write to them.
+/// Access lists of the staging directory apply.
+const FILE_MODE: u32 = 0o644;
+/// Mode of directories for uploads, less the umask, for the same reason.
+const FOLDER_MODE: u32 = 0o755;
 
 /// Asks the service at `url` to run `action`, and returns its answer.
 ///
@@ -41,7 +44,8 @@ pub fn send_request(
 
 /// Makes a directory with a new name in `staging`; with `is_kept` false only the name is wanted.
 pub fn allocate_upload_directory(staging: &Path, is_kept: bool) -> Result<PathBuf> {
-    let (_, path) = claim(staging, "upload-", |path| DirBuilder::new().create(path))?;
+    let (_, path) =
+        claim(staging, "upload-", |path| DirBuilder::new().mode(FOLDER_MODE).create(path))?;
     if !is_kept {
         atomic::remove_tree(&path)?;
     }
@@ -60,8 +64,9 @@ impl RequestFile {
         if action.is_empty() || action.contains(['/', '\0']) {
             return Err(Error::invalid("action", action, "expected the name of an action"));
         }
+        // Everybody may post the name of a request: there is none before it is written.
         let mut file = None;
-        let (name, path) = claim(staging, &format!("request-{action}-"), |path| {
+        let (name, path) = claim(staging, atomic::STAGE_PREFIX, |path| {
             file = Some(
                 OpenOptions::new()
                     .write(true)
@@ -71,11 +76,15 @@ impl RequestFile {
             );
             Ok(())
         })?;
-        let request = Self { name, path };
+        let unfinished = Self { name, path };
         let mut file = file.expect("the name was claimed by opening the file");
-        file.write_all(pretty_ascii(payload).as_bytes()).at(&request.path)?;
-        atomic::close(file).at(&request.path)?;
-        Ok(request)
+        let text = pretty_ascii(&with_action(payload, action));
+        file.write_all(text.as_bytes()).at(&unfinished.path)?;
+        atomic::close(file).at(&unfinished.path)?;
+        let (name, path) = claim(staging, &format!("request-{action}-"), |path| {
+            atomic::rename_new(&unfinished.path, path)
+        })?;
+        Ok(Self { name, path })
     }
 }
 
@@ -84,6 +93,15 @@ impl Drop for RequestFile {
         // The service's answer matters more than a file that its purge takes away in time.
         let _ = atomic::remove_file(&self.path);
     }
+}
+
+/// The payload with the action, so that the file means nothing else under another name.
+fn with_action(payload: &Value, action: &str) -> Value {
+    let mut payload = payload.clone();
+    if let Value::Object(members) = &mut payload {
+        members.entry("action").or_insert_with(|| action.into());
+    }
+    payload
 }
 
 /// Makes something under a name in `staging` that nobody has, trying others if it is taken.
@@ -154,7 +172,7 @@ mod tests {
         let umask = rustix::process::umask(rustix::fs::Mode::empty());
         rustix::process::umask(umask);
         let mode = path.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o666 & !umask.as_raw_mode());
+        assert_eq!(mode, 0o644 & !umask.as_raw_mode());
         drop(request);
         assert!(!path.exists());
     }

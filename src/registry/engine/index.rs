@@ -14,7 +14,7 @@ use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::links::{self, Owner, Resolver, Target};
+use crate::registry::links::{self, Outside, Owner, Resolver, Target};
 use crate::registry::model::{Link, Links, Manifest, ManifestEntry};
 use crate::registry::{layout, store, time};
 use crate::relpath::clean_path;
@@ -33,18 +33,30 @@ struct Content {
     /// Path in the version.
     path: String,
     /// Where the file is.
-    place: PathBuf,
-    /// Whether the version has only a link to it.
-    is_linked: bool,
+    place: Place,
+}
+
+/// Where the content of a file is.
+enum Place {
+    /// In the version.
+    Inside(PathBuf),
+    /// The version has only a link to it.
+    Outside(Outside),
 }
 
 impl Source for Content {
     fn open(&self) -> crate::Result<(File, u64)> {
-        digest::open_with_size(&self.place, self.is_linked)
+        match &self.place {
+            Place::Inside(path) => digest::open_with_size(path, false),
+            Place::Outside(file) => file.open(),
+        }
     }
 
     fn path(&self) -> PathBuf {
-        self.place.clone()
+        match &self.place {
+            Place::Inside(path) => path.clone(),
+            Place::Outside(file) => file.path(),
+        }
     }
 }
 
@@ -176,7 +188,7 @@ impl Engine {
                 }
                 Kind::Folder => {}
                 Kind::File => {
-                    files.push(Content { path: entry.path, place: full, is_linked: false });
+                    files.push(Content { path: entry.path, place: Place::Inside(full) });
                 }
                 Kind::Special => faults.push(Failure::internal(format!(
                     "{full:?} is not a regular file, a directory or a symbolic link"
@@ -200,9 +212,9 @@ impl Engine {
                                 Target::Registry(linked) => {
                                     manifest.insert(entry.path.clone(), linked);
                                 }
-                                Target::Whitelisted(place) => {
+                                Target::Whitelisted(file) => {
                                     let path = entry.path.clone();
-                                    files.push(Content { path, place, is_linked: true });
+                                    files.push(Content { path, place: Place::Outside(file) });
                                 }
                             }
                             texts.insert(entry.path, text);

@@ -14,7 +14,6 @@ use super::transfer::{self, UserFile};
 use super::upload::Upload;
 use super::{Engine, owner};
 use crate::digest::{self, Hasher};
-use crate::fs::beneath::Root;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::VersionName;
@@ -147,8 +146,7 @@ impl Engine {
         manifest: &Manifest,
         job: &Job,
     ) -> Result<bool, Failure> {
-        let root = Root::open(upload.source)
-            .map_err(|error| Failure::system("open", upload.source, &error))?;
+        let root = transfer::open_root(upload.source, upload.source_owner)?;
         let owner = owner(upload.project, upload.asset, upload.version);
         let mut resolver = Resolver::new(&self.layout, &self.whitelist, owner, upload.source);
         let keep = |name: &str| layout::is_kept(name, upload.ignore_dot);
@@ -278,6 +276,7 @@ mod tests {
                 asset,
                 version,
                 source: &source,
+                source_owner: None,
                 user: "admin",
                 on_probation: false,
                 consume: false,

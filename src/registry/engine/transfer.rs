@@ -20,7 +20,7 @@ use crate::job::Job;
 use crate::parallel;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::layout::{self, Layout};
-use crate::registry::links::{self, DedupIndex, Manifests, Owner, Resolver, Target};
+use crate::registry::links::{self, DedupIndex, Manifests, Outside, Owner, Resolver, Target};
 use crate::registry::model::{Link, Manifest, ManifestEntry};
 
 /// What is transferred, and how.
@@ -30,6 +30,8 @@ pub(super) struct Transfer<'a> {
     pub(super) owner: Owner<'a>,
     /// The user's directory.
     pub(super) source: &'a Path,
+    /// Whom it must belong to.
+    pub(super) source_owner: Option<u32>,
     /// The hidden folder that becomes the version.
     pub(super) stage: &'a Path,
     /// Files of the latest version.
@@ -139,8 +141,7 @@ impl Engine {
         transfer: &Transfer<'_>,
         job: &Job,
     ) -> Result<Transferred, Failure> {
-        let root = Root::open(transfer.source)
-            .map_err(|error| Failure::system("open", transfer.source, &error))?;
+        let root = open_root(transfer.source, transfer.source_owner)?;
         let keep = |name: &str| layout::is_kept(name, transfer.ignore_dot);
         let entries = walk::walk(transfer.source, &keep, job)?;
         if let Some(special) = entries.iter().find(|entry| entry.kind == Kind::Special) {
@@ -189,10 +190,10 @@ impl Engine {
             .map(|entry| entry.path.as_str())
             .collect();
         let outcomes = transfer_files(transfer, &root, &files, job)?;
-        let targets: Vec<&PathBuf> = outside.values().collect();
+        let targets: Vec<Outside> = outside.values().cloned().collect();
         let seen_outside = digest::of_files(&targets, job)?;
         for ((path, target), seen) in outside.iter().zip(seen_outside) {
-            place_link(&transfer.stage.join(path), target)?;
+            place_link(&transfer.stage.join(path), &target.path)?;
             manifest.insert(path.clone(), entry_of(seen?, None));
         }
 
@@ -273,6 +274,19 @@ pub(super) fn restore(stage: &Path, source: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Opens a source directory: all its files are reached from there, whatever happens to its name.
+pub(super) fn open_root(source: &Path, owner: Option<u32>) -> Result<Root, Failure> {
+    let system = |error| Failure::system("open", source, &error);
+    let root = Root::open(source).map_err(system)?;
+    let found = rustix::fs::fstat(&root).map_err(|error| system(error.into()))?;
+    if owner.is_some_and(|owner| owner != found.st_uid) {
+        return Err(Failure::internal(format!(
+            "{source:?} was replaced while the request was looked at"
+        )));
+    }
+    Ok(root)
 }
 
 fn empty_folder() -> ManifestEntry {
@@ -569,6 +583,7 @@ mod tests {
                     asset: &asset,
                     version: &version,
                     source: &source,
+                    source_owner: None,
                     user: "admin",
                     on_probation: false,
                     consume,

@@ -33,6 +33,8 @@ pub struct Upload<'a> {
     pub version: &'a VersionName,
     /// Directory with the files.
     pub source: &'a Path,
+    /// The user id that the directory must belong to still when it is opened, if it matters.
+    pub source_owner: Option<u32>,
     /// Who uploads.
     pub user: &'a str,
     /// Whether the version is put on probation although the user is trusted.
@@ -218,6 +220,7 @@ impl Engine {
             layout: &self.layout,
             owner: owner(upload.project, upload.asset, upload.version),
             source: upload.source,
+            source_owner: upload.source_owner,
             stage,
             known,
             origins: Mutex::default(),

@@ -8,6 +8,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::spoofing::Spoofing;
+use crate::fs::beneath::Root;
+use crate::fs::owner::other_writer;
 use crate::job::Job;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
 use crate::registry::engine::{Doomed, Engine, PermissionsChange, Receipt, Upload};
@@ -139,6 +141,16 @@ impl Call<'_> {
         if !metadata.is_dir() {
             return Err(Failure::invalid(format!("expected {source:?} to be a directory")));
         }
+        let opened =
+            Root::open(&directory).map_err(|error| Failure::system("open", &directory, &error))?;
+        let writer =
+            other_writer(&opened).map_err(|error| Failure::system("fstat", &directory, &error))?;
+        if let Some(writer) = writer {
+            return Err(Failure::forbidden(format!(
+                "directory {source:?} can be written by {writer}, so that its content need not be \
+                 its owner's; run `chmod go-w` on it and look at what is in it"
+            )));
+        }
         let owner = users::name_of(metadata.uid());
         let owner =
             fields.acting(&owner).within(|| format!("failed to find owner of {directory:?}"))?;
@@ -156,6 +168,7 @@ impl Call<'_> {
             asset: &asset,
             version: &version,
             source: &directory,
+            source_owner: Some(metadata.uid()),
             user,
             on_probation,
             consume,
@@ -335,6 +348,15 @@ impl Call<'_> {
         let object = object.map_err(|fault| {
             Failure::invalid(format!("failed to parse JSON from {:?}; {fault}", self.request.path))
         })?;
+        // Whoever can rename the file must not choose what is done in its owner's name.
+        let action = object.get("action").filter(|action| !action.is_null());
+        if action.is_some_and(|action| action != self.request.action) {
+            return Err(Failure::invalid(format!(
+                "{:?} asks for another action than its name says; write a new request file with \
+                 the same action in its name and its content",
+                self.request.path
+            )));
+        }
         Ok(Fields { call: self, object, owner: "", path: "" })
     }
 }

@@ -2,6 +2,7 @@
 //! by POST; everybody may list and fetch.
 
 mod actions;
+mod answers;
 mod fetch;
 mod list;
 mod options;
@@ -10,8 +11,10 @@ mod request_file;
 mod routes;
 mod spoofing;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -19,18 +22,23 @@ use tokio::sync::Semaphore;
 pub use options::{BadOptions, Options, USAGE};
 pub use spoofing::Spoofing;
 
-use crate::Result;
 use crate::error::IoContext;
+use crate::fs::owner::other_writer;
 use crate::registry::engine::{self, Engine};
+use crate::registry::store;
 use crate::service::log::Log;
 use crate::service::server::{self, Embedding, Work};
+use crate::{Error, Result};
+
+/// Only owners may rename what is in a directory of this mode.
+const STICKY: u32 = 0o1000;
 
 /// What all requests share.
 struct State {
     options: Options,
     engine: Engine,
     roots: Arc<fetch::Roots>,
-    recent: request_file::Recent,
+    answers: Arc<answers::Answers>,
     sources: purge::Sources,
     turns: Semaphore,
     work: Work,
@@ -46,9 +54,16 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
             return Err(io::Error::from(io::ErrorKind::NotADirectory)).at(directory);
         }
     }
+    let staging_fault = staging_fault(&options.staging)?;
+    if let Some(why) = &staging_fault
+        && !options.insecure_staging
+    {
+        let why = format!("{why}; run `chmod +t` on it, or start with `-insecure-staging`");
+        return Err(Error::invalid("-staging", options.staging.to_string_lossy(), why));
+    }
     server::raise_file_limit();
     // Before anybody can connect: a request file made after that is no old one.
-    let recent = request_file::Recent::starting_with(&options.staging)?;
+    let answers = Arc::new(answers::Answers::starting_with(&options.staging)?);
     let (listener, lifeline) = server::listen(&options.host, options.port, embedding)?;
     let url = server::url_of(&listener)?;
     let engine = Engine::open(engine::Options {
@@ -65,7 +80,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         turns: Semaphore::new(options.concurrency),
         options,
         engine,
-        recent,
+        answers,
         sources: purge::Sources::default(),
         work: Work::default(),
         log,
@@ -74,6 +89,10 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         let end = server::end_of_service(lifeline.as_ref())?;
         // From here on signals are obeyed, so others may know.
         server::announce(&url, lifeline, &state.log);
+        if let Some(why) = staging_fault {
+            state.log.line(format!("warning: {}: {why}", state.options.staging.display()));
+        }
+        tokio::spawn(close_locks(Arc::clone(&state)));
         tokio::spawn(purge::run(Arc::clone(&state)));
         let router = routes::router(Arc::clone(&state));
         server::serve(listener, router, &state.work, &state.log, end).await?;
@@ -82,4 +101,28 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     })
     // Dropping the runtime ends what is left of the connections, and with them all clones of the
     // state and its log.
+}
+
+/// Why the owner of a file in the staging directory is no proof of who put it under its name.
+fn staging_fault(staging: &Path) -> Result<Option<String>> {
+    let handle = File::open(staging).at(staging)?;
+    if handle.metadata().at(staging)?.permissions().mode() & STICKY != 0 {
+        return Ok(None);
+    }
+    let writer = other_writer(&handle).at(staging)?;
+    Ok(writer.map(|writer| {
+        format!("it can be written by {writer} and has no sticky bit, so that requests of others can be renamed")
+    }))
+}
+
+/// Closes lock files that an older or another service has left open.
+async fn close_locks(state: Arc<State>) {
+    let worker = Arc::clone(&state);
+    let closed = state.work.run(move |job| store::close_locks(&worker.options.registry, job)).await;
+    let why = match closed {
+        Ok(Ok(())) => return,
+        Ok(Err(failure)) => failure.reason,
+        Err(panic) => panic.to_string(),
+    };
+    state.log.line(format!("cannot close all lock files to others: {why}"));
 }

@@ -27,6 +27,7 @@ Usage: gobbler -staging DIRECTORY -registry DIRECTORY [FLAG...]
   -spoof FILE           who may act as whom, lines SPOOFER:USER,USER,...
   -probation DAYS       reject probational versions after this time (default -1: never)
   -concurrency NUMBER   requests processed at a time (default 100)
+  -insecure-staging     serve although others may rename what is in the staging directory
   -durable=false        answer before changes are safe from a power failure
 
 Flags begin with one or two dashes; `-flag value` and `-flag=value` mean the same.
@@ -61,6 +62,8 @@ pub struct Options {
     pub probation: Option<Duration>,
     /// Requests processed at a time.
     pub concurrency: usize,
+    /// Whether others than its owner may rename what is in the staging directory.
+    pub insecure_staging: bool,
     /// Whether changes are safe from a power failure before they are answered.
     pub durable: bool,
 }
@@ -114,7 +117,8 @@ impl Options {
     /// Reads a command line, and the files it names.
     ///
     /// 1. A flag is a word that begins with `-` or `--`. Its value follows after `=` or is the next
-    ///    word, whatever that is; `-durable` alone means `-durable=true`.
+    ///    word, whatever that is; `-durable` alone means `-durable=true`, and so with
+    ///    `-insecure-staging`.
     /// 2. The first word that is not a flag, or `--`, ends the flags; what follows is ignored.
     /// 3. Of several equal flags the last counts.
     ///
@@ -130,6 +134,7 @@ impl Options {
         let mut prefix = String::new();
         let mut probation = -1;
         let mut concurrency = 100;
+        let mut insecure_staging = false;
         let mut durable = true;
 
         let mut words = Words { rest: arguments };
@@ -149,6 +154,7 @@ impl Options {
                 "prefix" => prefix = words.text(&flag)?,
                 "probation" => probation = words.integer(&flag)?,
                 "concurrency" => concurrency = words.integer(&flag)?,
+                "insecure-staging" => insecure_staging = flag.boolean()?,
                 "durable" => durable = flag.boolean()?,
                 "help" | "h" => return Err(BadOptions::Help),
                 _ => {
@@ -200,6 +206,7 @@ impl Options {
                 .ok_or_else(|| {
                     unusable("-concurrency", concurrency, "give a number from 1 to 10000")
                 })?,
+            insecure_staging,
             durable,
         })
     }

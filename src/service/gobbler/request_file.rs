@@ -1,28 +1,27 @@
 //! Request files: what makes one acceptable, and whose it is.
 
-use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::Result;
-use crate::error::IoContext;
+use super::answers::{Answer, Answers, Place, Running, Stamp, Waiting};
+use crate::fs::owner::other_writer;
 use crate::registry::Failure;
 use crate::service::users;
 
 /// Begins the name of every request file.
-const PREFIX: &str = "request-";
+pub(super) const PREFIX: &str = "request-";
 /// The action that needs nothing but its file.
 pub(super) const HEALTH_CHECK: &str = "health_check";
-/// How old a request file may be, how far ahead of the clock, and how long its name is blocked.
-const LIFETIME: Duration = Duration::from_secs(60);
+/// How old a request file may be, how far ahead of the clock, and how long its name stays used.
+pub(super) const LIFETIME: Duration = Duration::from_secs(60);
 /// Largest request file that is read: parsed, it may take 25 times as much memory.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -38,20 +37,19 @@ pub(super) struct RequestFile {
     content: Option<File>,
 }
 
-/// Checks the request file `name` and blocks its name.
-///
-/// 1. The name begins with `request-` and is one path component.
-/// 2. The file is regular, has one name only, and is at most 60 s old or ahead of the clock.
-/// 3. The name was not used in the last 60 s.
-/// 4. What follows `request-` begins with the name of an action and a dash.
-///
-/// All of 2 holds for the very descriptor that is read later, and so does the owner.
-pub(super) fn open(
-    staging: &Path,
-    name: &OsStr,
-    actions: &[&'static str],
-    recent: &Recent,
-) -> Result<RequestFile, Failure> {
+/// A name that may have an answer.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    /// To be run.
+    New(RequestFile, Running, Waiting),
+    /// Running already.
+    Running(Waiting),
+    /// Run already.
+    Answered(Arc<Answer>),
+}
+
+/// The rest of the name of a request file, after its prefix; it must be one path component.
+fn rest_of(name: &OsStr) -> Result<&[u8], Failure> {
     let Some(rest) = name.as_bytes().strip_prefix(PREFIX.as_bytes()) else {
         return Err(Failure::invalid("file name should start with \"request-\""));
     };
@@ -59,8 +57,36 @@ pub(super) fn open(
         let reason = "path should be the name of a file in the staging directory";
         return Err(Failure::invalid(reason));
     }
+    Ok(rest)
+}
+
+/// Finds the answer to the request file `name`, or begins to run it.
+///
+/// 1. The name begins with `request-` and is one path component.
+/// 2. If this file was answered already, or is running, it gets the same answer.
+/// 3. The file is regular, has one name only, is at most 60 s old or ahead of the clock, and can be
+///    written by nobody but its owner.
+/// 4. The name was not used by another file in the last 60 s.
+/// 5. What follows `request-` begins with the name of an action and a dash.
+///
+/// All of 3 holds for the very descriptor that is read later, and so does the owner.
+pub(super) fn admit(
+    staging: &Path,
+    name: &OsStr,
+    actions: &[&'static str],
+    answers: &Arc<Answers>,
+) -> Result<Admitted, Failure> {
+    let rest = rest_of(name)?;
     let path = staging.join(name);
-    let seen = fs::symlink_metadata(&path).map_err(|error| {
+    let seen = fs::symlink_metadata(&path);
+    let now = Instant::now();
+    let is_used = match answers.find(name, seen.as_ref().ok().map(Stamp::of), now) {
+        Place::Running(waiting) => return Ok(Admitted::Running(waiting)),
+        Place::Answered(answer) => return Ok(Admitted::Answered(answer)),
+        Place::Used => true,
+        Place::Free => false,
+    };
+    let seen = seen.map_err(|error| {
         let reason = Failure::system("lstat", &path, &error).reason;
         Failure::invalid(format!("failed to access path; {reason}"))
     })?;
@@ -72,22 +98,34 @@ pub(super) fn open(
         let (file, opened) =
             open_again(&path).map_err(|error| unreadable("open", &path, &error))?;
         check(&opened)?;
+        check_writers(&file, &path)?;
         (Some(file), opened)
     };
-    if !recent.block(name, Instant::now(), lifetime_of(&metadata)) {
-        return Err(Failure::invalid("path is already being processed"));
+    let used = || Failure::invalid("path is already being processed");
+    if is_used {
+        return Err(used());
     }
     let action = action.ok_or_else(|| Failure::invalid("invalid request type"))?;
-    Ok(RequestFile { action, path, user: users::name_of(metadata.uid()), content })
+    match answers.begin(name, &metadata, now) {
+        Ok((running, waiting)) => {
+            let user = users::name_of(metadata.uid());
+            let file = RequestFile { action, path, user, content };
+            Ok(Admitted::New(file, running, waiting))
+        }
+        Err(Place::Running(waiting)) => Ok(Admitted::Running(waiting)),
+        Err(Place::Answered(answer)) => Ok(Admitted::Answered(answer)),
+        Err(Place::Used | Place::Free) => Err(used()),
+    }
 }
 
 impl RequestFile {
     /// The content of the file.
     pub(super) fn read(&self) -> Result<Vec<u8>, Failure> {
         let mut text = Vec::new();
-        let Some(file) = &self.content else { return Ok(text) };
-        file.take(MOST_BYTES + 1)
-            .read_to_end(&mut text)
+        let Some(mut file) = self.content.as_ref() else { return Ok(text) };
+        // From its beginning: a request may be run again.
+        file.rewind()
+            .and_then(|()| file.take(MOST_BYTES + 1).read_to_end(&mut text))
             .map_err(|error| unreadable("read", &self.path, &error))?;
         if text.len() as u64 > MOST_BYTES {
             return Err(Failure::invalid("request file is larger than 16 MiB"));
@@ -131,10 +169,15 @@ fn check(file: &Metadata) -> Result<(), Failure> {
     Err(Failure::invalid(reason))
 }
 
-/// How long a name is blocked: a file that is dated ahead of the clock expires later.
-fn lifetime_of(file: &Metadata) -> Duration {
-    let ahead = file.modified().ok().and_then(|time| time.duration_since(SystemTime::now()).ok());
-    LIFETIME + ahead.unwrap_or_default().min(LIFETIME)
+/// Fails if the owner of a file is no proof of who wrote it.
+fn check_writers(file: &File, path: &Path) -> Result<(), Failure> {
+    match other_writer(file).map_err(|error| unreadable("fstat", path, &error))? {
+        None => Ok(()),
+        Some(writer) => Err(Failure::forbidden(format!(
+            "request file can be written by {writer}, so that it need not be its owner's; write it \
+             with mode 644 at most (umask 022)"
+        ))),
+    }
 }
 
 fn action_of(rest: &[u8], actions: &[&'static str]) -> Option<&'static str> {
@@ -143,62 +186,16 @@ fn action_of(rest: &[u8], actions: &[&'static str]) -> Option<&'static str> {
     })
 }
 
-/// The names that were used lately, and until when they are blocked.
-#[derive(Debug, Default)]
-pub(super) struct Recent {
-    table: Mutex<Table>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    names: HashSet<Arc<OsStr>>,
-    by_end: BTreeSet<(Instant, Arc<OsStr>)>,
-}
-
-impl Recent {
-    /// Blocks all names in the staging directory: they may have been used before a restart.
-    pub(super) fn starting_with(staging: &Path) -> Result<Self> {
-        let recent = Self::default();
-        let now = Instant::now();
-        for entry in fs::read_dir(staging).at(staging)? {
-            let entry = entry.at(staging)?;
-            let name = entry.file_name();
-            if name.as_bytes().starts_with(PREFIX.as_bytes()) {
-                let lifetime = entry.metadata().map_or(LIFETIME, |file| lifetime_of(&file));
-                recent.block(&name, now, lifetime);
-            }
-        }
-        Ok(recent)
-    }
-
-    /// Blocks a name; false if it was blocked already.
-    fn block(&self, name: &OsStr, now: Instant, lifetime: Duration) -> bool {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((end, _)) = table.by_end.first()
-            && *end <= now
-        {
-            if let Some((_, name)) = table.by_end.pop_first() {
-                table.names.remove(&name);
-            }
-        }
-        let name: Arc<OsStr> = name.into();
-        let is_new = table.names.insert(Arc::clone(&name));
-        if is_new {
-            table.by_end.insert((now + lifetime, name));
-        }
-        is_new
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ACTIONS: &[&str] = &["upload", "create_project"];
 
-    fn reason(staging: &Path, name: &str, recent: &Recent) -> String {
-        match open(staging, OsStr::new(name), ACTIONS, recent) {
-            Ok(file) => format!("ok {} {}", file.action, file.user),
+    fn reason(staging: &Path, name: &str, answers: &Arc<Answers>) -> String {
+        match admit(staging, OsStr::new(name), ACTIONS, answers) {
+            Ok(Admitted::New(file, ..)) => format!("ok {} {}", file.action, file.user),
+            Ok(Admitted::Running(_) | Admitted::Answered(_)) => "known".to_owned(),
             Err(failure) => failure.reason,
         }
     }
@@ -211,33 +208,33 @@ mod tests {
     fn each_check_has_its_own_reason() {
         let folder = tempfile::tempdir().unwrap();
         let staging = folder.path();
-        let recent = Recent::default();
+        let answers = Arc::new(Answers::default());
         let make = |name: &str| fs::write(staging.join(name), "{}").unwrap();
         let me = users::name_of(fs::metadata(staging).unwrap().uid());
 
         assert_eq!(
-            reason(staging, "upload-1", &recent),
+            reason(staging, "upload-1", &answers),
             "file name should start with \"request-\""
         );
         assert_eq!(
-            reason(staging, "request-../x", &recent),
+            reason(staging, "request-../x", &answers),
             "path should be the name of a file in the staging directory"
         );
         assert_eq!(
-            reason(staging, "request-upload-0", &recent),
+            reason(staging, "request-upload-0", &answers),
             format!(
                 "failed to access path; lstat {}/request-upload-0: no such file or directory",
                 staging.display()
             )
         );
         fs::create_dir(staging.join("request-upload-d")).unwrap();
-        assert_eq!(reason(staging, "request-upload-d", &recent), "path is a directory");
+        assert_eq!(reason(staging, "request-upload-d", &answers), "path is a directory");
         std::os::unix::fs::symlink("x", staging.join("request-upload-l")).unwrap();
-        assert_eq!(reason(staging, "request-upload-l", &recent), "path is a symbolic link");
+        assert_eq!(reason(staging, "request-upload-l", &answers), "path is a symbolic link");
         make("request-upload-h");
         fs::hard_link(staging.join("request-upload-h"), staging.join("other")).unwrap();
         assert_eq!(
-            reason(staging, "request-upload-h", &recent),
+            reason(staging, "request-upload-h", &answers),
             "path seems to have multiple hard links"
         );
         rustix::fs::mknodat(
@@ -248,18 +245,21 @@ mod tests {
             0,
         )
         .unwrap();
-        assert_eq!(reason(staging, "request-upload-f", &recent), "path is not a regular file");
+        assert_eq!(reason(staging, "request-upload-f", &answers), "path is not a regular file");
 
         make("request-upload-1");
-        assert_eq!(reason(staging, "request-upload-1", &recent), format!("ok upload {me}"));
-        assert_eq!(reason(staging, "request-upload-1", &recent), "path is already being processed");
+        assert_eq!(reason(staging, "request-upload-1", &answers), format!("ok upload {me}"));
+        assert_eq!(
+            reason(staging, "request-upload-1", &answers),
+            "path is already being processed"
+        );
         for name in ["request-upload", "request-uploads-1", "request-"] {
             make(name);
-            assert_eq!(reason(staging, name, &recent), "invalid request type");
+            assert_eq!(reason(staging, name, &answers), "invalid request type");
         }
         make("request-health_check-");
         assert_eq!(
-            reason(staging, "request-health_check-", &recent),
+            reason(staging, "request-health_check-", &answers),
             format!("ok health_check {me}")
         );
     }
@@ -279,19 +279,5 @@ mod tests {
         assert_eq!(outcome(now + LIFETIME - second), None);
         assert_eq!(outcome(now - LIFETIME + 10 * second), None);
         assert!(outcome(now + LIFETIME + 10 * second).unwrap().contains("in the future"));
-    }
-
-    #[test]
-    fn names_are_free_again_after_a_minute() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("request-old"), "").unwrap();
-        let recent = Recent::starting_with(folder.path()).unwrap();
-        let now = Instant::now();
-        let [old, new] = ["request-old", "request-new"].map(OsStr::new);
-        assert!(!recent.block(old, now, LIFETIME) && recent.block(new, now, LIFETIME));
-        let later = now + LIFETIME + Duration::from_secs(1);
-        assert!(recent.block(old, later, LIFETIME) && recent.block(new, later, LIFETIME));
-        let table = recent.table.lock().unwrap();
-        assert_eq!((table.names.len(), table.by_end.len()), (2, 2));
     }
 }

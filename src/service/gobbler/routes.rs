@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -13,12 +14,13 @@ use axum::http::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
+use super::answers::{Answer, Running};
 use super::fetch::{self, escape_html};
-use super::request_file::{self, HEALTH_CHECK, RequestFile};
+use super::request_file::{self, Admitted, HEALTH_CHECK, RequestFile};
 use super::{State, actions, list};
 use crate::job::Job;
-use crate::registry::Failure;
-use crate::registry::json::compact;
+use crate::registry::json::{compact, read as read_json};
+use crate::registry::{Failure, FailureKind};
 use crate::service::content::plain;
 use crate::service::lexical;
 use crate::service::log::Entry as LogEntry;
@@ -92,49 +94,105 @@ async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) ->
     }
 }
 
-/// Runs one request file.
+/// Answers whoever posts the name of a request file.
 async fn new_request(state: &Arc<State>, name: &str, entry: &mut LogEntry<'_>) -> Response<Body> {
-    match process(state, name, entry).await {
-        Ok((mut answer, receipt)) => {
-            // Runs after this connection's turn, and so after the answer was sent: whoever did not
-            // get it may ask again.
-            tokio::spawn(async move { drop(receipt) });
-            answer.insert("status".to_owned(), "SUCCESS".into());
-            let mut answer = Value::Object(answer);
-            answer.sort_all_objects();
-            json_answer(StatusCode::OK, &answer)
-        }
+    match answer_to(state, name).await {
         Err(failure) => error_answer(failure, entry),
+        Ok(answer) => {
+            entry.action = Some(answer.action);
+            entry.user = Some(answer.user.clone());
+            entry.reason.clone_from(&answer.reason);
+            if let Some(receipt) = answer.take_receipt() {
+                // Runs after this connection's turn, and so after the answer was sent: whoever did
+                // not get it may ask again.
+                tokio::spawn(async move { drop(receipt) });
+            }
+            json_text(answer.status, answer.body.clone())
+        }
     }
 }
 
-async fn process(
-    state: &Arc<State>,
-    name: &str,
-    entry: &mut LogEntry<'_>,
-) -> Result<actions::Answer, Failure> {
+async fn answer_to(state: &Arc<State>, name: &str) -> Result<Arc<Answer>, Failure> {
     let name = OsString::from_vec(percent_decode_str(name).collect());
     let checker = Arc::clone(state);
-    let file = state
+    let admitted = state
         .work
         .run(move |_| {
             let staging = &checker.options.staging;
-            request_file::open(staging, &name, actions::ACTIONS, &checker.recent)
+            request_file::admit(staging, &name, actions::ACTIONS, &checker.answers)
         })
         .await
         .map_err(|error| lost(&error))??;
-    entry.action = Some(file.action);
-    entry.user = Some(file.user.clone());
+    let mut waiting = match admitted {
+        Admitted::Answered(answer) => return Ok(answer),
+        Admitted::Running(waiting) => waiting,
+        Admitted::New(file, running, waiting) => {
+            tokio::spawn(carry_out(Arc::clone(state), Arc::new(file), running));
+            waiting
+        }
+    };
+    let answer = waiting.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+    answer.ok_or_else(|| Failure::internal("the service failed while processing the request"))
+}
+
+/// Runs a request for all who wait for it, until there is an answer or nobody waits any more.
+async fn carry_out(state: Arc<State>, file: Arc<RequestFile>, running: Running) {
+    loop {
+        let is_unwanted = AtomicBool::new(false);
+        let unwanted = async {
+            running.abandoned().await;
+            is_unwanted.store(true, Ordering::Relaxed);
+        };
+        let result = attempt(&state, &file, unwanted).await;
+        let is_undone = result.as_ref().is_err_and(|failure| failure.kind == FailureKind::Stopped);
+        if !(is_undone && is_unwanted.load(Ordering::Relaxed)) {
+            return running.finish(finished(&file, result));
+        }
+        if running.is_left() {
+            return;
+        }
+        // Somebody came while it was being undone.
+    }
+}
+
+/// Runs a request, which is undone if it becomes unwanted in time.
+async fn attempt(
+    state: &Arc<State>,
+    file: &Arc<RequestFile>,
+    unwanted: impl Future<Output = ()>,
+) -> Result<actions::Answer, Failure> {
     if file.action == HEALTH_CHECK {
         return Ok((Map::new(), None));
     }
-    let _turn = state.turns.acquire().await.map_err(|_| crate::Error::Cancelled)?;
-    let runner = Arc::clone(state);
+    tokio::pin!(unwanted);
+    let _turn = tokio::select! {
+        biased;
+        turn = state.turns.acquire() => turn.map_err(|_| crate::Error::Cancelled)?,
+        () = &mut unwanted => return Err(crate::Error::Cancelled.into()),
+    };
+    let (runner, file) = (Arc::clone(state), Arc::clone(file));
     state
         .work
-        .run(move |job| run_action(&runner, &file, job))
+        .run_unless(unwanted, move |job| run_action(&runner, &file, job))
         .await
         .map_err(|error| lost(&error))?
+}
+
+/// The answer to a request that has ended.
+fn finished(file: &RequestFile, result: Result<actions::Answer, Failure>) -> Answer {
+    let (status, answer, reason, receipt) = match result {
+        Ok((mut answer, receipt)) => {
+            answer.insert("status".to_owned(), "SUCCESS".into());
+            (StatusCode::OK, Value::Object(answer), None, receipt)
+        }
+        Err(failure) => {
+            let (status, answer) = refusal(&failure);
+            (status, answer, Some(failure.reason), None)
+        }
+    };
+    let mut answer = answer;
+    answer.sort_all_objects();
+    Answer::new(status, compact(&answer), file, reason, receipt)
 }
 
 fn run_action(state: &State, file: &RequestFile, job: &Job) -> Result<actions::Answer, Failure> {
@@ -156,7 +214,7 @@ fn source_of(text: &[u8]) -> Option<String> {
     struct Reading {
         source: String,
     }
-    serde_json::from_slice::<Reading>(text).ok().map(|reading| reading.source)
+    read_json::<Reading>(text).ok().map(|reading| reading.source)
 }
 
 fn lost(lost: &Lost) -> Failure {
@@ -206,23 +264,28 @@ fn query_value(query: &str, key: &str) -> Vec<u8> {
 }
 
 fn error_answer(failure: Failure, entry: &mut LogEntry<'_>) -> Response<Body> {
+    let (status, mut answer) = refusal(&failure);
+    answer.sort_all_objects();
+    entry.reason = Some(failure.reason);
+    json_answer(status, &answer)
+}
+
+fn refusal(failure: &Failure) -> (StatusCode, Value) {
     let status =
         StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = json!({"reason": &failure.reason, "status": "ERROR"});
     if !failure.details.is_empty() {
-        answer["details"] = failure.details.into();
-        answer.sort_all_objects();
+        answer["details"] = failure.details.clone().into();
     }
-    entry.reason = Some(failure.reason);
-    json_answer(status, &answer)
+    (status, answer)
 }
 
 fn json_answer(status: StatusCode, answer: &Value) -> Response<Body> {
     json_text(status, compact(answer))
 }
 
-fn json_text(status: StatusCode, text: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
+fn json_text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
     *response.status_mut() = status;
     response
         .headers_mut()

@@ -1,0 +1,197 @@
+//! Who else may write to a file: whether its owner is a proof of who wrote it.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::unistd::{Gid, Group, Uid, User};
+use rustix::fs::{Mode, fgetxattr, fstat};
+
+/// Where Linux keeps a POSIX access list.
+const ACCESS_LIST: &str = "system.posix_acl_access";
+/// Largest access list that is looked at, by far.
+const ACCESS_LIST_BYTES: usize = 64 * 1024;
+
+/// Somebody who may write to a file, beside its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    User(u32),
+    Group(u32),
+}
+
+/// Names somebody who may write to an open file or directory, but is neither its owner, nor this
+/// process, nor the superuser. None if there is nobody.
+///
+/// 1. A group counts, unless its owner is known to be its only member.
+/// 2. Of a POSIX access list each user and group counts.
+pub fn other_writer(handle: impl AsFd) -> io::Result<Option<String>> {
+    let stat = fstat(&handle)?;
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    if mode.contains(Mode::WOTH) {
+        return Ok(Some("everybody".to_owned()));
+    }
+    // With an access list these bits are its mask: without them it allows nobody to write.
+    if !mode.contains(Mode::WGRP) {
+        return Ok(None);
+    }
+    let mut text = vec![0; ACCESS_LIST_BYTES];
+    let writers = match fgetxattr(&handle, ACCESS_LIST, &mut text[..]) {
+        Ok(length) => writers_of(&text[..length], stat.st_gid),
+        // There is no such list.
+        Err(_) => vec![Writer::Group(stat.st_gid)],
+    };
+    Ok(writers.into_iter().find_map(|writer| name_unless_owner(writer, stat.st_uid)))
+}
+
+/// The users and groups that an access list allows to write; `gid` is the group of the file.
+fn writers_of(list: &[u8], gid: u32) -> Vec<Writer> {
+    const HEADER: usize = 4;
+    const WRITE: u16 = 2;
+    let (_, entries) = list.split_at(list.len().min(HEADER));
+    let (entries, _) = entries.as_chunks::<8>();
+    entries
+        .iter()
+        .filter_map(|&[tag, tag_high, right, right_high, id @ ..]| {
+            let id = u32::from_le_bytes(id);
+            match (u16::from_le_bytes([right, right_high]) & WRITE, [tag, tag_high]) {
+                (0, _) => None,
+                (_, [0x02, 0]) => Some(Writer::User(id)),
+                (_, [0x04, 0]) => Some(Writer::Group(gid)),
+                (_, [0x08, 0]) => Some(Writer::Group(id)),
+                // The owner, the mask, and the others, who are in the mode.
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+fn name_unless_owner(writer: Writer, owner: u32) -> Option<String> {
+    match writer {
+        Writer::User(uid) if uid == owner || uid == 0 || Uid::effective().as_raw() == uid => None,
+        Writer::User(uid) => {
+            let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+            Some(format!("user '{}'", known.map_or_else(|| uid.to_string(), |user| user.name)))
+        }
+        Writer::Group(gid) if is_private(Gid::from_raw(gid), Uid::from_raw(owner)) => None,
+        Writer::Group(gid) => {
+            let known = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+            let name = known.map_or_else(|| gid.to_string(), |group| group.name);
+            Some(format!("the members of group '{name}'"))
+        }
+    }
+}
+
+/// Whether a user is the only member of a group. A group that nobody knows may have any.
+fn is_private(gid: Gid, owner: Uid) -> bool {
+    let (Ok(Some(user)), Ok(Some(group))) = (User::from_uid(owner), Group::from_gid(gid)) else {
+        return false;
+    };
+    let is_member = user.gid == gid || group.mem.contains(&user.name);
+    is_member
+        && group.mem.iter().all(|name| *name == user.name)
+        && !is_group_of_others(&read("/etc/passwd"), gid.as_raw(), owner.as_raw())
+        // Users of a directory service cannot be listed, but by custom nobody else gets a group
+        // that is named like a user.
+        && (group.name == user.name || has_local_users_only(&read("/etc/nsswitch.conf")))
+}
+
+/// What cannot be read names nobody.
+fn read(path: &str) -> String {
+    fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
+}
+
+/// Whether a user database has the group as that of another user.
+fn is_group_of_others(passwd: &str, gid: u32, owner: u32) -> bool {
+    passwd.lines().any(|line| {
+        let mut numbers = line.split(':').skip(2).map(str::parse::<u32>);
+        let (uid, group) = (numbers.next(), numbers.next());
+        group == Some(Ok(gid)) && uid != Some(Ok(owner))
+    })
+}
+
+/// Whether all users are in the user database of this machine.
+fn has_local_users_only(nsswitch: &str) -> bool {
+    nsswitch.lines().find_map(|line| line.trim().strip_prefix("passwd:")).is_some_and(|sources| {
+        sources.split_whitespace().all(|source| matches!(source, "files" | "systemd"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use rustix::fs::{XattrFlags, fsetxattr};
+
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0::/:\nann:x:1:100::/:/bin/sh\nbob:x:2:100::/:\n\ncat:x:3:3::/:";
+
+    #[test]
+    fn groups_of_several_users_are_found_by_both_databases() {
+        for (gid, owner, is_shared) in [(100, 1, true), (3, 3, false), (3, 1, true), (9, 1, false)]
+        {
+            assert_eq!(is_group_of_others(PASSWD, gid, owner), is_shared, "{gid} {owner}");
+        }
+        for (text, is_local) in [
+            ("# x\npasswd: files systemd\ngroup: files", true),
+            ("passwd:\tfiles", true),
+            ("passwd: files sss", false),
+            ("group: files", false),
+            ("", false),
+        ] {
+            assert_eq!(has_local_users_only(text), is_local, "{text}");
+        }
+    }
+
+    #[test]
+    fn modes_say_who_may_write() {
+        let file = tempfile::tempfile().unwrap();
+        let writer = |mode| {
+            file.set_permissions(Permissions::from_mode(mode)).unwrap();
+            other_writer(&file).unwrap()
+        };
+        for mode in [0o600, 0o644, 0o755, 0o444] {
+            assert_eq!(writer(mode), None, "{mode:o}");
+        }
+        assert_eq!(writer(0o646).as_deref(), Some("everybody"));
+        let gid = fstat(&file).unwrap().st_gid;
+        let is_alone = is_private(Gid::from_raw(gid), Uid::effective());
+        assert_eq!(writer(0o664).is_none(), is_alone);
+    }
+
+    #[test]
+    fn access_lists_name_users_and_groups() {
+        let entry = |tag: u16, right: u16, id: u32| {
+            let mut bytes = tag.to_le_bytes().to_vec();
+            bytes.extend(right.to_le_bytes());
+            bytes.extend(id.to_le_bytes());
+            bytes
+        };
+        let of_user = |right| {
+            [
+                2_u32.to_le_bytes().to_vec(),
+                entry(0x01, 6, u32::MAX),
+                entry(0x02, right, 54_321),
+                entry(0x04, 4, u32::MAX),
+                entry(0x08, 4, 100),
+                entry(0x10, 6, u32::MAX),
+                entry(0x20, 4, u32::MAX),
+            ]
+            .concat()
+        };
+        assert_eq!(writers_of(&of_user(6), 7), [Writer::User(54_321)]);
+        assert_eq!(writers_of(&of_user(4), 7), []);
+        let of_groups =
+            [entry(0, 0, 0)[..4].to_vec(), entry(0x04, 2, 0), entry(0x08, 7, 8)].concat();
+        assert_eq!(writers_of(&of_groups, 7), [Writer::Group(7), Writer::Group(8)]);
+        assert_eq!(writers_of(&[], 7), []);
+
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let file = File::create(folder.path().join("f")).unwrap();
+        // Where the file system has no access lists there is nothing more to see.
+        if fsetxattr(&file, ACCESS_LIST, &of_user(6), XattrFlags::empty()).is_ok() {
+            assert_eq!(other_writer(&file).unwrap().as_deref(), Some("user '54321'"));
+        }
+    }
+}
