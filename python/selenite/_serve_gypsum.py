@@ -44,6 +44,13 @@ class _Command(click.Command):
     help="The registry's directory; writable by the service only.",
 )
 @click.option(
+    "--allow-root",
+    "allow_roots",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where projects may be, too, if the registry has links to them; repeatable.",
+)
+@click.option(
     "--store",
     metavar="URL",
     help="A bucket instead: s3://BUCKET?endpoint=URL&region=NAME, with the AWS_* variables.",
@@ -90,6 +97,7 @@ class _Command(click.Command):
 @click.option("--github-app-secret", metavar="SECRET")
 def serve_gypsum(
     registry: Path | None,
+    allow_roots: tuple[Path, ...],
     store: str | None,
     tokens: Path | None,
     insecure_tokens: bool,
@@ -125,6 +133,7 @@ def serve_gypsum(
     app = {"id": github_app_id, "secret": github_app_secret}
     settings = {
         "registry": None if registry is None else str(registry),
+        "allow_roots": [str(root) for root in allow_roots],
         "store": store,
         "tokens": None if tokens is None else str(tokens),
         "insecure_tokens": insecure_tokens,

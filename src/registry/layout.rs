@@ -1,5 +1,6 @@
 //! Where each internal file of a registry lives. The only place that spells their names.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::names::ProjectName;
@@ -52,12 +53,80 @@ pub fn is_kept(name: &str, ignore_dot: bool) -> bool {
 #[derive(Debug, Clone)]
 pub struct Layout {
     root: PathBuf,
+    /// Directories outside whose folders may be projects, by links.
+    allowed: Vec<PathBuf>,
+}
+
+/// Where a project is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere.
+    Missing,
+    /// A folder of the registry.
+    Inside,
+    /// A folder in one of the allowed directories, which a link leads to; this is its real path.
+    Allowed(PathBuf),
+    /// A link leads to a folder anywhere else.
+    Refused,
 }
 
 impl Layout {
     /// The registry at `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), allowed: Vec::new() }
+    }
+
+    /// The same with projects that may be links to folders in the directories `allowed`.
+    #[must_use]
+    pub fn allowing(self, allowed: Vec<PathBuf>) -> Self {
+        Self { allowed, ..self }
+    }
+
+    /// The directories outside in which projects may be.
+    pub fn allowed(&self) -> &[PathBuf] {
+        &self.allowed
+    }
+
+    /// Finds out where a project is.
+    pub fn place(&self, project: &str) -> Place {
+        let path = self.root.join(project);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => Place::Inside,
+            Ok(found) if found.is_symlink() => match fs::canonicalize(&path) {
+                Ok(real) if !real.is_dir() => Place::Missing,
+                Ok(real) if self.is_allowed(&real) => Place::Allowed(real),
+                Ok(_) => Place::Refused,
+                Err(_) => Place::Missing,
+            },
+            _ => Place::Missing,
+        }
+    }
+
+    fn is_allowed(&self, real: &Path) -> bool {
+        self.allowed.iter().any(|folder| {
+            fs::canonicalize(folder).is_ok_and(|root| real.starts_with(&root) && real != root)
+        })
+    }
+
+    /// Where a path really begins: a project in an allowed directory stands for its link. `path` is
+    /// relative to the registry; gives a folder without links and what is inside of it.
+    pub fn anchor<'path>(&self, path: &'path str) -> (PathBuf, &'path str) {
+        let (project, inside) = path.split_once('/').unwrap_or((path, ""));
+        match self.place_of_link(project) {
+            Some(real) => (real, inside),
+            None => (self.root.clone(), path),
+        }
+    }
+
+    /// The real path of a project in an allowed directory.
+    pub fn place_of_link(&self, project: &str) -> Option<PathBuf> {
+        if self.allowed.is_empty() {
+            return None;
+        }
+        match self.place(project) {
+            Place::Allowed(real) => Some(real),
+            Place::Missing | Place::Inside | Place::Refused => None,
+        }
     }
 
     /// The registry's own folder.

@@ -348,6 +348,16 @@ pub fn text(owner: Owner<'_>, path: &str, link: &Link) -> String {
     text
 }
 
+/// The same where the version is in a registry: relative texts do not lead out of a project that
+/// is in another place than the registry.
+pub fn text_in(layout: &Layout, owner: Owner<'_>, path: &str, link: &Link) -> String {
+    let origin = link.origin();
+    if origin.project != owner.project && layout.place_of_link(owner.project).is_some() {
+        return layout.root().join(origin.registry_path()).to_string_lossy().into_owned();
+    }
+    text(owner, path, link)
+}
+
 /// The content of all `..links` files: directory (empty for the root) to file name to link.
 pub fn by_folder(manifest: &Manifest) -> BTreeMap<String, Links> {
     let mut folders: BTreeMap<String, Links> = BTreeMap::new();

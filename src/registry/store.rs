@@ -7,8 +7,9 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::failure::{Failure, FailureContext};
+use super::json;
+use super::layout::{self, Layout, Place};
 use super::model::{Latest, Links, Manifest, Permissions, Summary, Usage, usage_of};
-use super::{json, layout};
 use crate::fs::lock;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
@@ -99,12 +100,12 @@ pub fn children(folder: &Path) -> Result<Vec<String>, Failure> {
 
 /// Closes the lock files of a registry to others, who could hold them for ever. They may have been
 /// made by a service that left them open.
-pub fn close_locks(registry: &Path, job: &Job) -> Result<(), Failure> {
+pub fn close_locks(registry: &Layout, job: &Job) -> Result<(), Failure> {
     let close =
         |folder: &Path| layout::LOCKS.iter().try_for_each(|name| lock::close(&folder.join(name)));
-    close(registry)?;
-    for project in children(registry)? {
-        let project = registry.join(project);
+    close(registry.root())?;
+    for project in projects(registry)? {
+        let project = registry.root().join(project);
         close(&project)?;
         for asset in children(&project)? {
             job.check()?;
@@ -112,6 +113,34 @@ pub fn close_locks(registry: &Path, job: &Job) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Names of the projects of a registry, sorted.
+pub fn projects(layout: &Layout) -> Result<Vec<String>, Failure> {
+    let mut names = children(layout.root())?;
+    if !layout.allowed().is_empty() {
+        let entries = walk::entries(layout.root())?;
+        let is_project = |(name, kind): &(String, Kind)| {
+            *kind == Kind::Link
+                && !layout::is_internal(name)
+                && layout.place_of_link(name).is_some()
+        };
+        names.extend(entries.into_iter().filter(is_project).map(|(name, _)| name));
+        names.sort_unstable();
+    }
+    Ok(names)
+}
+
+/// True if there is such a project. A link that leads elsewhere is refused.
+pub fn is_project(layout: &Layout, project: &str) -> Result<bool, Failure> {
+    match layout.place(project) {
+        Place::Inside | Place::Allowed(_) => Ok(true),
+        Place::Missing => Ok(false),
+        Place::Refused => Err(Failure::forbidden(format!(
+            "project {project} is a link that leads out of the registry; if it may, start the \
+             service with the option `allow-root` and the directory that it leads to"
+        ))),
+    }
 }
 
 /// True if `path` is a directory and not a link to one.

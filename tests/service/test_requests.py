@@ -512,6 +512,18 @@ def test_a_failed_upload_of_everything_leaves_no_trace(service: Gobbler) -> None
     assert registry_state(service.registry) == before
 
 
+def test_the_last_of_equal_keys_counts(service: Gobbler) -> None:
+    text = '{"owners": ["nobody-else"], "owners": [], "uploaders": [], "owners": ["USER"]}'
+    service.path("p", "..permissions").write_text(text.replace("USER", USER))
+    payload = b'{"project": "q", "project": "p", "permissions": {"global_write": true}}'
+    assert service.request("set_permissions", payload).status == 200
+    assert service.read("p", "..permissions") == {
+        "owners": [USER],
+        "uploaders": [],
+        "global_write": True,
+    }
+
+
 def test_administrators_are_told_by_name(serve: Callable[..., Service]) -> None:
     gobbler = serve(admin=[USER + "x", "x" + USER]).gobbler
     assert gobbler.request("create_project", {"project": "p"}).status == 403

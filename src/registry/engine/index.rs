@@ -96,7 +96,7 @@ impl Engine {
 
         for (path, entry) in &index.manifest {
             if let Some(link) = &entry.link {
-                let text = links::text(owner, path, link);
+                let text = links::text_in(&self.layout, owner, path, link);
                 if index.texts.get(path) != Some(&text) {
                     replace_link(&folder.join(path), &text)?;
                 }
@@ -256,6 +256,7 @@ impl Engine {
         if strictness == Strictness::Validate
             && text.starts_with('/')
             && !resolver.is_whitelisted(Path::new(&target))
+            && known.is_none_or(|link| text != links::text_in(&self.layout, owner, path, link))
         {
             return Err(Failure::internal(format!(
                 "expected a relative path for the link target of {}",

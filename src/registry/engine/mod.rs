@@ -69,6 +69,9 @@ pub struct Options {
     pub administrators: Vec<String>,
     /// Directories that symbolic links of a version may point to.
     pub whitelist: Vec<PathBuf>,
+    /// Directories outside of the registry that projects may be in, by links. The registry's own
+    /// path must be absolute then.
+    pub allow_roots: Vec<PathBuf>,
     /// Whether a finished change survives a power failure.
     pub durable: bool,
 }
@@ -100,7 +103,7 @@ impl Engine {
     /// left behind.
     pub fn open(options: Options) -> Result<Self> {
         let engine = Self {
-            layout: Layout::new(options.registry),
+            layout: Layout::new(options.registry).allowing(options.allow_roots),
             administrators: options.administrators,
             whitelist: options.whitelist,
             durable: options.durable,
@@ -167,7 +170,7 @@ impl Engine {
         let registry = self.lock(root, layout::LOCK, Mode::Shared, job)?;
         let entering = self.lock(root, layout::LOCK_NEWDIR, Mode::Shared, job)?;
         let folder = self.layout.project(project);
-        if !store::is_folder(&folder) {
+        if !store::is_project(&self.layout, project.as_str())? {
             return Err(Failure::not_found(format!("project {project} does not exist")));
         }
         let held = self.lock(&folder, layout::LOCK, mode, job)?;
@@ -240,6 +243,9 @@ impl Engine {
     fn make_durable(&self) -> Result<(), Failure> {
         if self.durable {
             atomic::sync_file_system(self.layout.root())?;
+            for allowed in self.layout.allowed() {
+                atomic::sync_file_system(allowed)?;
+            }
         }
         Ok(())
     }

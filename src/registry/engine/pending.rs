@@ -200,6 +200,10 @@ impl Engine {
                 if path.exists() && !stage.exists() {
                     return Ok(());
                 }
+                if path.is_symlink() {
+                    // Of a project on another disk, which is staged there by now.
+                    atomic::remove_file(&path)?;
+                }
                 let parent = path.parent().unwrap_or(root);
                 if *latest && let Ok(version) = find_latest(parent, None) {
                     // Versions that cannot be read were so before: leave it to an administrator.
@@ -255,7 +259,7 @@ impl Engine {
         let Ok(inside) = path.strip_prefix(root) else { return Ok(()) };
         let Some(project) = inside.components().next() else { return Ok(()) };
         let project = root.join(project);
-        if !store::is_folder(&project) {
+        if !project.is_dir() {
             return Ok(());
         }
         // A manifest that cannot be read was so before: leave the number as it is.

@@ -151,7 +151,7 @@ impl Engine {
     pub fn purge_probation(&self, older_than: Duration, job: &Job) -> crate::Result<u64> {
         let mut purged = 0;
         let root = self.layout.root().to_owned();
-        for project in store::children(&root)? {
+        for project in store::projects(&self.layout)? {
             for asset in store::children(&root.join(&project)).unwrap_or_default() {
                 let folder = root.join(&project).join(&asset);
                 for version in store::children(&folder).unwrap_or_default() {

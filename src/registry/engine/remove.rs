@@ -33,7 +33,7 @@ impl Engine {
         let root = self.layout.root();
         let _registry = self.lock(root, layout::LOCK, Mode::Exclusive, job)?;
         let folder = self.layout.project(project);
-        if !store::is_folder(&folder) {
+        if !store::is_project(&self.layout, project.as_str())? {
             return Ok(());
         }
         let log = Some(Log::project("delete-project", project).named());
@@ -128,7 +128,13 @@ impl Engine {
         let job = &Job::default();
         let root = self.layout.root();
         let parent = folder.parent().unwrap_or(root);
-        let stage = parent.join(stage_name());
+        // A project on another disk is taken away there, and then its link.
+        let linked = (parent == root)
+            .then(|| folder.file_name())
+            .flatten()
+            .and_then(|name| self.layout.place_of_link(&name.to_string_lossy()));
+        let place = linked.as_deref().unwrap_or(folder);
+        let stage = place.parent().unwrap_or(parent).join(stage_name());
         let relative =
             |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
         let note = match self.note(&Pending::Remove {
@@ -141,10 +147,13 @@ impl Engine {
             Err(error) if is_out_of_room(&error) => None,
             other => Some(other?),
         };
-        let removed = rename_new(folder, &stage);
+        let removed = rename_new(place, &stage);
         if removed.is_err() {
             note.map_or(Ok(()), Note::done)?;
             return removed;
+        }
+        if linked.is_some() {
+            atomic::remove_file(folder)?;
         }
         if note.is_none() {
             atomic::remove_tree(&stage)?;

@@ -150,7 +150,7 @@ impl Engine {
         let root = self.layout.root();
         let mut manifests = Manifests::default();
         let (mut plans, mut changes) = (Vec::new(), Vec::new());
-        for project in store::children(root)? {
+        for project in store::projects(&self.layout)? {
             let assets = store::children(&root.join(&project));
             for asset in assets.map_err(|failure| within(&project, failure))? {
                 let inside = format!("{project}/{asset}");
@@ -323,8 +323,8 @@ impl Engine {
         let mut recorded: BTreeMap<String, Links> = BTreeMap::new();
         for (path, old) in &plan.changed {
             if let Some(link) = &plan.manifest[path].link {
-                let text = links::text(owner, path, link);
-                if text != links::text(owner, path, old) {
+                let text = links::text_in(&self.layout, owner, path, link);
+                if text != links::text_in(&self.layout, owner, path, old) {
                     replace_link(&folder.join(path), &text)?;
                 }
             }

@@ -218,7 +218,7 @@ impl Engine {
         resolver.add_local(&mut manifest, &local)?;
         for (path, entry) in &manifest {
             if let Some(link) = &entry.link {
-                let text = links::text(transfer.owner, path, link);
+                let text = links::text_in(&self.layout, transfer.owner, path, link);
                 place_link(&transfer.stage.join(path), Path::new(&text))?;
             }
         }

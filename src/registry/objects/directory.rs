@@ -24,7 +24,8 @@ use crate::job::Job;
 use crate::names::ProjectName;
 use crate::registry::engine::PENDING_PREFIX;
 use crate::registry::failure::Failure;
-use crate::registry::{json, layout};
+use crate::registry::layout::{self, Layout};
+use crate::registry::{json, store};
 use crate::relpath::RelPath;
 use crate::{Error, Result};
 
@@ -39,6 +40,7 @@ const FOLDER_MODE: u32 = 0o755;
 /// The objects of a registry in a directory.
 #[derive(Debug)]
 pub struct Directory {
+    layout: Layout,
     root: PathBuf,
     is_durable: bool,
     locks: LockTable,
@@ -98,8 +100,14 @@ impl Directory {
     /// The registry at `root`, which must exist. `is_durable`: whether a finished change survives
     /// a power failure.
     pub fn new(root: impl Into<PathBuf>, is_durable: bool) -> Self {
+        Self::of(Layout::new(root), is_durable)
+    }
+
+    /// The same with projects that may be elsewhere.
+    pub fn of(layout: Layout, is_durable: bool) -> Self {
         Self {
-            root: root.into(),
+            root: layout.root().to_owned(),
+            layout,
             is_durable,
             locks: LockTable::private(LOCK_PATIENCE),
             received: Mutex::default(),
@@ -122,7 +130,8 @@ impl Directory {
     fn open_file(&self, key: &str) -> Result<Option<(File, Metadata)>, Failure> {
         let Some(path) = self.path(key) else { return Ok(None) };
         let system = |error: io::Error| Failure::system("open", &path, &error);
-        let opened = Root::open(&self.root).and_then(|root| root.open_file(key));
+        let (root, inside) = self.layout.anchor(key);
+        let opened = Root::open(&root).and_then(|root| root.open_file(inside));
         let (file, _) = match opened {
             Ok(opened) => opened,
             Err(error) if is_absent(&error) => return Ok(None),
@@ -136,13 +145,20 @@ impl Directory {
         Ok(Some((file, metadata)))
     }
 
-    /// True for a folder that is reached without links.
+    /// True for a folder that is reached without links, but for that of a project in another place.
     fn is_real_folder(&self, relative: &str) -> bool {
-        let mut path = self.root.clone();
-        relative.split('/').filter(|component| !component.is_empty()).all(|component| {
+        let (mut path, inside) = self.layout.anchor(relative);
+        inside.split('/').filter(|component| !component.is_empty()).all(|component| {
             path.push(component);
             fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir())
         })
+    }
+
+    /// What an entry is: a link to a project in another place is a folder.
+    fn kind_of(&self, key: &str, kind: Kind) -> Kind {
+        let is_project =
+            kind == Kind::Link && !key.contains('/') && self.layout.place_of_link(key).is_some();
+        if is_project { Kind::Folder } else { kind }
     }
 
     /// Whether an entry of a folder is an object.
@@ -174,6 +190,7 @@ impl Directory {
                     continue;
                 }
                 let key = format!("{prefix}{name}");
+                let kind = self.kind_of(&key, kind);
                 if kind == Kind::Folder {
                     let inner = format!("{key}/");
                     if is_wanted(&inner) {
@@ -191,8 +208,9 @@ impl Directory {
     fn make_parents(&self, path: &Path) -> Result<(), Failure> {
         let parent = path.parent().unwrap_or(&self.root);
         let relative = parent.strip_prefix(&self.root).unwrap_or(Path::new(""));
-        let mut folder = self.root.clone();
-        for component in relative.components() {
+        let relative = relative.to_string_lossy();
+        let (mut folder, inside) = self.layout.anchor(&relative);
+        for component in Path::new(inside).components() {
             let outer = folder.clone();
             folder.push(component);
             match fs::DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
@@ -262,7 +280,7 @@ impl Directory {
         job: &Job,
     ) -> Result<Option<DirectoryHold<'_>>, Failure> {
         let folder = self.root.join(project);
-        if !self.is_real_folder(project.as_str()) {
+        if !store::is_project(&self.layout, project.as_str())? {
             return Ok(None);
         }
         let registry_mode = if is_alone { Mode::Exclusive } else { Mode::Shared };
@@ -466,6 +484,7 @@ impl Objects for Directory {
             if name.starts_with(STAGE_PREFIX) || !is_wanted(&key) {
                 continue;
             }
+            let kind = self.kind_of(&key, kind);
             if kind == Kind::Folder {
                 let inner = format!("{key}/");
                 // A folder without objects is no prefix of a key.
@@ -542,6 +561,13 @@ impl Objects for Directory {
     fn remove(&self, folder: &str) -> Result<(), Failure> {
         let path = self.target(folder)?;
         let parent = path.parent().unwrap_or(&self.root).to_owned();
+        if !folder.contains('/')
+            && let Some(place) = self.layout.place_of_link(folder)
+        {
+            // A project on another disk: its link goes first.
+            atomic::remove_file(&path)?;
+            return Ok(atomic::remove_tree(&place)?);
+        }
         // Gone for every reader in one step.
         match fs::rename(&path, parent.join(stage_name())) {
             Err(error) if is_absent(&error) => {}

@@ -16,6 +16,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::list;
 use crate::fs::atomic::STAGE_PREFIX;
+use crate::registry::layout::Layout;
 use crate::relpath::clean;
 use crate::service::content::{
     About, MediaType, Opened, content, insert_last_modified, is_modified_since, last_modified,
@@ -29,19 +30,24 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The directories whose content may be served.
 #[derive(Debug)]
 pub(super) struct Roots {
-    registry: PathBuf,
+    layout: Layout,
     whitelist: Vec<PathBuf>,
 }
 
 impl Roots {
     /// The registry, and directories outside of it that its links may point to.
-    pub(super) fn new(registry: PathBuf, whitelist: Vec<PathBuf>) -> Self {
-        Self { registry, whitelist }
+    pub(super) fn new(layout: Layout, whitelist: Vec<PathBuf>) -> Self {
+        Self { layout, whitelist }
     }
 
     /// The registry.
     pub(super) fn registry(&self) -> &Path {
-        &self.registry
+        self.layout.root()
+    }
+
+    /// Where its projects may be.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Opens what is at `path`, relative to the registry and without `..`.
@@ -54,7 +60,7 @@ impl Roots {
         if let Some(result) = self.open_beneath(path, flags) {
             return result;
         }
-        let file = File::from(rustix::fs::open(self.registry.join(path), flags, Mode::empty())?);
+        let file = File::from(rustix::fs::open(self.registry().join(path), flags, Mode::empty())?);
         self.check(&real_path(&file)?)?;
         Ok(file)
     }
@@ -67,7 +73,7 @@ impl Roots {
         use rustix::io::Errno;
 
         // Without a link and without `..` no path can leave: one step for most.
-        let whole = self.registry.join(path);
+        let whole = self.registry().join(path);
         let resolve = ResolveFlags::NO_SYMLINKS;
         match rustix::fs::openat2(rustix::fs::CWD, &whole, flags, Mode::empty(), resolve) {
             Ok(file) => return Some(Ok(file.into())),
@@ -77,7 +83,7 @@ impl Roots {
         }
         // Opened each time: the registry may be replaced while the service runs.
         let root = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = match rustix::fs::open(&self.registry, root, Mode::empty()) {
+        let root = match rustix::fs::open(self.registry(), root, Mode::empty()) {
             Ok(root) => root,
             Err(error) => return Some(Err(error.into())),
         };
@@ -96,7 +102,8 @@ impl Roots {
 
     fn check(&self, real: &Path) -> io::Result<()> {
         let lies_in = |root: &Path| fs::canonicalize(root).is_ok_and(|root| real.starts_with(root));
-        if lies_in(&self.registry) || self.whitelist.iter().any(|root| lies_in(root)) {
+        let mut others = self.layout.allowed().iter().chain(&self.whitelist);
+        if lies_in(self.registry()) || others.any(|root| lies_in(root)) {
             Ok(())
         } else {
             Err(rustix::io::Errno::NOENT.into())
@@ -210,7 +217,7 @@ async fn folder(
     if modified.is_some_and(|time| !is_modified_since(headers, time)) {
         return not_modified(modified);
     }
-    let path = roots.registry.join(path);
+    let path = roots.registry().join(path);
     let roots = Arc::clone(roots);
     let page = threads::run(move || page_of(&roots, &path)).await;
     match page.map_err(io::Error::from).flatten() {
@@ -283,7 +290,7 @@ mod tests {
             symlink(target, at(link)).unwrap();
         }
         symlink(at("white"), at("listed")).unwrap();
-        let roots = Roots::new(at("registry"), vec![at("listed")]);
+        let roots = Roots::new(Layout::new(at("registry")), vec![at("listed")]);
         let opened = |name: &str| {
             roots.open(Path::new(name)).and_then(io::read_to_string).map_err(|error| error.kind())
         };

@@ -34,7 +34,7 @@ pub(super) fn list(
         return Ok(b"[]".to_vec());
     }
     roots.check_folder(&full).map_err(|error| missing(&full, &error))?;
-    let mut listing = Listing { text: b"[".to_vec(), is_recursive };
+    let mut listing = Listing { text: b"[".to_vec(), is_recursive, roots };
     listing.fill(&full, job)?;
     listing.text.push(b']');
     Ok(listing.text)
@@ -50,7 +50,11 @@ fn locate(roots: &Roots, path: &[u8]) -> Result<Located, Failure> {
     let full = match clean(path).as_slice() {
         // The registry itself may be a link.
         b"." => roots.registry().join("."),
-        inner => roots.registry().join(OsStr::from_bytes(inner)),
+        inner => match std::str::from_utf8(inner).map(|inner| roots.layout().anchor(inner)) {
+            Ok((place, "")) => place,
+            Ok((place, inside)) => place.join(inside),
+            Err(_) => roots.registry().join(OsStr::from_bytes(inner)),
+        },
     };
     let metadata = fs::symlink_metadata(&full);
     Ok((full, metadata))
@@ -87,9 +91,10 @@ pub(super) fn bad_escape(text: &[u8]) -> Option<&[u8]> {
 /// Names, and whether each is a folder.
 pub(super) type Entries = Vec<(Vec<u8>, bool)>;
 
-struct Listing {
+struct Listing<'a> {
     text: Vec<u8>,
     is_recursive: bool,
+    roots: &'a Roots,
 }
 
 /// A folder whose entries are being listed.
@@ -99,11 +104,18 @@ struct Level {
     path_length: usize,
 }
 
-impl Listing {
+impl Listing<'_> {
     /// Adds everything in `root`: files and links, and folders as `name/`. A recursive listing
     /// names only the folders that hold nothing. Each folder is in byte order of the names.
     fn fill(&mut self, root: &Path, job: &Job) -> Result<(), Failure> {
-        let entries = entries(root).map_err(|error| unreadable(root, &error))?;
+        let mut entries = entries(root).map_err(|error| unreadable(root, &error))?;
+        let layout = self.roots.layout();
+        if !layout.allowed().is_empty() && root == layout.root().join(".") {
+            for (name, is_folder) in &mut entries {
+                // Projects on other disks.
+                *is_folder |= layout.place_of_link(&String::from_utf8_lossy(name)).is_some();
+            }
+        }
         let mut path = Vec::new();
         // An explicit stack: a deep tree must not exhaust the thread's own.
         let mut stack = vec![Level { entries: entries.into_iter(), path_length: 0 }];
@@ -202,6 +214,7 @@ pub(super) fn entries(folder: &Path) -> io::Result<Entries> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::layout::Layout;
 
     fn registry() -> (tempfile::TempDir, Roots) {
         let folder = tempfile::tempdir().unwrap();
@@ -216,7 +229,7 @@ mod tests {
         fs::create_dir(folder.path().join("outside")).unwrap();
         fs::create_dir(folder.path().join("outside/in")).unwrap();
         std::os::unix::fs::symlink("../../outside", root.join("p/out")).unwrap();
-        let roots = Roots::new(root, Vec::new());
+        let roots = Roots::new(Layout::new(root), Vec::new());
         (folder, roots)
     }
 
@@ -242,7 +255,7 @@ mod tests {
         assert_eq!(listed(&roots, "p/out", true), "[]");
         let alias = roots.registry().with_file_name("alias");
         std::os::unix::fs::symlink(roots.registry(), &alias).unwrap();
-        let aliased = Roots::new(alias, Vec::new());
+        let aliased = Roots::new(Layout::new(alias), Vec::new());
         assert_eq!(listed(&aliased, "", false), r#"["p/"]"#);
         assert_eq!(listed(&aliased, "p/a", false), r#"["..LOCK","v/"]"#);
         assert!(listed(&roots, "p/out/in", true).starts_with("500 "));

@@ -70,13 +70,14 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         registry: options.registry.clone(),
         administrators: options.administrators.clone(),
         whitelist: options.whitelist.clone(),
+        allow_roots: options.allow_roots.clone(),
         durable: options.durable,
     })?;
     // Dropped last: the writer waits for the lines of everything else.
     let (log, _writer) = Log::start().at("log")?;
     let runtime = server::runtime(options.concurrency)?;
     let state = Arc::new(State {
-        roots: Arc::new(fetch::Roots::new(options.registry.clone(), options.whitelist.clone())),
+        roots: Arc::new(fetch::Roots::new(engine.layout().clone(), options.whitelist.clone())),
         turns: Semaphore::new(options.concurrency),
         options,
         engine,
@@ -118,7 +119,7 @@ fn staging_fault(staging: &Path) -> Result<Option<String>> {
 /// Closes lock files that an older or another service has left open.
 async fn close_locks(state: Arc<State>) {
     let worker = Arc::clone(&state);
-    let closed = state.work.run(move |job| store::close_locks(&worker.options.registry, job)).await;
+    let closed = state.work.run(move |job| store::close_locks(worker.engine.layout(), job)).await;
     let why = match closed {
         Ok(Ok(())) => return,
         Ok(Err(failure)) => failure.reason,

@@ -24,6 +24,7 @@ Usage: gobbler -staging DIRECTORY -registry DIRECTORY [FLAG...]
   -port NUMBER          port to listen on, 0 for any free one (default 8080)
   -prefix PATH          put before every endpoint, as /PATH
   -whitelist FILE       directories that links may point to, one absolute path per line
+  -allow-root DIRECTORY where projects may be, too, if the registry has links to them; repeatable
   -spoof FILE           who may act as whom, lines SPOOFER:USER,USER,...
   -probation DAYS       reject probational versions after this time (default -1: never)
   -concurrency NUMBER   requests processed at a time (default 100)
@@ -56,6 +57,8 @@ pub struct Options {
     pub prefix: String,
     /// Absolute directories outside of the registry that links may point to.
     pub whitelist: Vec<PathBuf>,
+    /// Directories outside of the registry that its projects may be in.
+    pub allow_roots: Vec<PathBuf>,
     /// Who may act as whom.
     pub spoofing: Spoofing,
     /// Age at which probational versions are rejected.
@@ -120,7 +123,7 @@ impl Options {
     ///    word, whatever that is; `-durable` alone means `-durable=true`, and so with
     ///    `-insecure-staging`.
     /// 2. The first word that is not a flag, or `--`, ends the flags; what follows is ignored.
-    /// 3. Of several equal flags the last counts.
+    /// 3. Of several equal flags the last counts; `-allow-root` adds a directory each time.
     ///
     /// Whether the directories exist is looked at by [`super::serve`].
     pub fn parse(arguments: &[OsString]) -> Result<Self, BadOptions> {
@@ -128,6 +131,7 @@ impl Options {
         let mut registry = None;
         let mut whitelist = None;
         let mut spoofing = None;
+        let mut allow_roots = Vec::new();
         let mut administrators = Vec::new();
         let mut host = "127.0.0.1".to_owned();
         let mut port = 8080;
@@ -143,6 +147,7 @@ impl Options {
                 "staging" => staging = Some(words.path(&flag)?),
                 "registry" => registry = Some(words.path(&flag)?),
                 "whitelist" => whitelist = Some(words.path(&flag)?),
+                "allow-root" => allow_roots.push(clean_path(&words.path(&flag)?)),
                 "spoof" => spoofing = Some(words.path(&flag)?),
                 "admin" => {
                     let names = words.text(&flag)?;
@@ -182,7 +187,16 @@ impl Options {
         let read = |file: Option<PathBuf>| file.filter(|file| !file.as_os_str().is_empty());
         Ok(Self {
             staging: required("-staging", staging)?,
-            registry: required("-registry", registry)?,
+            registry: required("-registry", registry).and_then(|path| {
+                // Links from another disk to the registry cannot be relative.
+                if allow_roots.is_empty() {
+                    return Ok(path);
+                }
+                std::path::absolute(&path)
+                    .at(&path)
+                    .map_err(|error| BadOptions::Unusable(error.into()))
+            })?,
+            allow_roots,
             administrators,
             host,
             port: u16::try_from(port)

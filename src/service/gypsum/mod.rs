@@ -20,6 +20,7 @@ use crate::error::IoContext;
 use crate::fs::lock;
 use crate::job::Job;
 use crate::registry::bucket::Bucket;
+use crate::registry::layout::Layout;
 use crate::registry::objects::{Directory, Objects};
 use crate::registry::store;
 use crate::service::log::Log;
@@ -116,7 +117,9 @@ fn open_objects(options: &Options, runtime: &Handle) -> Result<Arc<dyn Objects>>
             if !fs::metadata(registry).at(registry)?.is_dir() {
                 return Err(io::Error::from(io::ErrorKind::NotADirectory)).at(registry);
             }
-            Ok(Arc::new(Directory::new(registry, options.durable)))
+            let registry = std::path::absolute(registry).at(registry)?;
+            let layout = Layout::new(registry).allowing(options.allow_roots.clone());
+            Ok(Arc::new(Directory::of(layout, options.durable)))
         }
         #[cfg(feature = "s3")]
         (None, Some(store)) => {
@@ -149,7 +152,8 @@ async fn keep_house(state: Arc<State>) {
         state.log.line(lock::NONE);
     }
     if let Some(registry) = state.options.registry.clone() {
-        let closed = state.run(move |job| Ok(store::close_locks(&registry, job)?)).await;
+        let layout = Layout::new(registry).allowing(state.options.allow_roots.clone());
+        let closed = state.run(move |job| Ok(store::close_locks(&layout, job)?)).await;
         if let Err(refusal) = closed {
             state.log.line(format!("cannot close all lock files to others: {}", refusal.reason));
         }

@@ -18,6 +18,9 @@ pub struct Options {
     /// Where the registry's objects are instead: `s3://BUCKET?endpoint=URL&region=NAME`.
     #[serde(default)]
     pub store: Option<String>,
+    /// Directories outside of the registry that its projects may be in, by links.
+    #[serde(default)]
+    pub allow_roots: Vec<PathBuf>,
     /// File of the tokens that users are known by.
     #[serde(default)]
     pub tokens: Option<PathBuf>,
