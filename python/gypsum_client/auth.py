@@ -167,6 +167,18 @@ def _stored(path: str, limit: float) -> dict[str, Any] | None:
     """Read a token from the disk; what is of no use is deleted."""
     try:
         with open(path, encoding="utf-8") as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid not in (os.geteuid(), 0) or found.st_mode & 0o022:
+                import warnings
+
+                from selenite import SeleniteWarning
+
+                message = (
+                    f"the token in '{path}' is not used: the file belongs to another user, or"
+                    " others can write to it; remove it and call set_access_token()"
+                )
+                warnings.warn(message, SeleniteWarning, stacklevel=3)
+                return None
             lines = file.read().splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -14,7 +14,8 @@ _IS_WARNED = False
 def lock(path: str) -> IO[bytes]:
     """Hold a lock on a file, which is made if need be.
 
-    Another user's lock file may be one that this user can only read. Where the file system has no
+    Another user's lock file may be one that this user can only read; while somebody holds it, the
+    work goes on without, with a warning, since it could be held for ever. Where the file system has no
     locks, the work goes on without, with one warning.
 
     Args:
@@ -30,8 +31,11 @@ def lock(path: str) -> IO[bytes]:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except PermissionError:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    is_own = os.fstat(file).st_uid in (os.geteuid(), 0)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX if is_own else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _warn_of_foreign_lock(path)
     except OSError as error:
         # `EBADF`: some network file systems lock only what is open for writing.
         missing = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
@@ -55,6 +59,15 @@ def unlock(file: IO[bytes]) -> None:
     with suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_UN)
     file.close()
+
+
+def _warn_of_foreign_lock(path: str) -> None:
+    import warnings
+
+    from selenite._exceptions import SeleniteWarning
+
+    message = f"the lock '{path}' is not waited for: it belongs to another user, and is held"
+    warnings.warn(message, SeleniteWarning, stacklevel=5)
 
 
 def warn_of_missing_locks() -> None:

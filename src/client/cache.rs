@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::Result;
 use crate::error::IoContext;
 use crate::fs::atomic;
+use crate::fs::owner::make_folders;
 
 /// Mode of cached files, less the umask.
 pub(super) const FILE_MODE: u32 = 0o666;
@@ -18,7 +19,7 @@ pub(super) type Link = fn(&Path, &Path) -> io::Result<()>;
 pub(super) const HARD: Link = |original, name| fs::hard_link(original, name);
 
 fn make_parent(path: &Path) -> Result<()> {
-    path.parent().map_or(Ok(()), |folder| fs::create_dir_all(folder).at(folder))
+    path.parent().map_or(Ok(()), make_folders)
 }
 
 /// The result of noting that a version or directory is complete. If that is another user's, who lets
@@ -33,7 +34,7 @@ pub(super) fn unless_refused(noted: Result<()>) -> Result<()> {
 /// Keeps a small document, by way of a file in `scratch`.
 pub(super) fn keep(scratch: &Path, target: &Path, content: &[u8]) -> Result<()> {
     make_parent(target)?;
-    fs::create_dir_all(scratch).at(scratch)?;
+    make_folders(scratch)?;
     atomic::write_through(scratch, target, content, FILE_MODE)
 }
 

@@ -1,14 +1,22 @@
-//! Who else may write to a file: whether its owner is a proof of who wrote it.
+//! Who else may write to a file: whether its owner is a proof of who wrote it, and whether a link
+//! leads where its user wants.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 use rustix::fs::{Mode, fgetxattr, fstat};
 
+use crate::error::IoContext;
+use crate::{Error, Result};
+
 /// Where Linux keeps a POSIX access list.
 const ACCESS_LIST: &str = "system.posix_acl_access";
+/// Links in a row that are followed, as by the system.
+const MOST_LINKS: usize = 40;
 /// Largest access list that is looked at, by far.
 const ACCESS_LIST_BYTES: usize = 64 * 1024;
 
@@ -41,6 +49,62 @@ pub fn other_writer(handle: impl AsFd) -> io::Result<Option<String>> {
         Err(_) => vec![Writer::Group(stat.st_gid)],
     };
     Ok(writers.into_iter().find_map(|writer| name_unless_owner(writer, stat.st_uid)))
+}
+
+/// Makes a folder, and those around it, without following a link that somebody else may have put on
+/// the way.
+///
+/// A link is followed if it belongs to this user or the superuser, and lies where nobody else can
+/// make or rename anything.
+pub fn make_folders(folder: &Path) -> Result<()> {
+    let absolute = std::path::absolute(folder).at(folder)?;
+    if let Some(link) = foreign_link(&absolute, MOST_LINKS) {
+        return Err(Error::UnsafePath {
+            path: link.to_string_lossy().into_owned(),
+            why: "it is a link that another user may have put there; remove it, or take care that \
+                  nobody else can write to the folder it is in",
+        });
+    }
+    fs::create_dir_all(folder).at(folder)
+}
+
+/// The first link on the way to an absolute path that is not to be followed.
+fn foreign_link(path: &Path, links: usize) -> Option<PathBuf> {
+    let mut at = PathBuf::new();
+    let mut parts = path.components();
+    while let Some(part) = parts.next() {
+        if part == Component::ParentDir {
+            at.pop();
+            continue;
+        }
+        let folder = at.clone();
+        at.push(part);
+        // What is not there, or not to be seen, is left to whoever makes it.
+        let Ok(found) = fs::symlink_metadata(&at) else { return None };
+        if !found.is_symlink() {
+            continue;
+        }
+        if links == 0 || !is_ours(found.uid()) || has_foreign_entries(&folder) {
+            return Some(at);
+        }
+        let target = fs::read_link(&at).ok()?;
+        return foreign_link(&folder.join(target).join(parts.as_path()), links - 1);
+    }
+    None
+}
+
+fn is_ours(uid: u32) -> bool {
+    uid == 0 || uid == Uid::effective().as_raw()
+}
+
+/// Whether others may rename what is in a folder. One that cannot be looked at is left to the
+/// owners of its entries.
+fn has_foreign_entries(folder: &Path) -> bool {
+    const STICKY: u32 = 0o1000;
+    File::open(folder).is_ok_and(|handle| {
+        handle.metadata().is_ok_and(|found| found.mode() & STICKY == 0)
+            && other_writer(&handle).is_ok_and(|writer| writer.is_some())
+    })
 }
 
 /// The users and groups that an access list allows to write; `gid` is the group of the file.
@@ -118,7 +182,7 @@ fn has_local_users_only(nsswitch: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{File, Permissions};
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
     use rustix::fs::{XattrFlags, fsetxattr};
@@ -158,6 +222,41 @@ mod tests {
         let gid = fstat(&file).unwrap().st_gid;
         let is_alone = is_private(Gid::from_raw(gid), Uid::effective());
         assert_eq!(writer(0o664).is_none(), is_alone);
+    }
+
+    #[test]
+    fn links_are_followed_where_nobody_else_can_put_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["cache", "other/deep", "safe"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        let link = |target: &str, name: &str| {
+            std::os::unix::fs::symlink(at(target), at(name)).unwrap();
+        };
+        link("other", "cache/own");
+        link("cache/own/deep", "safe/chain");
+        make_folders(&at("cache/own/new")).unwrap();
+        make_folders(&at("safe/chain/new")).unwrap();
+        assert!(at("other/new").is_dir() && at("other/deep/new").is_dir());
+        let with_mode = |mode| {
+            fs::set_permissions(at("cache"), Permissions::from_mode(mode)).unwrap();
+            [make_folders(&at("cache/own/more")), make_folders(&at("safe/chain/more"))]
+        };
+        for refused in with_mode(0o777) {
+            let Err(Error::UnsafePath { path, .. }) = refused else { panic!("{refused:?}") };
+            assert!(path.ends_with("cache/own"));
+        }
+        assert!(!at("other/more").exists() && !at("other/deep/more").exists());
+        make_folders(&at("cache/plain/folder")).unwrap();
+        assert!(with_mode(0o1777).iter().all(Result::is_ok));
+        link("cache/loop", "cache/loop");
+        assert!(make_folders(&at("cache/loop/x")).is_err());
+        // Only the superuser can give a link away.
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::lchown(at("cache/own"), Some(54_321), None).unwrap();
+            assert!(make_folders(&at("cache/own/theirs")).is_err());
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::client::cache::{self, FILE_MODE};
 use crate::error::IoContext;
 use crate::fs::atomic;
+use crate::fs::owner::make_folders;
 use crate::http::url::quote_plus;
 use crate::relpath::RelPath;
 use crate::{Error, Result};
@@ -118,7 +119,7 @@ impl Cache {
 
     pub(super) fn mark_complete(&self, path: &RelPath) -> Result<()> {
         let folder = self.success(path);
-        let made = fs::create_dir_all(&folder).at(&folder);
+        let made = make_folders(&folder);
         cache::unless_refused(
             made.and_then(|()| atomic::write(&folder.join(MARKER), b"", FILE_MODE, false)),
         )

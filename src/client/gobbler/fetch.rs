@@ -24,6 +24,7 @@ use super::service::{Service, Source, is_missing};
 use crate::client::{form_of, is_plausible};
 use crate::error::IoContext;
 use crate::fs::atomic;
+use crate::fs::owner::make_folders;
 use crate::fs::walk::{self, Kind};
 use crate::http::{Document, Object};
 use crate::job::Job;
@@ -132,7 +133,7 @@ impl Fetcher<'_> {
             }
         }
         if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder).at(folder)?;
+            make_folders(folder)?;
         }
         let trusted = !self.options.overwrite && self.has_final_records(path)?;
         let get = |from_cache| async move {
@@ -221,7 +222,7 @@ impl Fetcher<'_> {
         }
         for folder in &folders {
             let folder = target.join(folder);
-            fs::create_dir_all(&folder).at(&folder)?;
+            make_folders(&folder)?;
         }
         if !self.options.overwrite {
             files = missing;
@@ -405,7 +406,7 @@ impl Fetcher<'_> {
             return Ok(());
         }
         let scratch = self.cache.scratch();
-        fs::create_dir_all(&scratch).at(&scratch)?;
+        make_folders(&scratch)?;
         let mut items = Vec::new();
         let mut links = Vec::new();
         let batch: BTreeSet<PathBuf> = paths.iter().map(|path| self.cache.file(path)).collect();

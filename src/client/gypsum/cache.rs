@@ -9,7 +9,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::client::cache::{self, FILE_MODE, Link};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
+use crate::fs::owner::{make_folders, other_writer};
 use crate::job::Job;
 use crate::relpath::RelPath;
 use crate::runtime::PerProcess;
@@ -64,7 +65,7 @@ impl Cache {
     /// Where unfinished files go.
     pub fn scratch(&self) -> Result<PathBuf> {
         let scratch = self.root.join("tmp");
-        fs::create_dir_all(&scratch).at(&scratch)?;
+        make_folders(&scratch)?;
         Ok(scratch)
     }
 
@@ -83,7 +84,7 @@ impl Cache {
         if !is_complete {
             return atomic::remove_file(&folder.join(MARKER));
         }
-        let made = fs::create_dir_all(&folder).at(&folder);
+        let made = make_folders(&folder);
         cache::unless_refused(
             made.and_then(|()| atomic::write(&folder.join(MARKER), b"", FILE_MODE, false)),
         )
@@ -93,7 +94,7 @@ impl Cache {
     /// lets nobody lock it. Each file is placed only when it is whole, so work may be done twice.
     pub fn lock(&self, version: &str, job: &Job) -> Result<Option<LockGuard<'static>>> {
         let folder = self.status(version)?;
-        let made = fs::create_dir_all(&folder).at(&folder);
+        let made = make_folders(&folder);
         match made.and_then(|()| locks().lock(&folder.join(LOCK), Mode::Exclusive, job)) {
             Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => Ok(None),
             other => other.map(Some),
@@ -132,16 +133,31 @@ pub(super) fn checked(key: &str) -> Result<RelPath> {
 pub fn store_private(file: &Path, content: &[u8], job: &Job) -> Result<()> {
     let folder = file.parent().unwrap_or_else(|| Path::new("."));
     if let Some(above) = folder.parent() {
-        fs::create_dir_all(above).at(above)?;
+        make_folders(above)?;
     }
     match fs::DirBuilder::new().mode(PRIVATE_FOLDER).create(folder) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         other => other.at(folder)?,
     }
+    check_private(folder)?;
     let mut lock = file.as_os_str().to_owned();
     lock.push(".LOCK");
     let _guard = locks().lock(Path::new(&lock), Mode::Exclusive, job)?;
     atomic::write(file, content, PRIVATE_FILE, false)
+}
+
+/// Fails if a folder of secrets is not the user's own: whoever planted it could replace them.
+fn check_private(folder: &Path) -> Result<()> {
+    let handle = fs::File::open(folder).at(folder)?;
+    let is_own = handle.metadata().at(folder)?.uid() == rustix::process::geteuid().as_raw();
+    if is_own && other_writer(&handle).at(folder)?.is_none() {
+        return Ok(());
+    }
+    Err(Error::UnsafePath {
+        path: folder.to_string_lossy().into_owned(),
+        why: "it is for secrets, but belongs to another user, or others can write to it; remove it, \
+              or name another directory for the cache",
+    })
 }
 
 #[cfg(test)]
@@ -193,5 +209,9 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), b"two");
         assert_eq!(mode(&file), 0o600);
         assert_eq!(mode(file.parent().unwrap()), 0o700);
+        fs::set_permissions(file.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = store_private(&file, b"three", &Job::default());
+        assert!(matches!(refused, Err(Error::UnsafePath { .. })));
+        assert_eq!(fs::read(&file).unwrap(), b"two");
     }
 }
