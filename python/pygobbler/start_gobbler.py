@@ -98,6 +98,7 @@ def start_gobbler(
 def _start(arguments: dict[str, Any], wait: float) -> tuple[bool, str, str, str]:
     global _running, _stops_at_exit, test_staging, test_registry, test_port, test_process
     import atexit
+    import stat
     import tempfile
     from pathlib import Path
 
@@ -130,8 +131,11 @@ def _start(arguments: dict[str, Any], wait: float) -> tuple[bool, str, str, str]
         flags += ["-port", str(port or 0), *(["-admin", ",".join(names)] if names else [])]
         flags += arguments["extra_args"] or []
         real_staging, real_registry, host, real_port = _core.parse_gobbler_flags(flags)
-        for directory in (real_staging, real_registry):
-            Path(directory).mkdir(parents=True, exist_ok=True)
+        if not Path(real_staging).exists():
+            Path(real_staging).mkdir(parents=True)
+            # Whoever may write there must not rename the requests of others.
+            Path(real_staging).chmod(Path(real_staging).stat().st_mode | stat.S_ISVTX)
+        Path(real_registry).mkdir(parents=True, exist_ok=True)
         with _process.listen(host, real_port) as listener:
             real_port = listener.getsockname()[1]
             if executable is None:

@@ -19,6 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::error::IoContext;
+use crate::fs::owner;
 use crate::job::Job;
 use crate::{Error, Result};
 
@@ -138,6 +139,25 @@ impl LockTable {
     /// [`LockTable::lock`] that leaves no file behind where there was none, as long as it stays empty.
     pub fn lock_tidily(&self, path: &Path, mode: Mode, job: &Job) -> Result<LockGuard<'_>> {
         self.hold(self.patience, path, mode, true, job)
+    }
+
+    /// [`LockTable::lock`] in a folder where others may have made the file: one of theirs is not
+    /// waited for, since they could hold it for ever. None if it is held, or cannot be locked.
+    pub fn lock_unless_foreign(
+        &self,
+        path: &Path,
+        mode: Mode,
+        job: &Job,
+    ) -> Result<Option<LockGuard<'_>>> {
+        let is_foreign = std::fs::symlink_metadata(path)
+            .is_ok_and(|found| found.is_symlink() || !owner::is_ours(found.uid()));
+        if !is_foreign {
+            return self.lock(path, mode, job).map(Some);
+        }
+        match self.lock_within(Duration::ZERO, path, mode, job) {
+            Err(Error::Io { .. }) => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// [`LockTable::lock`] with a time limit of its own.
@@ -439,6 +459,26 @@ mod tests {
         std::fs::write(&path, "{}").unwrap();
         drop(held);
         assert!(path.exists(), "it has content");
+    }
+
+    #[test]
+    fn a_lock_of_somebody_else_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("LOCK");
+        let (table, other) = (table(60_000), table(0));
+        let job = Job::default();
+        assert!(table.lock_unless_foreign(&path, Mode::Exclusive, &job).unwrap().is_some());
+        std::os::unix::fs::symlink("elsewhere", folder.path().join("link")).unwrap();
+        let link = folder.path().join("link");
+        assert!(table.lock_unless_foreign(&link, Mode::Exclusive, &job).unwrap().is_none());
+        // Only the superuser can give a file away.
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(54_321), None).unwrap();
+            let held = other.lock(&path, Mode::Exclusive, &job).unwrap();
+            assert!(table.lock_unless_foreign(&path, Mode::Exclusive, &job).unwrap().is_none());
+            drop(held);
+            assert!(table.lock_unless_foreign(&path, Mode::Exclusive, &job).unwrap().is_some());
+        }
     }
 
     #[test]

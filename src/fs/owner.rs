@@ -93,7 +93,8 @@ fn foreign_link(path: &Path, links: usize) -> Option<PathBuf> {
     None
 }
 
-fn is_ours(uid: u32) -> bool {
+/// Whether a file of this owner is this user's own, or the superuser's.
+pub fn is_ours(uid: u32) -> bool {
     uid == 0 || uid == Uid::effective().as_raw()
 }
 

@@ -365,3 +365,15 @@ def test_one_name_is_one_administrator_and_one_flag() -> None:
     pyg.create_project("test", staging=staging, url=url)
     with pytest.raises(TypeError, match="`admin`"):
         pyg.start_gobbler(admin=7)  # type: ignore[arg-type]
+
+
+def test_a_staging_directory_where_others_may_rename_is_refused(tmp_path: Path) -> None:
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    staging.chmod(0o777)
+    with pytest.raises(RuntimeError, match=r"sticky bit.*`chmod \+t`"):
+        pyg.start_gobbler(staging=staging, wait=20)
+    os.umask(0)
+    # One that is made for the service is fine, whatever the umask.
+    pyg.start_gobbler(staging=tmp_path / "made", wait=20)
+    pyg.stop_gobbler()

@@ -42,6 +42,7 @@ impl Registry {
             registry: folder.join("registry"),
             administrators: vec!["admin".into()],
             whitelist: Vec::new(),
+            allow_roots: Vec::new(),
             durable: false,
         })
         .unwrap()
@@ -92,6 +93,7 @@ impl Registry {
             asset: &asset,
             version: &version,
             source,
+            source_owner: None,
             user: "admin",
             on_probation: false,
             consume: false,

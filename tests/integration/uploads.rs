@@ -62,6 +62,7 @@ fn a_cancelled_upload_changes_nothing() {
                 asset: &asset,
                 version: &version,
                 source: &source,
+                source_owner: None,
                 user: "admin",
                 on_probation: false,
                 consume: true,

@@ -125,7 +125,7 @@ def request(matrix: Matrix, row: str, user: str, project: str) -> tuple[str, dic
             **matrix.version(project, asset, name),
             "source": matrix.source(user),
         }
-    payloads = {
+    payloads: dict[str, dict[str, Any]] = {
         "set_permissions of the project": {"project": project, **permissions},
         "set_permissions of the asset": {"project": project, "asset": "a", **permissions},
         "reroute_links": {"to_delete": [version]},

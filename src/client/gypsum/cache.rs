@@ -94,10 +94,12 @@ impl Cache {
     /// lets nobody lock it. Each file is placed only when it is whole, so work may be done twice.
     pub fn lock(&self, version: &str, job: &Job) -> Result<Option<LockGuard<'static>>> {
         let folder = self.status(version)?;
-        let made = make_folders(&folder);
-        match made.and_then(|()| locks().lock(&folder.join(LOCK), Mode::Exclusive, job)) {
+        let file = folder.join(LOCK);
+        let locked = make_folders(&folder)
+            .and_then(|()| locks().lock_unless_foreign(&file, Mode::Exclusive, job));
+        match locked {
             Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => Ok(None),
-            other => other.map(Some),
+            other => other,
         }
     }
 

@@ -21,7 +21,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use crate::client;
 use crate::error::IoContext;
 use crate::fs::atomic;
-use crate::fs::owner::make_folders;
+use crate::fs::owner;
 use crate::http::{Document, Object};
 use crate::job::Job;
 use crate::registry::layout::{LINKS, MANIFEST, SUMMARY, is_internal};
@@ -110,7 +110,7 @@ fn read_document(file: &Path) -> Result<Option<Document>> {
 /// Makes the folders that items are saved to.
 fn make_folders(items: &[Item]) -> Result<()> {
     let folders: BTreeSet<_> = items.iter().filter_map(|item| item.target.parent()).collect();
-    folders.into_iter().try_for_each(make_folders)
+    folders.into_iter().try_for_each(owner::make_folders)
 }
 
 type Saving<'a> = Pin<Box<dyn Future<Output = Result<PathBuf>> + Send + 'a>>;
