@@ -15,8 +15,8 @@ def lock(path: str) -> IO[bytes]:
     """Hold a lock on a file, which is made if need be.
 
     Another user's lock file may be one that this user can only read; while somebody holds it, the
-    work goes on without, with a warning, since it could be held for ever. Where the file system has no
-    locks, the work goes on without, with one warning.
+    work goes on without, with a warning, since it could be held for ever. Where the file system has
+    no locks, the work goes on without, too, with one warning.
 
     Args:
         path: The file. Its directory must exist.
