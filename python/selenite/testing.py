@@ -59,7 +59,8 @@ class GypsumServer:
             admins: Names of administrators: users or organizations.
             **settings: ``github_url``, ``public_url``, ``quota_baseline`` and ``quota_growth`` in
                 bytes, ``lock_timeout`` and ``url_lifetime`` in seconds, ``port``, ``durable``,
-                ``insecure_tokens``, ``s3_credentials`` (a dict of ``endpoint``, ``bucket``,
+                ``insecure_tokens``, ``allow_roots`` (directories that projects may be in, by
+                links), ``s3_credentials`` (a dict of ``endpoint``, ``bucket``,
                 ``key``, ``secret``), ``github_app`` (a dict of ``id``, ``secret``).
         """
         self.url = ""
