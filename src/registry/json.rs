@@ -79,8 +79,8 @@ impl<F: Formatter> Formatter for Escaping<F> {
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice(text).or_else(|error| {
         // Only a type with fields refuses such a document, so it is seldom parsed twice.
-        let value: serde_json::Value = serde_json::from_slice(text).map_err(|_| error)?;
-        T::deserialize(value)
+        let value: Option<serde_json::Value> = serde_json::from_slice(text).ok();
+        value.and_then(|value| T::deserialize(value).ok()).ok_or(error)
     })
 }
 
