@@ -13,9 +13,12 @@ import pytest
 from support.original import installed
 from support.service import Gobbler, Service
 from support.tree import SAMPLE, Tree, make
+from support.web import APACHE, NGINX
 
 # Only where there is a server for it.
 collect_ignore = [] if "SELENITE_S3_SERVER" in os.environ else ["gypsum_store"]
+if not (APACHE and NGINX):
+    collect_ignore.append("proxies")
 FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_", "GYPSUM_")
 
 

@@ -73,6 +73,13 @@ class _Command(click.Command):
 @click.option(
     "--public-url", metavar="URL", help="What clients call the service; default: as they did."
 )
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="One more name by which clients may call the service; repeatable.",
+)
 @click.option("--quota-baseline", default=10e9, help="Bytes for new projects.")
 @click.option("--quota-growth", default=20e9, help="Bytes more in each year.")
 @click.option(
@@ -106,6 +113,7 @@ def serve_gypsum(
     host: str,
     port: int,
     public_url: str | None,
+    hosts: tuple[str, ...],
     quota_baseline: float,
     quota_growth: float,
     lock_timeout: float | None,
@@ -142,6 +150,7 @@ def serve_gypsum(
         "host": host,
         "port": port,
         "public_url": public_url,
+        "hosts": list(hosts),
         "quota_baseline": quota_baseline,
         "quota_growth": quota_growth,
         "lock_timeout": lock_timeout,

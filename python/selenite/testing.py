@@ -57,8 +57,9 @@ class GypsumServer:
             tokens: Token to the name of its user, or to
                 ``{"login": name, "organizations": [name, ...]}``; or the path of a file of tokens.
             admins: Names of administrators: users or organizations.
-            **settings: ``github_url``, ``public_url``, ``quota_baseline`` and ``quota_growth`` in
-                bytes, ``lock_timeout`` and ``url_lifetime`` in seconds, ``port``, ``durable``,
+            **settings: ``github_url``, ``public_url``, ``hosts`` (names of hosts that it answers
+                to, besides its own), ``quota_baseline`` and ``quota_growth`` in bytes,
+                ``lock_timeout`` and ``url_lifetime`` in seconds, ``port``, ``durable``,
                 ``insecure_tokens``, ``allow_roots`` (directories that projects may be in, by
                 links), ``s3_credentials`` (a dict of ``endpoint``, ``bucket``,
                 ``key``, ``secret``), ``github_app`` (a dict of ``id``, ``secret``).
@@ -68,6 +69,7 @@ class GypsumServer:
         self.registry = "" if registry is None else os.fspath(registry)
         self._tokens = tokens
         self._settings = {"durable": False, **settings, "administrators": listed(admins, "admins")}
+        self._settings["hosts"] = listed(settings.get("hosts", ()), "hosts")
         self._temporary: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: socket.socket | None = None

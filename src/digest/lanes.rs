@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::kernel::{BLOCK_BYTES, INITIAL, Kernel, MAX_LANES};
 use super::{AHEAD_BYTES, Digest, Hasher, Seen, Source, pad, rest_of};
@@ -30,6 +31,17 @@ const LARGE_BYTES: u64 = 1 << 20;
 
 /// The most small files that a thread takes at a time.
 const MAX_CLAIM: usize = 32;
+
+/// How long a thread waits for others to close a file when it has none open itself.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The most files that all threads together keep open: a share of what this process may.
+fn most_open() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit / 3).unwrap_or(usize::MAX)
+}
 
 /// Digests files on all threads of a team. Files not reached because the job was
 /// cancelled have that as their error.
@@ -74,6 +86,8 @@ struct Queue<'a, S> {
     /// Whether large files are done too.
     takes_large: bool,
     team: &'a Team,
+    /// Files that a thread keeps open at most.
+    most_open: usize,
 }
 
 /// What one thread has done.
@@ -95,7 +109,8 @@ impl<'a, S: Source> Queue<'a, S> {
     ) -> Self {
         let max_claim = if takes_large { 1 } else { MAX_CLAIM };
         let claim = (order.len() / (team.size() * kernel.lanes())).clamp(1, max_claim);
-        Self { files, order, next: AtomicUsize::new(0), claim, takes_large, team }
+        let most_open = (most_open() / team.size()).max(1);
+        Self { files, order, next: AtomicUsize::new(0), claim, takes_large, team, most_open }
     }
 
     fn work_off(&self, kernel: Kernel, job: &Job) -> Vec<Outcome> {
@@ -137,12 +152,15 @@ struct Worker<'a, S> {
     free: Vec<usize>,
     /// Positions in the queue that are this thread's.
     claimed: Range<usize>,
+    /// Since when it could not open a file.
+    starved: Option<Instant>,
     outcome: Outcome,
 }
 
 impl<'a, S: Source> Worker<'a, S> {
     fn new(queue: &'a Queue<'a, S>, kernel: Kernel, job: &'a Job) -> Self {
-        let capacity = queue.order.len().div_ceil(queue.team.size()).min(kernel.lanes());
+        let fair = queue.order.len().div_ceil(queue.team.size());
+        let capacity = fair.min(kernel.lanes()).min(queue.most_open);
         Self {
             queue,
             kernel,
@@ -153,6 +171,7 @@ impl<'a, S: Source> Worker<'a, S> {
             windows: vec![0; capacity * STRIDE_BYTES],
             free: (0..capacity).collect(),
             claimed: 0..0,
+            starved: None,
             outcome: Outcome::default(),
         }
     }
@@ -206,19 +225,31 @@ impl<'a, S: Source> Worker<'a, S> {
     fn open(&mut self) {
         while self.lanes.len() < self.capacity {
             let Some(index) = self.claim() else { return };
-            match self.queue.files[index].open() {
+            let opened = self.queue.files[index].open();
+            if !opened.as_ref().is_err_and(is_lack_of_handles) {
+                self.starved = None;
+            }
+            match opened {
                 Ok((_, size)) if size >= LARGE_BYTES && !self.queue.takes_large => {
                     self.outcome.large.push((size, index));
                 }
                 Ok((file, expected)) => self.add(index, file, expected),
-                // Files of our own will be closed: try again then.
-                Err(error) if !self.lanes.is_empty() && is_lack_of_handles(&error) => {
+                // Files of our own will be closed, or those of others: try again then.
+                Err(error) if is_lack_of_handles(&error) && self.may_wait() => {
                     self.claimed.start -= 1;
-                    return;
+                    if !self.lanes.is_empty() || self.job.is_cancelled() {
+                        return;
+                    }
+                    std::thread::sleep(PAUSE);
                 }
                 Err(error) => self.outcome.failed.push((index, error)),
             }
         }
+    }
+
+    /// Whether a file may become free before this thread gives up.
+    fn may_wait(&mut self) -> bool {
+        !self.lanes.is_empty() || self.starved.get_or_insert_with(Instant::now).elapsed() < PATIENCE
     }
 
     fn add(&mut self, index: usize, file: File, expected: u64) {

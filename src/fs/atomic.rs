@@ -14,6 +14,9 @@ use crate::error::IoContext;
 /// Begins the name of everything unfinished, so that readers of a registry take it for internal.
 pub const STAGE_PREFIX: &str = "..tmp-";
 
+/// Where the system names the files that a process has open.
+const NAMELESS: &str = "/proc/self/fd";
+
 /// A file without its final name. Dropped, it leaves nothing; [`persist`] gives it its name.
 ///
 /// Not a `NamedTempFile`: writing through that one hides the number of the system's error.
@@ -45,6 +48,10 @@ pub fn stage_nameless(folder: &Path, mode: u32) -> Result<Staged> {
     {
         use rustix::fs::{Mode, OFlags};
         use rustix::io::Errno;
+        // By this name it gets its own, and a system without it (a chroot) is no reason to fail.
+        if !Path::new(NAMELESS).exists() {
+            return stage(folder, mode);
+        }
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::open(folder, flags, Mode::from_raw_mode(mode)) {
             Ok(file) => return Ok(Staged { file: file.into(), path: None }),
@@ -157,7 +164,7 @@ fn name(file: &File, target: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     // There is nothing left to tell when the other descriptor, which it is named by, is closed.
     close(file.try_clone()?)?;
-    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let nameless = format!("{NAMELESS}/{}", file.as_raw_fd());
     replace(target, |path| Ok(linkat(CWD, &nameless, CWD, path, AtFlags::SYMLINK_FOLLOW)?))
 }
 

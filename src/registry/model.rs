@@ -147,7 +147,12 @@ pub(super) fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// The sum of sizes that others have written down: too much is as much as there can be.
+pub fn total_of(sizes: impl IntoIterator<Item = u64>) -> u64 {
+    sizes.into_iter().fold(0, u64::saturating_add)
+}
+
 /// The size that counts for a project's usage: all entries that are not links.
 pub fn usage_of(manifest: &Manifest) -> u64 {
-    manifest.values().filter(|entry| entry.link.is_none()).map(|entry| entry.size).sum()
+    total_of(manifest.values().filter(|entry| entry.link.is_none()).map(|entry| entry.size))
 }

@@ -22,6 +22,9 @@ use crate::service::threads;
 /// Up to this size content is read at once, on the thread that answers: handing it to another
 /// thread would take longer than reading it.
 const INLINE_BYTES: u64 = 64 * 1024;
+/// The first time whose year has more than four digits.
+const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+
 /// What an answer says about its content.
 #[derive(Debug, Default)]
 pub(crate) struct About<'a> {
@@ -202,6 +205,7 @@ pub(crate) fn content(
     insert_last_modified(&mut headers, modified);
     insert_etag(&mut headers, etag);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let pieces = match ranges.as_slice() {
         [] => VecDeque::from([Piece::Content(0..size)]),
         [range] => {
@@ -327,8 +331,8 @@ fn body(source: impl Source, pieces: VecDeque<Piece>, length: u64) -> io::Result
     Ok(Body::from_stream(stream))
 }
 
-/// The modification time in whole seconds, as headers have it. None for times before 1970 and for
-/// the epoch itself, which file systems without times report.
+/// The modification time in whole seconds, as headers have it. None for times before 1970, for the
+/// epoch itself, which file systems without times report, and for times that headers cannot say.
 pub(crate) fn last_modified(metadata: &fs::Metadata) -> Option<SystemTime> {
     whole_seconds(metadata.modified().ok()?)
 }
@@ -336,7 +340,8 @@ pub(crate) fn last_modified(metadata: &fs::Metadata) -> Option<SystemTime> {
 fn whole_seconds(time: SystemTime) -> Option<SystemTime> {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let seconds = Duration::from_secs(since.as_secs());
-    (!seconds.is_zero()).then(|| SystemTime::UNIX_EPOCH + seconds)
+    let can_be_said = !seconds.is_zero() && seconds < YEAR_10000;
+    can_be_said.then(|| SystemTime::UNIX_EPOCH + seconds)
 }
 
 pub(crate) fn insert_last_modified(headers: &mut HeaderMap, modified: Option<SystemTime>) {

@@ -3,6 +3,7 @@
 mod content;
 pub mod gobbler;
 pub mod gypsum;
+mod hosts;
 mod lexical;
 mod log;
 mod media_type;

@@ -4,19 +4,21 @@ use std::fs::File;
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +37,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const HEADERS: Duration = Duration::from_secs(75);
 /// Threads for listings and checks, beyond those of the requests.
 const SPARE_THREADS: usize = 64;
+/// How long a client may take to ask for something when others wait for a connection.
+const SILENCE: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -114,6 +118,24 @@ fn can_start(count: usize) -> io::Result<()> {
     })
 }
 
+/// Puts `/dev/null` where standard streams are closed: what is opened next would be taken for them.
+pub(crate) fn fill_standard_streams() {
+    // Where there is no such device, nothing can be done.
+    while let Ok(nowhere) = File::options().read(true).write(true).open("/dev/null") {
+        if nowhere.as_raw_fd() > 2 {
+            return;
+        }
+        let _ = nowhere.into_raw_fd(); // stays open
+    }
+}
+
+/// Connections at a time: a share of the files that may be open, since requests need some, too.
+fn most_connections() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit / 4).unwrap_or(usize::MAX).clamp(4, Semaphore::MAX_PERMITS)
+}
+
 /// Allows as many open files as the system does: connections must not use up those of requests.
 pub(crate) fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -127,16 +149,20 @@ pub(crate) fn bind(host: &str, port: u16) -> Result<TcpListener> {
     TcpListener::bind((host, port)).at(format!("{host}:{port}"))
 }
 
+/// The address that a listener has.
+pub(crate) fn address_of(listener: &TcpListener) -> Result<SocketAddr> {
+    listener.local_addr().at("listening socket")
+}
+
 /// The URL at which a listener is reached from this machine.
-pub(crate) fn url_of(listener: &TcpListener) -> Result<String> {
-    let mut address = listener.local_addr().at("listening socket")?;
+pub(crate) fn url_of(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address = match address {
             SocketAddr::V4(_) => SocketAddr::from(([127, 0, 0, 1], address.port())),
             SocketAddr::V6(_) => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], address.port())),
         };
     }
-    Ok(format!("http://{address}"))
+    format!("http://{address}")
 }
 
 /// Blocking work of a service, and the two steps of its end.
@@ -259,6 +285,9 @@ async fn closed(lifeline: Option<UnixStream>) {
 
 /// Serves until `end` resolves, then lets running requests finish for 3 s, cancels those left and
 /// returns when all of them have undone their work.
+///
+/// When there are as many connections as there may be, those that are idle are closed, others after
+/// their answer, and new ones wait.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -268,7 +297,9 @@ pub(crate) async fn serve(
 ) -> Result<()> {
     listener.set_nonblocking(true).at("listening socket")?;
     let listener = tokio::net::TcpListener::from_std(listener).at("listening socket")?;
-    let connections = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(most_connections()));
+    let crowd = Arc::new(Notify::new());
+    let (ending, connections) = (CancellationToken::new(), TaskTracker::new());
     let mut builder = http1::Builder::new();
     // The outbox needs bodies written as they are, not gathered first.
     builder.timer(TokioTimer::new()).header_read_timeout(HEADERS).writev(true);
@@ -282,23 +313,59 @@ pub(crate) async fn serve(
             Ok((stream, _)) => stream,
             Err(error) => {
                 log.line(format!("cannot accept a connection: {error}"));
+                crowd.notify_waiters();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        if room.available_permits() == 0 {
+            crowd.notify_waiters();
+        }
+        let place = tokio::select! {
+            place = Arc::clone(&room).acquire_owned() => place.expect("nobody closes it"),
+            () = &mut end => break,
+        };
         // Only a hint: a socket that refuses it still works.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let (asks, inner) = (Arc::clone(&has_asked), TowerToHyperService::new(router.clone()));
+        let service = service_fn(move |request| {
+            asks.store(true, Ordering::Relaxed);
+            inner.call(request)
+        });
         let outbox = Outbox::default();
         let socket = TokioIo::new(Socket::new(stream, outbox.clone()));
         let connection = builder.serve_connection(socket, service);
-        // Fails when the client goes away or does not speak HTTP: both end the connection.
-        tokio::spawn(outbox.serving(connections.watch(connection)));
+        let (crowd, ending) = (Arc::clone(&crowd), ending.clone());
+        connections.spawn(outbox.serving(async move {
+            let mut connection = std::pin::pin!(connection);
+            let is_crowded = tokio::select! {
+                // Fails when the client goes away or does not speak HTTP: both end the connection.
+                _ = &mut connection => return,
+                () = crowd.notified() => true,
+                () = ending.cancelled() => false,
+            };
+            connection.as_mut().graceful_shutdown();
+            // To the server, a connection on which nothing was asked yet is not idle.
+            let is_idle = async {
+                tokio::time::sleep(SILENCE).await;
+                if !is_crowded || has_asked.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                _ = connection => {}
+                () = is_idle => {}
+            }
+            drop(place);
+        }));
     }
     drop(listener);
     work.stop.cancel();
     work.running.close();
-    let drained = connections.shutdown();
+    ending.cancel();
+    connections.close();
+    let drained = connections.wait();
     tokio::pin!(drained);
     if tokio::time::timeout(GRACE, &mut drained).await.is_err() {
         work.abandon.cancel();
@@ -313,8 +380,6 @@ pub(crate) async fn serve(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use super::*;
 
     #[test]
@@ -349,7 +414,8 @@ mod tests {
     fn a_busy_port_is_an_error_with_the_address() {
         let listener = bind("127.0.0.1", 0).unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(url_of(&listener).unwrap(), format!("http://127.0.0.1:{port}"));
+        let address = address_of(&listener).unwrap();
+        assert_eq!(url_of(address), format!("http://127.0.0.1:{port}"));
         let error = bind("127.0.0.1", port).unwrap_err();
         assert_eq!(error.io_kind(), Some(std::io::ErrorKind::AddrInUse));
         assert!(error.to_string().contains(&port.to_string()));

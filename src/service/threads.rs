@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
 use crate::runtime::PerProcess;
@@ -99,6 +100,13 @@ pub(crate) async fn run_or_here<T: Send + 'static>(
     }
 }
 
+/// Waits for what answers a request, and tells if it panics.
+pub(crate) async fn caught<T>(answer: impl Future<Output = T>) -> Result<T, Lost> {
+    // What it has changed is not looked at again: the request ends with it.
+    let caught = AssertUnwindSafe(answer).catch_unwind().await;
+    caught.map_err(|panic| Lost::Panic(text(&*panic)))
+}
+
 fn text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
@@ -152,6 +160,15 @@ impl Threads {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_on_the_way_to_an_answer_is_told() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let wrong = "on purpose".parse::<u8>();
+        let told = runtime.block_on(caught(async { wrong.expect("on purpose") })).unwrap_err();
+        assert!(told.to_string().contains("on purpose"), "{told}");
+        assert_eq!(runtime.block_on(caught(async { 1 })).unwrap(), 1);
+    }
 
     #[test]
     fn work_that_comes_at_once_is_done_at_once() {

@@ -37,7 +37,7 @@ def test_a_kill_during_a_put_leaves_nothing_of_it(tmp_path: Path) -> None:
     presigned = session.presign()
     parts = presigned["url"].removeprefix(api.url)
     head = (
-        f"PUT {parts} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
+        f"PUT {parts} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(content)}\r\n"
         f"Content-MD5: {presigned['md5sum_base64']}\r\n\r\n"
     )
     port = int(api.url.rsplit(":", 1)[1])

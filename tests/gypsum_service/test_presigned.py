@@ -130,8 +130,8 @@ def test_a_file_that_breaks_off_leaves_nothing(session: Session) -> None:
     presigned = session.presign()
     url = urllib.parse.urlsplit(presigned["url"])
     head = (
-        f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
-        f"Content-MD5: {presigned['md5sum_base64']}\r\n\r\n"
+        f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Content-Length: {len(content)}\r\nContent-MD5: {presigned['md5sum_base64']}\r\n\r\n"
     )
     with socket.create_connection((url.hostname or "", url.port or 0)) as connection:
         connection.sendall(head.encode() + content[:1_000_000])
@@ -141,10 +141,10 @@ def test_a_file_that_breaks_off_leaves_nothing(session: Session) -> None:
 
 def test_urls_name_the_service_as_the_client_does(session: Session, tmp_path: Path) -> None:
     path = session.started["file_urls"][0]["url"]
-    headers = {"Authorization": f"Bearer {session.token}", "Host": "gypsum.test:8080"}
+    headers = {"Authorization": f"Bearer {session.token}", "Host": "gypsum.localhost:8080"}
     answer = exchange(session.api.url, "POST", path, headers)
-    assert answer.json()["url"].startswith("http://gypsum.test:8080/upload/object/")
-    evil = exchange(session.api.url, "POST", path, {**headers, "Host": "a/b@c"})
+    assert answer.json()["url"].startswith("http://gypsum.localhost:8080/upload/object/")
+    evil = exchange(session.api.url, "POST", path, {**headers, "Host": "a/b@localhost"})
     assert evil.status == 400
     with gypsum.server(tmp_path / "other", public_url="https://data.test/gypsum/") as running:
         api = gypsum.api(running)

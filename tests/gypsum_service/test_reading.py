@@ -23,7 +23,8 @@ def test_a_file_comes_with_its_digest(version: Api) -> None:
     answer = version.get(KEY)
     assert (answer.status, answer.headers["etag"]) == (200, ETAG)
     assert answer.headers["repr-digest"] == "md5=:eB5eJF1ptWaXm4bijSPyxw==:"
-    assert "content-type" not in answer.headers
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     internal = version.get("p/a/v1/..manifest")
     assert internal.headers["etag"] == f'"{hashlib.md5(internal.body).hexdigest()}"'
     assert internal.headers["content-type"] == "application/json"

@@ -16,14 +16,12 @@ import pytest
 from support import gypsum
 from support.gypsum import Api
 from support.s3 import BUCKET, Store
-from support.service import wait_until
+from support.service import free_port, wait_until
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     directory = tmp_path / "store" / BUCKET
     directory.mkdir(parents=True)
     store = Store(f"http://127.0.0.1:{port}", directory)

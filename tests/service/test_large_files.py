@@ -41,7 +41,7 @@ def connect(gobbler: Gobbler, buffer: int | None = None) -> socket.socket:
 
 def asking(name: str, method: str = "GET", **headers: str) -> bytes:
     """A request as it is sent."""
-    lines = [f"{method} /fetch/p/{name} HTTP/1.1", "Host: here"]
+    lines = [f"{method} /fetch/p/{name} HTTP/1.1", "Host: localhost"]
     lines += [f"{key}: {value}" for key, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode()
 

@@ -24,6 +24,14 @@ COMMAND = Path(sys.executable).with_name("selenite")
 _numbers = itertools.count(1)
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @dataclass(frozen=True)
 class Answer:
     """One answer of a service."""
@@ -143,7 +151,10 @@ class Service:
         registry: Path | None = None,
         prefix: str = "",
         environment: Mapping[str, str] | None = None,
+        within: str = 'exec "$@"',
     ) -> None:
+        """Describe it; `within` is the shell script that runs it as its arguments."""
+        self.within = within
         self.staging = root / "staging"
         self.registry = registry or root / "registry"
         self.log = root / "service.log"
@@ -163,6 +174,7 @@ class Service:
         places = ["-staging", str(self.staging), "-registry", str(self.registry)]
         prefix = ["-prefix", self.prefix] if self.prefix else []
         return [
+            *("sh", "-c", self.within, "sh"),
             *(str(COMMAND), "serve", "gobbler"),
             *places,
             *("-port", str(port)),
@@ -183,9 +195,7 @@ class Service:
 
     def start(self) -> Gobbler:
         """Start it on a free port and wait until it answers."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(self.port), stdout=log, stderr=log, env=self.environment

@@ -8,6 +8,7 @@ use super::{Bucket, no_project, parse_time};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::Failure;
+use crate::registry::model::total_of;
 use crate::registry::objects::{Purpose, is_internal};
 use crate::registry::{layout, time};
 
@@ -235,7 +236,8 @@ impl Bucket {
     /// Bytes of the user files below a folder.
     pub(super) fn stored_bytes(&self, folder: &str, job: &Job) -> Result<u64, Failure> {
         let sizes = self.objects.sizes(folder, job)?;
-        Ok(sizes.iter().filter(|(key, _)| !is_internal(key)).map(|(_, size)| size).sum())
+        let stored = sizes.iter().filter(|(key, _)| !is_internal(key));
+        Ok(total_of(stored.map(|(_, size)| *size)))
     }
 
     /// Bytes that a project is said to use.

@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::job::Job;
 use crate::registry::failure::Failure;
 use crate::registry::layout;
-use crate::registry::model::Link;
+use crate::registry::model::{Link, total_of};
 use crate::registry::objects::{Hold, Incoming, Purpose, is_internal};
 
 /// A session that was started.
@@ -82,7 +82,7 @@ impl Bucket {
         }
         let files = files::parse(body.get("files"), self.objects.limits())?;
         let manifest = self.plan(version, files, job)?;
-        let needed: u64 = stored(&manifest).map(|(_, entry)| entry.size).sum();
+        let needed = total_of(stored(&manifest).map(|(_, entry)| entry.size));
         #[allow(clippy::cast_precision_loss, reason = "quotas are not that exact")]
         let wanted = self.usage(&version.project)?.saturating_add(needed) as f64;
         if wanted >= self.quota(&version.project)? {
@@ -410,7 +410,7 @@ impl Bucket {
                     )));
                 }
                 (Some(size), None) => {
-                    total += size;
+                    total = total_of([total, *size]);
                     stored.push((path, key, entry));
                 }
             }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,8 +61,9 @@ impl Roots {
         if let Some(result) = self.open_beneath(path, flags) {
             return result;
         }
-        let file = File::from(rustix::fs::open(self.registry().join(path), flags, Mode::empty())?);
-        self.check(&real_path(&file)?)?;
+        let whole = self.registry().join(path);
+        let file = File::from(rustix::fs::open(&whole, flags, Mode::empty())?);
+        self.check(&real_path(&file).or_else(|_| real_path_by_name(&file, &whole))?)?;
         Ok(file)
     }
 
@@ -120,6 +122,18 @@ fn real_path(file: &File) -> io::Result<PathBuf> {
 #[cfg(not(target_os = "linux"))]
 fn real_path(file: &File) -> io::Result<PathBuf> {
     Ok(PathBuf::from(OsStr::from_bytes(rustix::fs::getpath(file)?.as_bytes())))
+}
+
+/// The path of an open file where the system does not tell it.
+fn real_path_by_name(file: &File, name: &Path) -> io::Result<PathBuf> {
+    let real = fs::canonicalize(name)?;
+    let (open, named) = (file.metadata()?, fs::symlink_metadata(&real)?);
+    if (open.dev(), open.ino()) == (named.dev(), named.ino()) {
+        Ok(real)
+    } else {
+        // Something else has taken its place meanwhile.
+        Err(rustix::io::Errno::NOENT.into())
+    }
 }
 
 /// Answers a GET or HEAD of `/fetch/...`; `path` is what follows, decoded, and `query` belongs to it.

@@ -26,6 +26,7 @@ use crate::error::IoContext;
 use crate::fs::owner::other_writer;
 use crate::registry::engine::{self, Engine};
 use crate::registry::store;
+use crate::service::hosts::Hosts;
 use crate::service::log::Log;
 use crate::service::server::{self, Embedding, Work};
 use crate::{Error, Result};
@@ -36,6 +37,7 @@ const STICKY: u32 = 0o1000;
 /// What all requests share.
 struct State {
     options: Options,
+    hosts: Hosts,
     engine: Engine,
     roots: Arc<fetch::Roots>,
     answers: Arc<answers::Answers>,
@@ -54,6 +56,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
             return Err(io::Error::from(io::ErrorKind::NotADirectory)).at(directory);
         }
     }
+    server::fill_standard_streams();
     let staging_fault = staging_fault(&options.staging)?;
     if let Some(why) = &staging_fault
         && !options.insecure_staging
@@ -65,7 +68,8 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     // Before anybody can connect: a request file made after that is no old one.
     let answers = Arc::new(answers::Answers::starting_with(&options.staging)?);
     let (listener, lifeline) = server::listen(&options.host, options.port, embedding)?;
-    let url = server::url_of(&listener)?;
+    let address = server::address_of(&listener)?;
+    let url = server::url_of(address);
     let engine = Engine::open(engine::Options {
         registry: options.registry.clone(),
         administrators: options.administrators.clone(),
@@ -78,6 +82,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     let runtime = server::runtime(options.concurrency)?;
     let state = Arc::new(State {
         roots: Arc::new(fetch::Roots::new(engine.layout().clone(), options.whitelist.clone())),
+        hosts: Hosts::new(address, None, &options.hosts, "-allow-host"),
         turns: Semaphore::new(options.concurrency),
         options,
         engine,

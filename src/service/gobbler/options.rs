@@ -22,6 +22,7 @@ Usage: gobbler -staging DIRECTORY -registry DIRECTORY [FLAG...]
   -admin USER,USER,...  administrators (default: nobody)
   -host ADDRESS         address to listen on (default 127.0.0.1)
   -port NUMBER          port to listen on, 0 for any free one (default 8080)
+  -allow-host NAME,...  more names by which clients may call the service
   -prefix PATH          put before every endpoint, as /PATH
   -whitelist FILE       directories that links may point to, one absolute path per line
   -allow-root DIRECTORY where projects may be, too, if the registry has links to them; repeatable
@@ -53,6 +54,8 @@ pub struct Options {
     pub host: String,
     /// Port to listen on; 0 means any free one.
     pub port: u16,
+    /// Names of hosts that the service answers to, besides its own.
+    pub hosts: Vec<String>,
     /// Put before every endpoint, escaped: empty, or `/` and at least one letter.
     pub prefix: String,
     /// Absolute directories outside of the registry that links may point to.
@@ -134,6 +137,7 @@ impl Options {
         let mut allow_roots = Vec::new();
         let mut administrators = Vec::new();
         let mut host = "127.0.0.1".to_owned();
+        let mut hosts = Vec::new();
         let mut port = 8080;
         let mut prefix = String::new();
         let mut probation = -1;
@@ -149,11 +153,8 @@ impl Options {
                 "whitelist" => whitelist = Some(words.path(&flag)?),
                 "allow-root" => allow_roots.push(clean_path(&words.path(&flag)?)),
                 "spoof" => spoofing = Some(words.path(&flag)?),
-                "admin" => {
-                    let names = words.text(&flag)?;
-                    administrators = names.split(',').map(str::to_owned).collect();
-                    administrators.retain(|name: &String| !name.is_empty());
-                }
+                "admin" => administrators = words.names(&flag)?,
+                "allow-host" => hosts = words.names(&flag)?,
                 "host" => host = words.text(&flag)?,
                 "port" => port = words.integer(&flag)?,
                 "prefix" => prefix = words.text(&flag)?,
@@ -199,6 +200,7 @@ impl Options {
             allow_roots,
             administrators,
             host,
+            hosts,
             port: u16::try_from(port)
                 .map_err(|_| unusable("-port", port, "give a number from 0 to 65535"))?,
             prefix: match &*lexical::clean_url(prefix.trim_matches('/')) {
@@ -309,6 +311,12 @@ impl<'a> Words<'a> {
             let why = format!("the value of {} is not UTF-8", flag.word());
             syntax("value", value.to_string_lossy(), why)
         })
+    }
+
+    /// Names that are separated by commas.
+    fn names(&mut self, flag: &Flag<'a>) -> Result<Vec<String>, BadOptions> {
+        let text = self.text(flag)?;
+        Ok(text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
     }
 
     fn integer(&mut self, flag: &Flag<'a>) -> Result<i64, BadOptions> {

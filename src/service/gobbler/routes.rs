@@ -24,7 +24,7 @@ use crate::registry::{Failure, FailureKind};
 use crate::service::content::plain;
 use crate::service::lexical;
 use crate::service::log::Entry as LogEntry;
-use crate::service::threads::Lost;
+use crate::service::threads::{Lost, caught};
 
 /// The service's own name.
 const NAME: &str = "gobbler API";
@@ -41,12 +41,20 @@ async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response
     // No endpoint takes a body.
     let (request, _) = request.into_parts();
     let mut entry = LogEntry::new(&state.log, &request);
-    let response = route(&state, &request, &mut entry).await;
+    let response = match caught(route(&state, &request, &mut entry)).await {
+        Ok(response) => response,
+        Err(panic) => error_answer(lost(&panic), &mut entry),
+    };
     entry.answered(&response);
     response
 }
 
 async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) -> Response<Body> {
+    if let Some(reason) = state.hosts.refuse(request) {
+        let answer = json!({"reason": &reason, "status": "ERROR"});
+        entry.reason = Some(reason);
+        return json_answer(StatusCode::MISDIRECTED_REQUEST, &answer);
+    }
     let method = &request.method;
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     let uri = &request.uri;

@@ -23,6 +23,7 @@ use crate::registry::bucket::Bucket;
 use crate::registry::layout::Layout;
 use crate::registry::objects::{Directory, Objects};
 use crate::registry::store;
+use crate::service::hosts::Hosts;
 use crate::service::log::Log;
 use crate::service::server::{self, Embedding, Work};
 use crate::service::threads::Lost;
@@ -43,6 +44,7 @@ struct State {
     options: Options,
     /// How the service is reached from this machine.
     url: String,
+    hosts: Hosts,
     bucket: Bucket,
     identities: Identities,
     signer: Signer,
@@ -77,6 +79,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
             .map_err(|error| Error::invalid("public_url", url, error.chain()))?;
     }
     let rules = options.bucket()?;
+    server::fill_standard_streams();
     server::raise_file_limit();
     // Dropped last: the writer waits for the lines of everything else.
     let (log, _writer) = Log::start().at("log")?;
@@ -89,10 +92,13 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     let runtime = server::runtime(CONCURRENCY)?;
     let objects = open_objects(&options, runtime.handle())?;
     let (listener, lifeline) = server::listen(&options.host, options.port, embedding)?;
-    let url = server::url_of(&listener)?;
+    let address = server::address_of(&listener)?;
+    let url = server::url_of(address);
+    let hosts = Hosts::new(address, options.public_url.as_deref(), &options.hosts, "--allow-host");
     let state = Arc::new(State {
         bucket: Bucket::new(objects, rules),
         url: url.clone(),
+        hosts,
         identities,
         signer: Signer::new(),
         work: Work::default(),

@@ -39,6 +39,9 @@ pub struct Options {
     /// What clients call the service; by default what they have called it in the request.
     #[serde(default)]
     pub public_url: Option<String>,
+    /// Names of hosts that the service answers to, besides its own.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// Whether a finished change survives a power failure.
     #[serde(default = "yes")]
     pub durable: bool,

@@ -29,6 +29,7 @@ use crate::registry::objects::{Content, is_internal};
 use crate::registry::{Failure, layout};
 use crate::service::content::{self, About, MediaType};
 use crate::service::log::Entry as LogEntry;
+use crate::service::threads::caught;
 
 /// Where the protocol is described.
 const DOCUMENTATION: &str = "https://artifactdb.github.io/gypsum-worker";
@@ -46,7 +47,8 @@ async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response
     if request.uri.path() != "/list" {
         entry.hide_query();
     }
-    let mut response = match route(&state, &request, &mut body, &mut entry).await {
+    let routed = caught(route(&state, &request, &mut body, &mut entry)).await;
+    let mut response = match routed.unwrap_or_else(|panic| Err(super::lost(&panic))) {
         Ok(response) => response,
         Err(refusal) => {
             entry.reason = Some(refusal.reason.clone());
@@ -91,6 +93,9 @@ async fn route(
     body: &mut Body,
     entry: &mut LogEntry<'_>,
 ) -> Answer {
+    if let Some(reason) = state.hosts.refuse(request) {
+        return Err(Refusal::new(421, reason));
+    }
     let headers = &request.headers;
     if request.method == Method::OPTIONS {
         return Ok(answer::options(headers));
@@ -107,7 +112,10 @@ async fn route(
         },
         ("GET", []) => Ok(answer::moved(DOCUMENTATION)),
         ("GET", ["list"]) => call.list(query).await,
-        ("GET" | "HEAD", ["file", key]) => call.file(decode(key)?).await,
+        // Proxies may send the slashes of a key decoded: it has no empty components.
+        ("GET" | "HEAD", ["file", key @ ..]) if !key.is_empty() => {
+            call.file(decode(&key.join("/"))?).await
+        }
         ("GET", ["credentials", "s3-api"]) => configured(state.options.s3_credentials.as_ref()),
         ("GET", ["credentials", "github-app"]) => configured(state.options.github_app.as_ref()),
         ("GET", ["github", "user"]) => call.github(false).await,
@@ -264,7 +272,12 @@ impl Call<'_, '_> {
         let digest = Digest::parse(&md5sum)
             .and_then(|digest| HeaderValue::try_from(digest.to_header()).ok());
         let about = About {
-            media_type: MediaType::Known(is_document.then_some("application/json")),
+            // Whatever an upload has brought, no browser is to run it.
+            media_type: MediaType::Known(Some(if is_document {
+                "application/json"
+            } else {
+                "application/octet-stream"
+            })),
             etag: Some(format!("\"{md5sum}\"")),
         };
         let response = match content {
