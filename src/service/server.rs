@@ -18,7 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -283,6 +283,21 @@ async fn closed(lifeline: Option<UnixStream>) {
     while let Ok(1..) = lifeline.read(&mut ignored).await {}
 }
 
+/// Waits for room for one more connection; those that are idle are told to go.
+async fn place_in(room: &Arc<Semaphore>, crowd: &Notify) -> OwnedSemaphorePermit {
+    loop {
+        if let Ok(place) = Arc::clone(room).try_acquire_owned() {
+            return place;
+        }
+        // Again and again: some are too new to have heard, or were busy.
+        crowd.notify_waiters();
+        let freed = Arc::clone(room).acquire_owned();
+        if let Ok(Ok(place)) = tokio::time::timeout(ACCEPT_PAUSE, freed).await {
+            return place;
+        }
+    }
+}
+
 /// Serves until `end` resolves, then lets running requests finish for 3 s, cancels those left and
 /// returns when all of them have undone their work.
 ///
@@ -318,11 +333,8 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        if room.available_permits() == 0 {
-            crowd.notify_waiters();
-        }
         let place = tokio::select! {
-            place = Arc::clone(&room).acquire_owned() => place.expect("nobody closes it"),
+            place = place_in(&room, &crowd) => place,
             () = &mut end => break,
         };
         // Only a hint: a socket that refuses it still works.
