@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::runtime::PerProcess;
 
 /// How long a thread waits for more work.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 static THREADS: PerProcess<Threads> = PerProcess::empty();
 

@@ -225,10 +225,10 @@ def running(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_service_without_threads_refuses_and_still_ends(place: Path) -> None:
-    (place / "staging").mkdir(mode=0o777)
+    (place / "staging").mkdir()
     (place / "registry").mkdir()
     for folder in place.iterdir():
-        folder.chmod(0o777)
+        folder.chmod(0o1777)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -257,7 +257,12 @@ def test_a_service_without_threads_refuses_and_still_ends(place: Path) -> None:
             return 0
 
     child = fork(work)
+    def is_at_rest() -> bool:
+        tasks = Path(f"/proc/{child}/task").glob("*/comm")
+        return not any(comm.read_text().startswith("selenite-work") for comm in tasks)
+
     wait_until(lambda: status("/info") == 200, "the service answers")
+    wait_until(is_at_rest, "what is done at the start is done")
     order(0)
     assert [status(path) for path in ("/list", "/fetch/", "/info")] == [503, 503, 200]
     order(100)
