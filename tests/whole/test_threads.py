@@ -257,6 +257,7 @@ def test_a_service_without_threads_refuses_and_still_ends(place: Path) -> None:
             return 0
 
     child = fork(work)
+
     def is_at_rest() -> bool:
         tasks = Path(f"/proc/{child}/task").glob("*/comm")
         return not any(comm.read_text().startswith("selenite-work") for comm in tasks)
