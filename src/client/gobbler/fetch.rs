@@ -205,11 +205,16 @@ impl Fetcher<'_> {
             files.push(inside(path, name)?);
             folders.extend(name.rsplit_once('/').map(|(folder, _)| folder));
         }
-        let (_, missing) = self.divided(&files)?;
+        // Where there is nothing yet, nobody has to look for each file.
+        let is_new = !target.exists();
+        let divide = || {
+            if is_new { Ok((Vec::new(), files.clone())) } else { self.divided(&files) }
+        };
+        let (_, missing) = divide()?;
         let asked = if self.options.overwrite { &files } else { &missing };
         let manifests = self.known(asked, false).await?;
         // What had changed is missing by now.
-        let (present, missing) = self.divided(&files)?;
+        let (present, missing) = divide()?;
         let gone = if self.options.overwrite { self.gone(&target, &listing)? } else { Vec::new() };
         let is_about_to_change = !missing.is_empty() || !gone.is_empty();
         let complete =
@@ -228,7 +233,7 @@ impl Fetcher<'_> {
             files = missing;
             files.extend(self.damaged(&present).await?);
         }
-        for file in files.iter().map(|file| self.cache.file(file)) {
+        for file in files.iter().filter(|_| !is_new).map(|file| self.cache.file(file)) {
             if file.is_dir() {
                 // What was a directory when it was cached is a file now.
                 atomic::remove_tree(&file)?;
