@@ -74,23 +74,6 @@ def test_a_child_of_fork_works_after_its_parent_did(version: Gypsum, tmp_path: P
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def fork(work: Callable[[], object]) -> int:
-    """Do this in a child, for at most 20 seconds; returns its process id."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(20)
-        result = 1
-        try:
-            work()
-            result = 0
-        finally:
-            os._exit(result)
-    return child
-
-
 def test_a_fork_in_the_midst_of_a_save_holds_up_neither_child_nor_parent(
     version: Gypsum, cache: Path
 ) -> None:
@@ -107,8 +90,8 @@ def test_a_fork_in_the_midst_of_a_save_holds_up_neither_child_nor_parent(
         saving.start()
         # Before its list is answered the thread has locked the version.
         wait_until(lambda: bool(list(cache.rglob("LOCK"))), "the thread has the lock")
-        busy = fork(lambda: workers.save_version((version.url, str(cache), False)))
-        idle = fork(signal.pause)
+        busy = workers.fork(lambda: workers.save_version((version.url, str(cache), False)))
+        idle = workers.fork(signal.pause)
         release.set()
         saving.join()
     again = threading.Thread(
@@ -135,11 +118,11 @@ def test_locks_of_the_package_are_their_own_process_s(tmp_path: Path) -> None:
         _utils._acquire_lock(str(tmp_path), "p", "a", "v")
         version = tmp_path / "status/p/a/v/LOCK"
         # A child that ends what it has inherited takes nothing from its parent.
-        child = fork(lambda: _utils._release_lock("p", "a", "v"))
+        child = workers.fork(lambda: _utils._release_lock("p", "a", "v"))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert not is_free(version)
         assert not is_free(tmp_path / "f.LOCK")
-        idle = fork(signal.pause)
+        idle = workers.fork(signal.pause)
     _utils._release_lock("p", "a", "v")
     assert is_free(version)
     assert is_free(tmp_path / "f.LOCK")

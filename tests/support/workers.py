@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
+import traceback
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +60,22 @@ def save_version(arguments: tuple[str, str, bool]) -> str:
 def call(package: str, function: str, arguments: dict[str, Any]) -> Any:
     """Call a function of a package; what it raises goes to the parent process."""
     return getattr(importlib.import_module(package), function)(**arguments)
+
+
+def fork(work: Callable[[], object], seconds: int = 20) -> int:
+    """Do this in a child, for at most so many seconds; returns its process id."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(seconds)
+        result = 1
+        try:
+            work()
+            result = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(result)
+    return child

@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,19 +90,9 @@ def test_forks_in_the_midst_of_calls_of_other_threads(sample: Gobbler, tmp_path:
     try:
         children = []
         for number in range(12):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                child = os.fork()
-            if child == 0:
-                signal.signal(signal.SIGALRM, signal.SIG_DFL)
-                signal.alarm(20)
-                result = 1
-                try:
-                    # Some share a cache with a thread that is busy in it.
-                    child_work(tmp_path / (f"t{number}" if number < 3 else f"child-{number}"))
-                    result = 0
-                finally:
-                    os._exit(result)
+            # Some share a cache with a thread that is busy in it.
+            cache = tmp_path / (f"t{number}" if number < 3 else f"child-{number}")
+            child = workers.fork(partial(child_work, cache))
             children.append(child)
             time.sleep(0.003 * number)
         assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [

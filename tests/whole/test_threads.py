@@ -16,40 +16,29 @@ import subprocess
 import sys
 import tempfile
 import threading
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pygobbler as pyg
 import pytest
 from selenite import _core
+from support import workers
 from support.fake import Reply, as_json, registry, serving
 from support.service import exchange, wait_until
 
 
 def fork(work: Callable[[], object]) -> int:
     """Do this in a child, whose number of threads can be limited; returns its process id."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60)
-        result = 1
-        try:
-            if os.geteuid() == 0:
-                # The limit does not hold for root.
-                os.setgroups([])
-                os.setgid(64000)
-                os.setuid(64000 + os.getpid() % 1000)
-            work()
-            result = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(result)
-    return child
+
+    def limited() -> None:
+        if os.geteuid() == 0:
+            # The limit does not hold for root.
+            os.setgroups([])
+            os.setgid(64000)
+            os.setuid(64000 + os.getpid() % 1000)
+        work()
+
+    return workers.fork(limited, 60)
 
 
 def allow(threads: int) -> None:
