@@ -9,8 +9,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use rand::Rng;
-
 use super::State;
 use crate::Result;
 use crate::error::IoContext;
@@ -124,11 +122,8 @@ impl Sources {
 
     /// Removes an entry unless it is held; false if it is.
     fn remove(&self, folder: &Path, name: &OsStr) -> io::Result<bool> {
-        let doomed = folder.join(format!(
-            "{}purge-{:016x}",
-            atomic::STAGE_PREFIX,
-            rand::rng().random::<u64>()
-        ));
+        let doomed =
+            folder.join(format!("{}purge-{:016x}", atomic::STAGE_PREFIX, rand::random::<u64>()));
         {
             // Under another name nobody can begin to read it, so the lock is held only here.
             let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
