@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,8 +24,10 @@ FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "X
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marks of this suite."""
+    """Declare the marks of this suite, and let Ctrl-C be tested."""
     config.addinivalue_line("markers", "big: moves 100 MiB or more")
+    # Shells ignore it in what they run in the background, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

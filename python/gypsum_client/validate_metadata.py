@@ -26,6 +26,7 @@ def validate_metadata(
     Raises:
         ValueError: If it does not follow the schema, or is no JSON.
         FileNotFoundError: If there is no such schema.
+        ModuleNotFoundError: If `jsonschema` is not installed.
 
     Example:
         >>> import gypsum_client
@@ -35,7 +36,10 @@ def validate_metadata(
     """
     import json
 
-    import jsonschema
+    from selenite._needing import needing
+
+    with needing("validate_metadata"):
+        import jsonschema
 
     with open(schema, encoding="utf-8") as file:
         rules = json.load(file)

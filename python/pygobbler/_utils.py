@@ -83,7 +83,10 @@ def format_error(res: requests.Response) -> requests.HTTPError:
         >>> error.args[0]
         500
     """
-    import requests
+    from selenite._needing import needing
+
+    with needing("format_error"):
+        import requests
 
     reason = res.text.strip()
     if res.headers.get("content-type", "").startswith("application/json"):

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
+from selenite._needing import needing
 from selenite._settings import progress_mode
 from selenite._terminal import is_terminal
 
@@ -159,6 +160,16 @@ class _Callback:
         self._call(ProgressEvent(kind, self._task, self._path, *self._counts))
 
 
+def _warn(message: str) -> None:
+    import warnings
+
+    from selenite._exceptions import SeleniteWarning
+
+    # Where warnings are errors, the call is to succeed all the same.
+    with suppress(SeleniteWarning):
+        warnings.warn(message, SeleniteWarning, stacklevel=1)
+
+
 class _Display:
     """A bar once the call has taken a second, or a line in the log every half minute.
 
@@ -183,13 +194,16 @@ class _Display:
             elif now - self._logged >= _LOG_SECONDS:
                 self._logged = now
                 self._log(*counts)
-        except Exception:
+        except Exception as error:
             self._has_bar = False
             self._drop()
+            if isinstance(error, ModuleNotFoundError):
+                _warn(str(error))
 
     def _draw(self, bytes_done: int, bytes_total: int, files_done: int, files_total: int) -> None:
         if self._bar is None:
-            from tqdm import tqdm
+            with needing("the progress bar"):
+                from tqdm import tqdm
 
             self._bar = tqdm(desc=self._task, unit="B", unit_scale=True, leave=True)
         self._bar.total = max(bytes_total, bytes_done) or None

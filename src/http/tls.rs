@@ -34,7 +34,8 @@ pub enum Trust {
     Everybody,
 }
 
-type FindBundle = fn() -> Option<PathBuf>;
+/// Finds certificates, or tells what would have to be done for that.
+type FindBundle = fn() -> Result<PathBuf, String>;
 
 // Set once, when the host program starts: there is nothing that a fork could leave half done.
 static FALLBACK: OnceLock<FindBundle> = OnceLock::new();
@@ -153,19 +154,24 @@ impl Certificates {
         let provider = Arc::clone(&self.provider);
         match rustls_platform_verifier::Verifier::new(provider) {
             Ok(verifier) => Ok(Loaded { verifier: Arc::new(verifier), given: Vec::new() }),
-            Err(why) => self.fallback(&why, FALLBACK.get().and_then(|find| find())),
+            Err(why) => self.fallback(&why, FALLBACK.get().map(|find| find())),
         }
     }
 
-    fn fallback(&self, why: &rustls::Error, found: Option<PathBuf>) -> Result<Loaded> {
-        match found {
-            Some(path) => self.bundle("certificates", &path),
-            None => Err(Error::invalid(
-                VARIABLES[0],
-                "",
-                format!("{why}; install them (`ca-certificates`) or name a file of certificates"),
-            )),
-        }
+    fn fallback(
+        &self,
+        why: &rustls::Error,
+        found: Option<Result<PathBuf, String>>,
+    ) -> Result<Loaded> {
+        let advice = match found {
+            Some(Ok(path)) => return self.bundle("certificates", &path),
+            Some(Err(advice)) => format!(", {advice},"),
+            None => String::new(),
+        };
+        let reason = format!(
+            "{why}; install them (`ca-certificates`){advice} or name a file of certificates"
+        );
+        Err(Error::invalid(VARIABLES[0], "", reason))
     }
 
     fn bundle(&self, name: &'static str, value: &Path) -> Result<Loaded> {
@@ -345,10 +351,13 @@ mod tests {
     fn without_certificates_of_the_system_those_of_the_program_are_taken() {
         let why = rustls::Error::General("none".into());
         let certificates = certificates(OTHER);
-        let found = certificates.fallback(&why, Some(OWN.into())).unwrap();
+        let found = certificates.fallback(&why, Some(Ok(OWN.into()))).unwrap();
         assert_eq!(found.given, [der(OWN)]);
-        let error = certificates.fallback(&why, None).unwrap_err().chain();
-        assert!(error.contains("none; install them"), "{error}");
+        let told = |found| certificates.fallback(&why, found).unwrap_err().chain();
+        let error = told(None);
+        assert!(error.contains("none; install them (`ca-certificates`) or name"), "{error}");
+        let error = told(Some(Err("ask somebody".into())));
+        assert!(error.contains("(`ca-certificates`), ask somebody, or name"), "{error}");
     }
 
     #[test]

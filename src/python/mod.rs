@@ -17,10 +17,13 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 
 /// The certificates that come with `requests`.
-fn certifi() -> Option<PathBuf> {
+fn certifi() -> Result<PathBuf, String> {
     let find = |py: Python<'_>| py.import("certifi")?.call_method0("where")?.extract();
-    // None too while the interpreter ends.
-    Python::try_attach(find)?.ok()
+    match Python::try_attach(find) {
+        Some(Ok(path)) => Ok(path),
+        // None too while the interpreter ends.
+        Some(Err(_)) | None => Err("those of Python (`pip install certifi`)".into()),
+    }
 }
 
 #[pymodule]

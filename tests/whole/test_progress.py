@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -218,13 +219,15 @@ def test_nothing_but_a_bar_needs_tqdm(
     monkeypatch.setitem(sys.modules, "tqdm", None)
     monkeypatch.setattr(_progress, "_BAR_DELAY_SECONDS", 0.0)
     monkeypatch.setattr(_progress, "_LOG_SECONDS", 0.0)
+    hint = re.escape("the progress bar needs `tqdm`, which is not installed (`pip install tqdm`)")
     with (
         caplog.at_level(logging.INFO, "selenite.transfer"),
         selenite.progress(True),
         _progress.tracking("test", "a") as update,
     ):
         assert update is not None
-        update(1, 10, 0, 1)
+        with pytest.warns(selenite.SeleniteWarning, match=hint):
+            update(1, 10, 0, 1)
         update(2, 10, 1, 1)
     assert caplog.messages == ["test: 1 of 1 files, 2 of 10 bytes"]
 
