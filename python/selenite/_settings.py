@@ -6,6 +6,8 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from selenite._exceptions import InvalidArgumentError
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -49,6 +51,29 @@ def gobbler_binary() -> str | None:
     if shutil.which(value) is None:
         raise _bad("SELENITE_GOBBLER_BINARY", value, "there is no such executable")
     return value
+
+
+def originals(known: Collection[str]) -> Collection[str]:
+    """Say of which packages the originals are to be imported (``SELENITE_DROPIN``).
+
+    Args:
+        known: Names of all packages that have a drop-in.
+
+    Returns:
+        The names that the variable lists, all of them for ``original``, none if nothing is set.
+
+    Raises:
+        InvalidArgumentError: If the variable has another value.
+    """
+    value = os.environ.get("SELENITE_DROPIN", "").strip()
+    if value.lower() == "original":
+        return known
+    names = [name.strip().replace("-", "_") for name in value.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            listed = ", ".join(f"`{one}`" for one in known)
+            raise _bad("SELENITE_DROPIN", value, f"expected `original` or names out of {listed}")
+    return names
 
 
 def _bad(name: str, value: str, why: str) -> InvalidArgumentError:

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import gypsum_client
 import pygobbler
+import pytest
 import selenite
 import selenite._core
 
-PACKAGES = ("selenite", "pygobbler", "gypsum_client")
+DROPINS = ("gypsum_client", "pygobbler")
+PACKAGES = ("selenite", *DROPINS)
+FILES = [str(file) for file in importlib.metadata.files("selenite") or []]
 
 
 def test_the_packages_come_from_the_installed_wheel() -> None:
-    site = Path(sysconfig.get_path("platlib")).resolve()
+    site = Path(sysconfig.get_path("platlib")).resolve() / "selenite"
     for package in (selenite, pygobbler, gypsum_client, selenite._core):
         assert package.__file__ is not None
         assert Path(package.__file__).resolve().is_relative_to(site)
@@ -29,25 +32,34 @@ def test_one_version_everywhere() -> None:
 
 
 def test_it_is_typed_and_holds_only_its_packages() -> None:
-    files = [str(file) for file in importlib.metadata.files("selenite") or []]
     for package in PACKAGES:
-        assert f"{package}/py.typed" in files
-    assert "selenite/_core.pyi" in files
-    tops = {name.split("/")[0] for name in files if not name.startswith("..")}
+        assert f"{package}/py.typed" in FILES
+    assert "selenite/_core.pyi" in FILES
+    tops = {name.split("/")[0] for name in FILES if not name.startswith("..")}
     assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
 
 
 def test_the_licence_is_shipped() -> None:
     assert importlib.metadata.metadata("selenite")["License-Expression"] == "MIT"
-    files = [str(file) for file in importlib.metadata.files("selenite") or []]
-    assert any(name.endswith("LICENSE") for name in files)
+    assert any(name.endswith("LICENSE") for name in FILES)
 
 
 def test_one_binary_serves_all_python_versions() -> None:
-    files = [str(file) for file in importlib.metadata.files("selenite") or []]
-    libraries = [name for name in files if name.endswith((".so", ".pyd"))]
-    assert len(libraries) == 1
-    assert "abi3" in libraries[0]
+    libraries = {name for name in FILES if name.endswith((".so", ".pyd"))}
+    extensions = {f"{name}/__init__.abi3.so" for name in DROPINS}
+    assert libraries == {"selenite/_core.abi3.so", *extensions}
+
+
+@pytest.mark.parametrize("name", DROPINS)
+def test_a_drop_in_shares_no_file_with_its_original(name: str, original_client: Path) -> None:
+    ours = {file for file in FILES if file.startswith(f"{name}/")}
+    assert ours
+    theirs = {
+        str(file.relative_to(original_client)) for file in original_client.glob(f"{name}/**/*")
+    }
+    assert f"{name}/__init__.py" in theirs
+    assert ours & theirs == set()
+    assert {Path(file).suffix for file in ours} == {".pyi", ".so", ".typed"}
 
 
 def test_the_command_tells_its_version_and_its_services() -> None:

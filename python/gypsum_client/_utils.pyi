@@ -1,0 +1,27 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.gypsum_client._defaults import base_of as base_of
+from selenite.dropin.gypsum_client._defaults import site as site
+from selenite.dropin.gypsum_client._errors import GypsumError as GypsumError
+from selenite.dropin.gypsum_client._errors import checked as checked
+from selenite.dropin.gypsum_client._errors import saving as saving
+from selenite.dropin.gypsum_client._errors import translated as translated
+from selenite.dropin.gypsum_client._utils import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
+from selenite.dropin.gypsum_client._utils import IS_LOCKED as IS_LOCKED
+from selenite.dropin.gypsum_client._utils import TYPE_CHECKING as TYPE_CHECKING
+from selenite.dropin.gypsum_client._utils import __all__ as __all__
+from selenite.dropin.gypsum_client._utils import _acquire_lock as _acquire_lock
+from selenite.dropin.gypsum_client._utils import _cast_datetime as _cast_datetime
+from selenite.dropin.gypsum_client._utils import _download_and_rename_file as _download_and_rename_file
+from selenite.dropin.gypsum_client._utils import _fetch_cacheable_json as _fetch_cacheable_json
+from selenite.dropin.gypsum_client._utils import _fetch_json as _fetch_json
+from selenite.dropin.gypsum_client._utils import _is_interactive as _is_interactive
+from selenite.dropin.gypsum_client._utils import _is_page as _is_page
+from selenite.dropin.gypsum_client._utils import _list_for_prefix as _list_for_prefix
+from selenite.dropin.gypsum_client._utils import _release_lock as _release_lock
+from selenite.dropin.gypsum_client._utils import _remove_slash_url as _remove_slash_url
+from selenite.dropin.gypsum_client._utils import _rename_file as _rename_file
+from selenite.dropin.gypsum_client._utils import _sanitize_path as _sanitize_path
+from selenite.dropin.gypsum_client._utils import _sanitize_uploaders as _sanitize_uploaders
+from selenite.dropin.gypsum_client._utils import _save_file as _save_file
+from selenite.dropin.gypsum_client._utils import is_notebook as is_notebook
+from selenite.dropin.gypsum_client.config import REQUESTS_MOD as REQUESTS_MOD

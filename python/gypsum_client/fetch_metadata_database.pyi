@@ -1,0 +1,22 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.gypsum_client._defaults import CacheDir as CacheDir
+from selenite.dropin.gypsum_client._defaults import DEFAULT as DEFAULT
+from selenite.dropin.gypsum_client._defaults import base_of as base_of
+from selenite.dropin.gypsum_client._defaults import optional_cache as optional_cache
+from selenite.dropin.gypsum_client._errors import translated as translated
+from selenite.dropin.gypsum_client._locks import fresh as fresh
+from selenite.dropin.gypsum_client._locks import locked as locked
+from selenite.dropin.gypsum_client._locks import place as place
+from selenite.dropin.gypsum_client._utils import _download_and_rename_file as _download_and_rename_file
+from selenite.dropin.gypsum_client._utils import _is_page as _is_page
+from selenite.dropin.gypsum_client.cache_directory import cache_directory as cache_directory
+from selenite.dropin.gypsum_client.config import REQUESTS_MOD as REQUESTS_MOD
+from selenite.dropin.gypsum_client.fetch_metadata_database import LAST_CHECK as LAST_CHECK
+from selenite.dropin.gypsum_client.fetch_metadata_database import _BASE as _BASE
+from selenite.dropin.gypsum_client.fetch_metadata_database import _HOUR_MILLISECONDS as _HOUR_MILLISECONDS
+from selenite.dropin.gypsum_client.fetch_metadata_database import __all__ as __all__
+from selenite.dropin.gypsum_client.fetch_metadata_database import _download as _download
+from selenite.dropin.gypsum_client.fetch_metadata_database import _is_current as _is_current
+from selenite.dropin.gypsum_client.fetch_metadata_database import fetch_metadata_database as fetch_metadata_database
+from selenite.dropin.gypsum_client.fetch_metadata_database import get_current_unix_time as get_current_unix_time
+from selenite.dropin.gypsum_client.fetch_metadata_database import get_last_modified_date as get_last_modified_date

@@ -1,0 +1,21 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.gypsum_client._defaults import CacheDir as CacheDir
+from selenite.dropin.gypsum_client._defaults import DEFAULT as DEFAULT
+from selenite.dropin.gypsum_client._defaults import optional_cache as optional_cache
+from selenite.dropin.gypsum_client._errors import GypsumContentError as GypsumContentError
+from selenite.dropin.gypsum_client._errors import checked as checked
+from selenite.dropin.gypsum_client._utils import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
+from selenite.dropin.gypsum_client._utils import _cast_datetime as _cast_datetime
+from selenite.dropin.gypsum_client._utils import _fetch_cacheable_json as _fetch_cacheable_json
+from selenite.dropin.gypsum_client._utils import _fetch_json as _fetch_json
+from selenite.dropin.gypsum_client.cache_directory import cache_directory as cache_directory
+from selenite.dropin.gypsum_client.fetch_operations import TYPE_CHECKING as TYPE_CHECKING
+from selenite.dropin.gypsum_client.fetch_operations import __all__ as __all__
+from selenite.dropin.gypsum_client.fetch_operations import _read_time as _read_time
+from selenite.dropin.gypsum_client.fetch_operations import fetch_latest as fetch_latest
+from selenite.dropin.gypsum_client.fetch_operations import fetch_manifest as fetch_manifest
+from selenite.dropin.gypsum_client.fetch_operations import fetch_permissions as fetch_permissions
+from selenite.dropin.gypsum_client.fetch_operations import fetch_quota as fetch_quota
+from selenite.dropin.gypsum_client.fetch_operations import fetch_summary as fetch_summary
+from selenite.dropin.gypsum_client.fetch_operations import fetch_usage as fetch_usage
+from selenite.dropin.gypsum_client.rest_url import rest_url as rest_url

@@ -1,0 +1,21 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.gypsum_client._defaults import CacheDir as CacheDir
+from selenite.dropin.gypsum_client._defaults import DEFAULT as DEFAULT
+from selenite.dropin.gypsum_client._defaults import cache as _cache
+from selenite.dropin.gypsum_client._defaults import site as site
+from selenite.dropin.gypsum_client._errors import saving as saving
+from selenite.dropin.gypsum_client._utils import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
+from selenite.dropin.gypsum_client._utils import _acquire_lock as _acquire_lock
+from selenite.dropin.gypsum_client._utils import _release_lock as _release_lock
+from selenite.dropin.gypsum_client._utils import _sanitize_path as _sanitize_path
+from selenite.dropin.gypsum_client._utils import _save_file as _save_file
+from selenite.dropin.gypsum_client.cache_directory import cache_directory as cache_directory
+from selenite.dropin.gypsum_client.config import REQUESTS_MOD as REQUESTS_MOD
+from selenite.dropin.gypsum_client.list_operations import list_files as list_files
+from selenite.dropin.gypsum_client.resolve_links import resolve_links as resolve_links
+from selenite.dropin.gypsum_client.rest_url import rest_url as rest_url
+from selenite.dropin.gypsum_client.save_operations import __all__ as __all__
+from selenite.dropin.gypsum_client.save_operations import _resolve_single_link as _resolve_single_link
+from selenite.dropin.gypsum_client.save_operations import _save_file_wrapper as _save_file_wrapper
+from selenite.dropin.gypsum_client.save_operations import save_file as save_file
+from selenite.dropin.gypsum_client.save_operations import save_version as save_version

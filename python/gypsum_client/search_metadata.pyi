@@ -1,0 +1,20 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.gypsum_client._errors import GypsumError as GypsumError
+from selenite.dropin.gypsum_client.search_metadata import GypsumSearchClause as GypsumSearchClause
+from selenite.dropin.gypsum_client.search_metadata import TYPE_CHECKING as TYPE_CHECKING
+from selenite.dropin.gypsum_client.search_metadata import _Reader as _Reader
+from selenite.dropin.gypsum_client.search_metadata import _all_of as _all_of
+from selenite.dropin.gypsum_client.search_metadata import _any_text as _any_text
+from selenite.dropin.gypsum_client.search_metadata import _clause as _clause
+from selenite.dropin.gypsum_client.search_metadata import _combined as _combined
+from selenite.dropin.gypsum_client.search_metadata import _metadata as _metadata
+from selenite.dropin.gypsum_client.search_metadata import _metadata_column as _metadata_column
+from selenite.dropin.gypsum_client.search_metadata import _rows as _rows
+from selenite.dropin.gypsum_client.search_metadata import _words as _words
+from selenite.dropin.gypsum_client.search_metadata import add_query_parameter as add_query_parameter
+from selenite.dropin.gypsum_client.search_metadata import build_query as build_query
+from selenite.dropin.gypsum_client.search_metadata import define_text_query as define_text_query
+from selenite.dropin.gypsum_client.search_metadata import parse_text_query as parse_text_query
+from selenite.dropin.gypsum_client.search_metadata import sanitize_query as sanitize_query
+from selenite.dropin.gypsum_client.search_metadata import search_metadata_text as search_metadata_text
+from selenite.dropin.gypsum_client.search_metadata import search_metadata_text_filter as search_metadata_text_filter

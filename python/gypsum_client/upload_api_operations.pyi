@@ -1,0 +1,20 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.gypsum_client._defaults import bearer as bearer
+from selenite.dropin.gypsum_client._defaults import site as site
+from selenite.dropin.gypsum_client._errors import GypsumError as GypsumError
+from selenite.dropin.gypsum_client._errors import checked as checked
+from selenite.dropin.gypsum_client._errors import hinting as hinting
+from selenite.dropin.gypsum_client._errors import translated as translated
+from selenite.dropin.gypsum_client._utils import _remove_slash_url as _remove_slash_url
+from selenite.dropin.gypsum_client._utils import _sanitize_path as _sanitize_path
+from selenite.dropin.gypsum_client.auth import access_token as access_token
+from selenite.dropin.gypsum_client.config import REQUESTS_MOD as REQUESTS_MOD
+from selenite.dropin.gypsum_client.rest_url import rest_url as rest_url
+from selenite.dropin.gypsum_client.upload_api_operations import TYPE_CHECKING as TYPE_CHECKING
+from selenite.dropin.gypsum_client.upload_api_operations import __all__ as __all__
+from selenite.dropin.gypsum_client.upload_api_operations import _listed as _listed
+from selenite.dropin.gypsum_client.upload_api_operations import _start as _start
+from selenite.dropin.gypsum_client.upload_api_operations import _starting as _starting
+from selenite.dropin.gypsum_client.upload_api_operations import abort_upload as abort_upload
+from selenite.dropin.gypsum_client.upload_api_operations import complete_upload as complete_upload
+from selenite.dropin.gypsum_client.upload_api_operations import start_upload as start_upload

@@ -1,0 +1,5 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.pygobbler._errors import translated as translated
+from selenite.dropin.pygobbler._utils import expect as expect
+from selenite.dropin.pygobbler.fetch_permissions import TYPE_CHECKING as TYPE_CHECKING
+from selenite.dropin.pygobbler.fetch_permissions import fetch_permissions as fetch_permissions

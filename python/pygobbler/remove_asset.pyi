@@ -1,0 +1,3 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.pygobbler._utils import dump_request as dump_request
+from selenite.dropin.pygobbler.remove_asset import remove_asset as remove_asset

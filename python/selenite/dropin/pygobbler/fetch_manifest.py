@@ -1,0 +1,64 @@
+"""Manifests of versions."""
+
+from __future__ import annotations
+
+import os
+
+from selenite import _core
+
+from ._errors import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def fetch_manifest(
+    project: str,
+    asset: str,
+    version: str,
+    registry: str | os.PathLike[str],
+    url: str | None,
+    cache: str | os.PathLike[str] | None = None,
+    force_remote: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Get the manifest of a version: its files with their sizes, digests and links.
+
+    Args:
+        project: Name of the project.
+        asset: Name of the asset.
+        version: Name of the version.
+        registry: Directory of the registry. It is read directly if it exists here.
+        url: URL of the service, for a registry that does not; may be None otherwise.
+        cache: Directory for what is fetched from the service, by default the user's data directory
+            for the Gobbler.
+        force_remote: Ask the service even if the registry can be read here.
+        overwrite: Fetch again what is in the cache.
+
+    Returns:
+        Path of each file to a dictionary with ``size`` in bytes, ``md5sum``, and, for a link to
+        another file of the registry, ``link`` with ``project``, ``asset``, ``version``, ``path``
+        and possibly ``ancestor``. An empty directory has size 0 and an empty ``md5sum``.
+
+    Raises:
+        FileNotFoundError: If the registry is read here and there is no such version.
+        requests.HTTPError: If the service answers with an error; the arguments are the status and
+            the reason.
+        requests.ConnectionError: If the service cannot be reached.
+        ValueError: If a name cannot be that of a project, asset or version.
+        json.JSONDecodeError: If the manifest is damaged.
+
+    Example:
+        >>> import pygobbler
+        >>> manifest = pygobbler.fetch_manifest("test", "simple", "v1", registry, url)
+        >>> manifest["a.txt"]["size"]
+        12
+    """
+    with translated():
+        path = _core.gobbler_path(project, asset, version) + "/..manifest"
+        file = _core.gobbler_fetch(
+            path, registry, url, cache, force_remote, overwrite, 1, False, None
+        )
+        manifest: dict[str, Any] = _core.read_json(file)
+    return manifest

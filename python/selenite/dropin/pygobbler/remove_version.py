@@ -1,0 +1,41 @@
+"""Removal of versions."""
+
+from __future__ import annotations
+
+import os
+
+from ._utils import dump_request
+
+
+def remove_version(
+    project: str,
+    asset: str,
+    version: str,
+    staging: str | os.PathLike[str],
+    url: str,
+    force: bool = False,
+) -> None:
+    """Remove a version. Removing what is not there succeeds.
+
+    Only administrators may. Links in other versions are not looked at: see ``reroute_links``.
+
+    Args:
+        project: Name of the project.
+        asset: Name of the asset.
+        version: Name of the version.
+        staging: The service's staging directory.
+        url: URL of the service, such as ``"http://localhost:8080"``.
+        force: Remove it even if its internal files are damaged.
+
+    Raises:
+        requests.HTTPError: If the service refuses the request; the arguments are the status and
+            the reason.
+        requests.ConnectionError: If the service cannot be reached.
+        FileNotFoundError: If the staging directory does not exist.
+
+    Example:
+        >>> import pygobbler
+        >>> pygobbler.remove_version("test", "simple", "v1", staging, url)
+    """
+    payload = {"project": project, "asset": asset, "version": version, "force": force}
+    dump_request(staging, url, "delete_version", payload)

@@ -1,0 +1,39 @@
+"""Validation of versions."""
+
+from __future__ import annotations
+
+import os
+
+from ._utils import dump_request
+
+
+def validate_version(
+    project: str,
+    asset: str,
+    version: str,
+    staging: str | os.PathLike[str],
+    url: str,
+) -> None:
+    """Compare the files of a version with its manifest and link files.
+
+    Only administrators may. A fault is an HTTP error whose reason names the file.
+
+    Args:
+        project: Name of the project.
+        asset: Name of the asset.
+        version: Name of the version.
+        staging: The service's staging directory.
+        url: URL of the service, such as ``"http://localhost:8080"``.
+
+    Raises:
+        requests.HTTPError: If the service refuses the request; the arguments are the status and
+            the reason.
+        requests.ConnectionError: If the service cannot be reached.
+        FileNotFoundError: If the staging directory does not exist.
+
+    Example:
+        >>> import pygobbler
+        >>> pygobbler.validate_version("test", "simple", "v1", staging, url)
+    """
+    payload = {"project": project, "asset": asset, "version": version}
+    dump_request(staging, url, "validate_version", payload)
