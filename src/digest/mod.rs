@@ -5,6 +5,7 @@
 //! | `kernel` | MD5 of several streams at once, in the lanes of vectors |
 //! | `lanes` | many files: reads them in windows and keeps the lanes filled |
 //! | [`push`] | content of concurrent transfers: pieces go to hashing threads |
+//! | [`together`] | small contents that are in memory |
 //! | [`sha`] | SHA-256 and SHA-512, which the CPU has instructions for |
 //!
 //! The kernel is the best one that the CPU can run, or the one that the environment variable
@@ -15,6 +16,7 @@ pub mod kernel;
 mod lanes;
 pub mod push;
 pub mod sha;
+pub mod together;
 
 use std::fmt;
 use std::fs::File;

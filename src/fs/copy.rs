@@ -68,15 +68,16 @@ impl Stamp {
     }
 }
 
-/// The stamp of an open file that has come to rest. Of two changes within one tick of the system's
-/// clock the second one cannot be seen, so a file that has only just changed is waited for.
-pub fn stamp_at_rest((file, path): Named<'_>) -> Result<Stamp> {
+/// The stamp of an open file, seen to have `stamp`, that has come to rest. Of two changes within one
+/// tick of the system's clock the second one cannot be seen, so a file that has only just changed is
+/// waited for.
+pub fn at_rest(mut stamp: Stamp, (file, path): Named<'_>) -> Result<Stamp> {
     for _ in 0..MOST_TICKS {
-        let stamp = Stamp::of(file).at(path)?;
         if !stamp.is_fresh() {
             return Ok(stamp);
         }
         std::thread::sleep(TICK);
+        stamp = Stamp::of(file).at(path)?;
     }
     Err(changed(path))
 }
@@ -91,9 +92,21 @@ fn changed(path: &Path) -> Error {
 ///
 /// Blocks are shared where the file system can do that; else each window is copied, inside of the
 /// system where it can do that, and read again from the copy while it is in the processor's cache.
-pub fn copy(from: Named<'_>, to: Named<'_>, stamp: Stamp, job: &Job) -> Result<()> {
+/// A content that is in memory as a whole is handed to `whole`.
+pub fn copy(
+    from: Named<'_>,
+    to: Named<'_>,
+    stamp: Stamp,
+    job: &Job,
+    whole: impl FnOnce(&[u8]),
+) -> Result<()> {
     let copy = Copy { from, to, size: stamp.size };
-    let copied = with_windows(|window, again| copy.run(window, again, job));
+    let copied = with_windows(|window, again| {
+        if let Some(count) = copy.run(window, again, job)? {
+            whole(&window[..count]);
+        }
+        Ok(())
+    });
     // Also of a copy that differs: this is why.
     if Stamp::of(from.0).at(from.1)? != stamp {
         return Err(changed(from.1));
@@ -109,12 +122,13 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn run(&self, window: &mut [u8], again: &mut [u8], job: &Job) -> Result<()> {
+    /// Gives the length of the content if all of it is in the window.
+    fn run(&self, window: &mut [u8], again: &mut [u8], job: &Job) -> Result<Option<usize>> {
         let is_large = self.size > window.len() as u64;
         let is_cloned = is_large && clone(self.from.0, self.to.0);
         let mut by_system = is_large;
         let mut position = 0;
-        loop {
+        let count = loop {
             job.check()?;
             let count = fill(self.from, window, position, self.size)?;
             let piece = &window[..count];
@@ -131,14 +145,14 @@ impl Copy<'_> {
             position += count as u64;
             job.advance(count as u64);
             if count < window.len() {
-                break;
+                break count;
             }
-        }
+        };
         // Only a clone can be longer: of a source that was cut off since.
         if is_cloned && fill(self.to, &mut again[..1], position, u64::MAX)? > 0 {
             return self.differ(job);
         }
-        Ok(())
+        Ok((position == count as u64).then_some(count))
     }
 
     /// Lets the system copy a piece; returns how many bytes it did. Between file systems, and on
@@ -163,9 +177,9 @@ impl Copy<'_> {
     }
 
     /// Tells how the copy differs; that it does not is possible if the source is being changed.
-    fn differ(&self, job: &Job) -> Result<()> {
+    fn differ(&self, job: &Job) -> Result<Option<usize>> {
         let whole = |(file, path): Named<'_>| digest::of_reader(Whole { file, at: 0 }, path, job);
-        compare(&whole(self.from)?, &whole(self.to)?, self.to.1)
+        compare(&whole(self.from)?, &whole(self.to)?, self.to.1).map(|()| None)
     }
 }
 
@@ -239,9 +253,11 @@ mod tests {
         let source = File::open(&from).unwrap();
         let target = File::options().read(true).write(true).create_new(true).open(&to).unwrap();
         let job = Job::default();
-        let stamp = stamp_at_rest((&source, &from))?;
+        let stamp = at_rest(Stamp::of(&source).unwrap(), (&source, &from))?;
         disturb(&from);
-        copy((&source, &from), (&target, &to), stamp, &job)?;
+        let mut whole = None;
+        copy((&source, &from), (&target, &to), stamp, &job, |seen| whole = Some(seen.to_vec()))?;
+        assert_eq!(whole.as_deref(), (content.len() < WINDOW_BYTES).then_some(content));
         assert_eq!(job.progress().bytes_done, content.len() as u64);
         Ok(std::fs::read(to).unwrap())
     }

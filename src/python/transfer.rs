@@ -27,7 +27,7 @@ pub(super) fn stage_directory(
     wait(py, None, |job| {
         let survey = Survey::new(&source.canonicalize().at(&source)?, job)?;
         std::fs::create_dir(&destination).at(&destination)?;
-        survey.copy_to(&destination, job)?;
+        survey.copy_to(&destination, None, job)?;
         Ok(job.progress().files_done)
     })
 }

@@ -11,7 +11,7 @@
 //! The target must exist and must not be a directory. If the target is itself a link, its origin
 //! is recorded as the `ancestor`, and the symbolic link in the registry points at that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -298,8 +298,9 @@ impl Manifests {
 /// The files of the latest version by size and checksum, for deduplication.
 #[derive(Debug, Default)]
 pub struct DedupIndex {
-    by_size: HashMap<u64, Vec<(String, String)>>,
-    links: HashMap<String, Link>,
+    sizes: HashSet<u64>,
+    /// Links by path, for each size and MD5 checksum: many files may be equal, or as large.
+    by_content: HashMap<(u64, String), BTreeMap<String, Link>>,
 }
 
 impl DedupIndex {
@@ -313,23 +314,22 @@ impl DedupIndex {
                 continue;
             }
             let ancestor = entry.link.as_ref().map(|above| above.origin().clone());
-            index.links.insert(path.clone(), owner.link(&path, ancestor));
-            index.by_size.entry(entry.size).or_default().push((entry.md5sum, path));
+            let link = owner.link(&path, ancestor);
+            index.sizes.insert(entry.size);
+            index.by_content.entry((entry.size, entry.md5sum)).or_default().insert(path, link);
         }
         index
     }
 
     /// True if some file has this size.
     pub fn has_size(&self, size: u64) -> bool {
-        self.by_size.contains_key(&size)
+        self.sizes.contains(&size)
     }
 
     /// The file to link to: the one at the same path if it is equal, else the first in byte order.
-    pub fn find(&self, path: &str, size: u64, md5sum: &str) -> Option<&Link> {
-        let equal = self.by_size.get(&size)?.iter().filter(|(digest, _)| digest == md5sum);
-        let paths: Vec<&String> = equal.map(|(_, path)| path).collect();
-        let chosen = paths.iter().find(|known| known.as_str() == path).or(paths.first())?;
-        self.links.get(*chosen)
+    pub fn find(&self, path: &str, size: u64, md5sum: String) -> Option<&Link> {
+        let equal = self.by_content.get(&(size, md5sum))?;
+        equal.get(path).or_else(|| equal.values().next())
     }
 }
 
@@ -409,10 +409,10 @@ mod tests {
             ("c".into(), entry(0, "")),
         ]);
         let index = DedupIndex::new(OWNER, manifest);
-        assert_eq!(index.find("b", 1, "x").unwrap().path, "b");
-        assert_eq!(index.find("z", 1, "x").unwrap().path, "a");
-        assert_eq!(index.find("a", 1, "y"), None);
-        assert_eq!(index.find("c", 0, ""), None);
+        assert_eq!(index.find("b", 1, "x".into()).unwrap().path, "b");
+        assert_eq!(index.find("z", 1, "x".into()).unwrap().path, "a");
+        assert_eq!(index.find("a", 1, "y".into()), None);
+        assert_eq!(index.find("c", 0, String::new()), None);
         assert!(index.has_size(1) && !index.has_size(0));
     }
 

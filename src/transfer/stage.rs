@@ -7,10 +7,11 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat};
 
+use crate::digest::together::Together;
 use crate::digest::{self, Digest};
 use crate::error::{IoContext, system_message};
 use crate::fs::atomic::close;
-use crate::fs::copy::{Stamp, copy, stamp_at_rest};
+use crate::fs::copy::{Stamp, at_rest, copy};
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
 use crate::parallel::try_map;
@@ -76,8 +77,14 @@ impl Survey {
     }
 
     /// Copies everything into the empty directory `destination`, reads every copy again and
-    /// compares it with its source. Gives the stamps of the regular files, in order.
-    pub fn copy_to(&self, destination: &Path, job: &Job) -> Result<Vec<Stamp>> {
+    /// compares it with its source. Gives the stamps of the regular files, in order; small contents
+    /// are added to `together` on the way, with the same numbers.
+    pub fn copy_to(
+        &self,
+        destination: &Path,
+        together: Option<&Together>,
+        job: &Job,
+    ) -> Result<Vec<Stamp>> {
         job.expect(self.files.len() as u64, self.size()?);
         for folder in &self.folders {
             let folder = destination.join(folder);
@@ -89,7 +96,8 @@ impl Survey {
         }
         // In order, and so by directory: threads that create files in the same one wait for each
         // other.
-        let copy = |folders: &mut Option<(String, Folders)>, file: &String| {
+        let numbered: Vec<(usize, &String)> = self.files.iter().enumerate().collect();
+        let copy = |folders: &mut Option<(String, Folders)>, (number, file): &(usize, &String)| {
             let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
             let folders = match folders {
                 Some((open, folders)) if *open == folder => folders,
@@ -98,11 +106,18 @@ impl Survey {
                     &mut folders.insert((folder.to_owned(), Folders::open(&from, &to)?)).1
                 }
             };
-            let stamp = folders.copy(name, job)?;
+            let digest = |content: &[u8]| {
+                if let Some(together) = together
+                    && content.len() <= Together::MOST_BYTES
+                {
+                    together.add(*number, content);
+                }
+            };
+            let stamp = folders.copy(name, digest, job)?;
             job.file_done();
             Ok(stamp)
         };
-        try_map(&self.files, || None, copy)
+        try_map(&numbered, || None, copy)
     }
 
     /// Paths of the regular files, in order.
@@ -110,22 +125,27 @@ impl Survey {
         &self.files
     }
 
-    /// Digests of those of the regular files that have no more than `most` bytes and still are what
-    /// was copied.
-    pub fn digests(&self, copied: &[Stamp], most: u64, job: &Job) -> Result<Vec<Option<Digest>>> {
-        let is_wanted = |index: &usize| copied[*index].size <= most;
+    /// Adds the digests of those of the regular files that have none yet, no more than `most` bytes,
+    /// and still are what was copied.
+    pub fn complete(
+        &self,
+        digests: &mut [Option<Digest>],
+        copied: &[Stamp],
+        most: u64,
+        job: &Job,
+    ) -> Result<()> {
+        let is_wanted = |index: &usize| digests[*index].is_none() && copied[*index].size <= most;
         let wanted: Vec<usize> = (0..copied.len()).filter(is_wanted).collect();
         let source = |index: &usize| self.root.join(&self.files[*index]);
         let sources: Vec<PathBuf> = wanted.iter().map(source).collect();
         let seen = digest::of_files(&sources, job)?;
-        let mut digests = vec![None; copied.len()];
         for ((index, source), seen) in wanted.into_iter().zip(&sources).zip(seen) {
             let is_same = fs::symlink_metadata(source)
                 .is_ok_and(|now| Stamp::of_metadata(&now) == copied[index]);
             // A file that cannot be read any more tells nothing.
             digests[index] = seen.ok().filter(|_| is_same).map(|seen| seen.md5);
         }
-        Ok(digests)
+        Ok(())
     }
 }
 
@@ -192,17 +212,17 @@ impl Folders {
         Ok(Self { source: Folder::open(source)?, copy: Folder::open(copy)? })
     }
 
-    fn copy(&mut self, name: &str, job: &Job) -> Result<Stamp> {
+    fn copy(&mut self, name: &str, whole: impl FnOnce(&[u8]), job: &Job) -> Result<Stamp> {
         let (input, from) = self.source.file(name, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
         let stat = rustix::fs::fstat(&input).at(from)?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             let path = from.display().to_string();
             return Err(Error::UnsafePath { path, why: "it is not a regular file" });
         }
-        let stamp = stamp_at_rest((&input, from))?;
+        let stamp = at_rest(Stamp::of_stat(&stat), (&input, from))?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let (output, to) = self.copy.file(name, flags, FILE_MODE)?;
-        copy((&input, from), (&output, to), stamp, job)?;
+        copy((&input, from), (&output, to), stamp, job, whole)?;
         close(output).at(to)?;
         Ok(stamp)
     }
@@ -239,7 +259,9 @@ mod tests {
 
     fn stage(root: &Path, destination: &Path) -> Result<()> {
         let job = Job::default();
-        Survey::new(&fs::canonicalize(root).unwrap(), &job)?.copy_to(destination, &job).map(drop)
+        Survey::new(&fs::canonicalize(root).unwrap(), &job)?
+            .copy_to(destination, None, &job)
+            .map(drop)
     }
 
     #[test]
@@ -329,7 +351,7 @@ mod tests {
         let job = Job::default();
         let survey = Survey::new(from.path(), &job).unwrap();
         job.cancel();
-        assert!(matches!(survey.copy_to(to.path(), &job), Err(Error::Cancelled)));
+        assert!(matches!(survey.copy_to(to.path(), None, &job), Err(Error::Cancelled)));
         assert_eq!(job.progress().bytes_total, 20, "known before anything is copied");
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::service::Service;
 use super::upload::Upload;
 use crate::digest::Digest;
+use crate::digest::together::Together;
 use crate::fs::copy::Stamp;
 use crate::job::Job;
 use crate::registry::layout::{MANIFEST, is_kept};
@@ -21,53 +22,63 @@ const SMALL_BYTES: u64 = 1024 * 1024;
 /// A directory, as it was when it was copied.
 #[derive(Debug)]
 pub(super) struct Copied {
-    pub(super) survey: Survey,
-    pub(super) stamps: Vec<Stamp>,
+    survey: Survey,
+    stamps: Vec<Stamp>,
+    /// None if nothing is to be verified.
+    digests: Option<Digests>,
 }
 
-/// Digests of the copied files, in order; `None` for one that has changed since.
+/// Digests of the copied files, in order; `None` for one that is not known.
 pub(super) type Digests = Vec<Option<Digest>>;
 
 impl Copied {
-    /// Does `work`, say asking a service to do the same, while the files are digested.
+    /// Copies a directory to an empty one, and digests small files on their way.
+    pub(super) fn new(survey: Survey, destination: &Path, job: &Job) -> Result<Self> {
+        let together = (settings::verify()? != Verify::Never).then(Together::default);
+        let stamps = survey.copy_to(destination, together.as_ref(), job)?;
+        let digests = together.map(|together| {
+            let mut digests = vec![None; stamps.len()];
+            for (number, digest) in together.finish() {
+                digests[number] = Some(digest);
+            }
+            digests
+        });
+        Ok(Self { survey, stamps, digests })
+    }
+
+    /// Does `work`, say asking a service to do the same, while the other files are digested.
     ///
-    /// There are no digests if nothing is to be verified, and for want of a thread.
+    /// There are no digests if nothing is to be verified; some of them for want of a thread.
     pub(super) fn digested_during<T>(
-        &self,
+        &mut self,
         staging: &Path,
         work: impl FnOnce() -> Result<T>,
         job: &Job,
-    ) -> Result<(T, Option<Digests>)> {
+    ) -> Result<T> {
+        let Some(digests) = &mut self.digests else { return work() };
         let digesting = job.child();
-        if settings::verify()? == Verify::Never {
-            digesting.cancel();
-        }
         // Every process of a machine reads the same from its own disks, and digesting large files
         // takes longer than copying them.
         let most = if is_local(staging) { SMALL_BYTES } else { u64::MAX };
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("selenite-compare".to_owned());
-            let digests =
-                thread.spawn_scoped(scope, || self.survey.digests(&self.stamps, most, &digesting));
+            let complete = || self.survey.complete(digests, &self.stamps, most, &digesting);
+            let thread = thread.spawn_scoped(scope, complete);
             let result = work().inspect_err(|_| digesting.cancel());
-            let digests = digests
-                .ok()
-                .and_then(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)).ok());
+            if let Ok(thread) = thread {
+                // It fails if it is cancelled: looked at below.
+                let _ = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            }
             job.check()?;
-            Ok((result?, digests))
+            result
         })
     }
 
     /// Compares the manifest of the new version with the files.
     ///
     /// The version is there: a service that does not tell its manifest is no failure.
-    pub(super) fn compare(
-        &self,
-        digests: &Digests,
-        service: &Service,
-        upload: &Upload,
-        job: &Job,
-    ) -> Result<()> {
+    pub(super) fn compare(&self, service: &Service, upload: &Upload, job: &Job) -> Result<()> {
+        let Some(digests) = &self.digests else { return Ok(()) };
         let Upload { project, asset, version, ignore_dot, .. } = upload;
         let version = format!("{project}/{asset}/{version}");
         let mut once = service.clone();

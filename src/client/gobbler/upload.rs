@@ -71,8 +71,8 @@ pub fn upload_directory(
         let survey = Survey::new(&real, job)?;
         let copy = Copy(Some(allocate_upload_directory(&real_staging, true)?));
         check_umask(&service, &real_staging, copy.path(), job)?;
-        let stamps = survey.copy_to(copy.path(), job)?;
-        (copy.path().to_owned(), Some((copy, Copied { survey, stamps })))
+        let copied = Copied::new(survey, copy.path(), job)?;
+        (copy.path().to_owned(), Some((copy, copied)))
     };
     let name = source.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         Error::invalid("directory", directory.to_string_lossy(), "its name is not valid UTF-8")
@@ -91,11 +91,11 @@ pub fn upload_directory(
     }
     let request = RequestFile::create(&real_staging, "upload", &payload)?;
     let run = || runtime.block_on(service.run(&request.name, job)).map(drop);
-    let Some((copy, copied)) = copy else { return run() };
+    let Some((copy, mut copied)) = copy else { return run() };
     match copied.digested_during(&real_staging, run, job) {
-        Ok(((), digests)) => {
+        Ok(()) => {
             drop(copy);
-            digests.map_or(Ok(()), |digests| copied.compare(&digests, &service, upload, job))
+            copied.compare(&service, upload, job)
         }
         Err(error) => {
             if was_sent(&error) {

@@ -364,7 +364,7 @@ fn transfer_files(
         let seen = seen?;
         let link = transfer
             .known
-            .find(candidate.file.path, seen.size, &seen.md5.to_string())
+            .find(candidate.file.path, seen.size, seen.md5.to_string())
             .filter(|link| is_there(transfer, link, &seen));
         decided.push(match link {
             Some(link) => Some(Outcome::Linked(seen, link.clone())),
@@ -470,7 +470,7 @@ pub(super) fn write_copy(
         .mode(FILE_MODE)
         .open(target)
         .map_err(|error| Failure::system("write", target, &error))?;
-    copy(from, (&to, target), stamp, job).map_err(|error| match error {
+    copy(from, (&to, target), stamp, job, |_| ()).map_err(|error| match error {
         crate::Error::Digest { .. } => Failure::internal(format!(
             "mismatch in checksums between source and destination files for {target:?}"
         )),
