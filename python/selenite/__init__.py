@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
-
 # Type checkers know this name; `typing` itself would double the time of this import.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from selenite._core import __version__
     from selenite._exceptions import (
         DigestError,
         InvalidArgumentError,
@@ -44,10 +43,15 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    if name in {"ProgressEvent", "progress", "set_progress"}:
+    if name == "__version__":
+        # As `Cargo.toml` has it.
+        from selenite._core import __version__
+
+        value: object = __version__
+    elif name in {"ProgressEvent", "progress", "set_progress"}:
         from selenite import _progress
 
-        value: object = getattr(_progress, name)
+        value = getattr(_progress, name)
     else:
         from selenite import _exceptions
 

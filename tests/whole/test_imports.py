@@ -30,6 +30,10 @@ def loaded(code: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
+def test_the_version_is_known_without_anything_heavy() -> None:
+    assert (loaded("import selenite; selenite.__version__") - loaded("pass")) & HEAVY == set()
+
+
 @pytest.mark.parametrize("package", ["pygobbler", "gypsum_client", "selenite"])
 def test_nothing_heavy_is_loaded(package: str) -> None:
     assert (loaded(f"import {package}") - loaded("pass")) & HEAVY == set()

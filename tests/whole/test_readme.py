@@ -7,13 +7,20 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from support.tree import EMPTY, Link, Tree, make
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+REPOSITORY = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["repository"]
+PAGES = [
+    "README.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]
 
 
 def blocks(page: str) -> str:
@@ -67,11 +74,28 @@ def test_the_walkthrough_prints_what_happens(tmp_path: Path, given: bool) -> Non
     assert ("3 files" if given else "202 files") in done.stdout
 
 
+def heading_anchors(page: Path) -> set[str]:
+    """What links to the headings of a page end with."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text()
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-        assert (ROOT / page).parent.joinpath(target).exists(), target
+    home = re.escape(f"{REPOSITORY}/blob/main/")
+    for target, anchor in re.findall(rf"\]\((?:{home}|(?!https?:))([^)#]*)#?([^)]*)\)", text):
+        base = ROOT if f"{REPOSITORY}/blob/main/{target}" in text else (ROOT / page).parent
+        found = base / target if target else ROOT / page
+        assert found.exists(), target
+        if anchor:
+            assert anchor in heading_anchors(found), f"{target}#{anchor}"
+
+
+def test_links_of_the_readme_lead_somewhere_from_everywhere() -> None:
+    targets = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert len(targets) > 10
+    assert [target for target in targets if not target.startswith("https://")] == []
 
 
 def test_the_scripts_of_the_readme_can_be_run() -> None:
