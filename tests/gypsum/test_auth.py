@@ -188,7 +188,8 @@ def visit(query: dict[str, str]) -> int:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
-        return error.code
+        with error:
+            return error.code
 
 
 @pytest.fixture

@@ -249,5 +249,7 @@ def main(url: str, github: str, work: Path) -> None:
     fact("forgotten", gyp.set_access_token(None, cache_dir=cache))
 
 
-main(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
-json.dump(facts, sys.stdout)
+# Processes of the original's pools import this file, too.
+if __name__ == "__main__":
+    main(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
+    json.dump(facts, sys.stdout)

@@ -187,5 +187,7 @@ def main(staging: str, registry: str, url: str, work: str) -> None:
     fact("projects", pyg.list_projects(registry, url))
 
 
-main(*sys.argv[2:])
-json.dump(facts, sys.stdout)
+# Processes of the original's pools import this file, too.
+if __name__ == "__main__":
+    main(*sys.argv[2:])
+    json.dump(facts, sys.stdout)

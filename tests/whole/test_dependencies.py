@@ -18,6 +18,7 @@ NEED = {
     "selenite._cli": "click",
     "selenite._serve_gypsum": "click",
     "pygobbler._json_error": "requests",
+    "selenite.dropin.pygobbler._json_error": "requests",
 }
 
 

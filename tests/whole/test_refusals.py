@@ -52,6 +52,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
+    # What does not fit is dropped without a word, and waited for.
+    request_queue_size = 128
+
     def handle_error(self, *_: object) -> None:
         pass
 
