@@ -58,7 +58,7 @@ def test_it_says_what_it_is_and_for_whom() -> None:
 
 def test_the_description_is_the_readme() -> None:
     assert METADATA["Description-Content-Type"].startswith("text/markdown")
-    assert METADATA.get_payload().rstrip() == (ROOT / "README.md").read_text().rstrip()
+    assert str(METADATA.json["description"]).rstrip() == (ROOT / "README.md").read_text().rstrip()
 
 
 def test_the_recipe_asks_for_what_the_wheel_asks_for() -> None:
