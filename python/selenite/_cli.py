@@ -69,9 +69,15 @@ serve = LazyGroup(
     },
 )
 
+compat = LazyGroup(
+    "compat",
+    "Tell about the packages that stand in for other clients.",
+    {"status": "selenite._compat:status"},
+)
+
 main = LazyGroup(
     "selenite",
     "Clients and embedded services for scientific data registries.",
-    {"serve": "selenite._cli:serve"},
+    {"compat": "selenite._cli:compat", "serve": "selenite._cli:serve"},
 )
 click.version_option(package_name="selenite")(main)

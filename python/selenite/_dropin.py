@@ -122,6 +122,15 @@ def original(name: str) -> ModuleSpec | None:
     return None
 
 
+def is_built(name: str) -> bool:
+    """Say whether selenite has a package of this name.
+
+    Args:
+        name: Name of the package.
+    """
+    return os.path.isfile(own(name).origin or "")
+
+
 def is_extension(spec: ModuleSpec) -> bool:
     """Say whether an import by this spec comes to `adopt`.
 

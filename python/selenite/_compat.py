@@ -1,0 +1,160 @@
+"""The command ``selenite compat``: whose code the import of a drop-in package runs, and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
+from pathlib import Path
+
+import click
+
+from selenite import SeleniteError, __version__, _dropin
+
+
+@dataclass
+class State:
+    """What the import of one name does.
+
+    Attributes:
+        name: What is imported.
+        distribution: The distribution that the original comes in.
+        version: The version of that distribution if there is metadata of it, whoever brought it.
+        runs: Whose code an import runs: ``selenite``, ``original``, ``other``, or ``nothing``.
+        location: The file that an import runs first.
+        why: Why it is that one.
+        advice: How to have it otherwise; empty if there is nothing to say.
+    """
+
+    name: str
+    distribution: str
+    version: str | None
+    runs: str
+    location: str | None
+    why: str
+    advice: str
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether an import fails although there is a drop-in."""
+        return self.runs == "nothing" and _dropin.is_built(self.name)
+
+
+def state(name: str) -> State:
+    """Find out what the import of a drop-in does, without importing it.
+
+    Args:
+        name: The name of the package.
+
+    Raises:
+        InvalidArgumentError: If ``SELENITE_DROPIN`` has a value that it cannot have.
+    """
+    wanted = _dropin.wants_original(name)
+    distribution = _dropin.DISTRIBUTIONS[name]
+    try:
+        version = metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        version = None
+    # As an import does that finds nothing loaded; `find_spec` would tell what is.
+    specs = (finder.find_spec(name, None) for finder in sys.meta_path)
+    found = next((spec for spec in specs if spec is not None), None)
+    if found is not None and _dropin.is_extension(found):
+        found = _dropin.original(name) if wanted else _dropin.own(name)
+        why, advice = _of_choice(name, wanted)
+    else:
+        why, advice = _of_path(name, found)
+    location = None if found is None else found.origin
+    runs = _whose(name, location)
+    return State(
+        name, distribution, version, runs, location if runs != "nothing" else None, why, advice
+    )
+
+
+def _whose(name: str, location: str | None) -> str:
+    """Say whose file it is that an import runs first."""
+    if location is None or not Path(location).is_file():
+        return "nothing"
+    if location == _dropin.own(name).origin:
+        return "selenite"
+    try:
+        installed = metadata.distribution(_dropin.DISTRIBUTIONS[name])
+    except metadata.PackageNotFoundError:
+        return "other"
+    init = Path(str(installed.locate_file(f"{name}/__init__.py")))
+    return "original" if init.exists() and init.samefile(location) else "other"
+
+
+def _of_choice(name: str, wanted: bool) -> tuple[str, str]:
+    """Say why, and what to do, where the extension module of the drop-in is found."""
+    distribution = _dropin.DISTRIBUTIONS[name]
+    is_there = _dropin.original(name) is not None
+    setting = f"SELENITE_DROPIN={os.environ.get('SELENITE_DROPIN', '')}"
+    if wanted and is_there:
+        return f"{setting} asks for the original", "unset SELENITE_DROPIN to import selenite's"
+    if wanted:
+        why = f"{setting} asks for the original, which is not installed"
+        return why, f"`pip install {distribution}`, or unset SELENITE_DROPIN"
+    if not _dropin.is_built(name):
+        return "files of selenite are missing", "`pip install --force-reinstall selenite`"
+    if is_there:
+        why = "it comes before the original, which is left as it is"
+        return why, f"set SELENITE_DROPIN={name} to import the original"
+    return "the original is not installed", ""
+
+
+def _of_path(name: str, found: ModuleSpec | None) -> tuple[str, str]:
+    """Say why, and what to do, where an import does not come to selenite."""
+    absent = found is None or found.origin is None
+    if not _dropin.is_built(name):
+        missing = f", and {_dropin.DISTRIBUTIONS[name]} is not installed" if absent else ""
+        return f"selenite has no {name} yet{missing}", ""
+    if ".abi3.so" not in EXTENSION_SUFFIXES:
+        why = "this Python loads no extension modules of the stable ABI"
+        return why, f"import selenite's as `selenite.dropin.{name}`"
+    places = [PathFinder.find_spec(name, [entry]) for entry in sys.path]
+    behind = [spec for spec in places if spec is not None and _dropin.is_extension(spec)]
+    if not behind:
+        why = "the extension module that leads to selenite's is missing"
+        return why, "`pip install --force-reinstall selenite`"
+    directory = Path(behind[0].origin or "").parents[1]
+    return "it comes first on the path of modules", f"let `{directory}` come before it"
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Say whose code the import of each drop-in runs, and why.
+
+    Nothing is imported for that. The exit status is 1 if an import would fail although selenite
+    has the package.
+    """
+    try:
+        states = [state(name) for name in _dropin.DISTRIBUTIONS]
+    except SeleniteError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        facts = {
+            "selenite": __version__,
+            "python": sys.executable,
+            "dropins": [asdict(one) for one in states],
+        }
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        for one in states:
+            click.echo(_text(one))
+    click.get_current_context().exit(int(any(one.is_broken for one in states)))
+
+
+def _text(one: State) -> str:
+    installed = f"{one.version} is installed" if one.version else "is not installed"
+    lines = [
+        f"{one.name}: {one.runs}",
+        f"  why           {one.why}",
+        f"  location      {one.location}" if one.location else "",
+        f"  distribution  {one.distribution} {installed}",
+        f"  advice        {one.advice}" if one.advice else "",
+    ]
+    return "\n".join(line for line in lines if line)
