@@ -18,6 +18,7 @@ use crate::digest::{self, Digest, Hasher, Seen};
 use crate::error::IoContext;
 use crate::fs::atomic::{self, STAGE_PREFIX, Staged};
 use crate::fs::beneath::Root;
+use crate::fs::litter;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
@@ -586,7 +587,13 @@ impl Objects for Directory {
     }
 
     fn sweep(&self, folder: &str) -> Result<(), Failure> {
-        self.path(folder).map_or(Ok(()), |path| self.sweep_folder(&path))
+        let Some(path) = self.path(folder) else { return Ok(()) };
+        if folder == layout::LOGS {
+            // Changes of all projects write there at once: only what is old is nobody's.
+            litter::clear(&path);
+            return Ok(());
+        }
+        self.sweep_folder(&path)
     }
 
     fn make_project(
@@ -705,5 +712,27 @@ impl Directory {
         let Ok(probe) = atomic::stage_folder(&self.root) else { return false };
         let name = probe.path().file_name().unwrap_or_default().to_string_lossy().to_uppercase();
         self.root.join(name).exists()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_leaves_what_other_projects_are_at_work_on() {
+        let root = tempfile::tempdir().unwrap();
+        let objects = Directory::new(root.path(), false);
+        for folder in [layout::LOGS, "p/a/v"] {
+            let folder = root.path().join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(stage_name()), "unfinished").unwrap();
+            fs::write(folder.join("whole"), "").unwrap();
+        }
+        let swept = |folder: &str| {
+            objects.sweep(folder).unwrap();
+            fs::read_dir(root.path().join(folder)).unwrap().count()
+        };
+        assert_eq!((swept("p/a/v"), swept(layout::LOGS)), (1, 2));
     }
 }
