@@ -16,6 +16,7 @@ PACKAGES = ("selenite", "pygobbler", "gypsum_client")
 # What the command imports, and the exception that is one of `requests`.
 NEED = {
     "selenite._cli": "click",
+    "selenite._compat": "click",
     "selenite._serve_gypsum": "click",
     "pygobbler._json_error": "requests",
     "selenite.dropin.pygobbler._json_error": "requests",
