@@ -219,7 +219,7 @@ impl Engine {
 struct Witnesses {
     descriptors: [OwnedFd; 2],
     /// Device and inode of a pipe, which no other file has.
-    identity: (u64, u64),
+    identity: (rustix::fs::Dev, u64),
 }
 
 impl Witnesses {
@@ -233,7 +233,7 @@ impl Witnesses {
     }
 }
 
-fn identity(descriptor: &OwnedFd) -> std::io::Result<(u64, u64)> {
+fn identity(descriptor: &OwnedFd) -> std::io::Result<(rustix::fs::Dev, u64)> {
     let stat = rustix::fs::fstat(descriptor)?;
     Ok((stat.st_dev, stat.st_ino))
 }

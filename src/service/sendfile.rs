@@ -397,8 +397,12 @@ mod tests {
         let (result, received) = run(sent(&outbox, &[&marker]));
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         assert!(received == vec![1; 60_000]);
-        let late = outbox.part(Storage::of(&file).unwrap(), &file, 0..100_000);
-        assert_eq!(run(late).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        // None where it cannot be told what is in memory: emulators lack the call. Such a file is
+        // read, as any other body.
+        if let Some(storage) = Storage::of(&file) {
+            let late = outbox.part(storage, &file, 0..100_000);
+            assert_eq!(run(late).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, openat};
 
 use crate::digest::together::Together;
 use crate::digest::{self, Digest};
@@ -19,7 +19,7 @@ use crate::relpath::clean_path;
 use crate::{Error, Result};
 
 /// Mode of copies, less the umask: the service must be able to read files that were private.
-const FILE_MODE: u32 = 0o666;
+const FILE_MODE: RawMode = 0o666;
 
 /// The content of a directory, checked and ready to be copied.
 #[derive(Debug)]
@@ -242,7 +242,7 @@ impl Folder {
         Ok(Self { handle, file: path.join("none") })
     }
 
-    fn file(&mut self, name: &str, flags: OFlags, mode: u32) -> Result<(File, &Path)> {
+    fn file(&mut self, name: &str, flags: OFlags, mode: RawMode) -> Result<(File, &Path)> {
         self.file.set_file_name(name);
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&self.handle, name, flags, Mode::from_raw_mode(mode)).at(&self.file)?;
@@ -323,9 +323,7 @@ mod tests {
                 symlink("d", root.join("l")).unwrap();
             },
             |root| {
-                let mode = rustix::fs::Mode::from_raw_mode(0o600);
-                let kind = rustix::fs::FileType::Fifo;
-                rustix::fs::mknodat(rustix::fs::CWD, root.join("l"), kind, mode, 0).unwrap();
+                nix::unistd::mkfifo(&root.join("l"), nix::sys::stat::Mode::S_IRUSR).unwrap();
             },
         ] {
             let from = tempfile::tempdir().unwrap();

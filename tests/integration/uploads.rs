@@ -80,14 +80,7 @@ fn special_files_and_names_that_are_not_text_are_refused() {
     let registry = Registry::new();
     registry.create("p");
     let fifo = registry.source("fifo", &[("a", "1")]);
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        fifo.join("pipe"),
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
+    nix::unistd::mkfifo(&fifo.join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
     let failure = registry.upload(("p", "a", "v"), &fifo, |_| ()).unwrap_err();
     assert!(failure.reason.contains("pipe\" is not a regular file"), "{failure}");
     let bytes = registry.source("bytes", &[]);

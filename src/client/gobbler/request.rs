@@ -149,7 +149,7 @@ fn pretty_ascii(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use rustix::fs::Mode;
 
     use super::*;
 
@@ -169,10 +169,10 @@ mod tests {
         let request = RequestFile::create(staging.path(), "upload", &Value::Null).unwrap();
         assert!(request.name.starts_with("request-upload-"));
         let path = staging.path().join(&request.name);
-        let umask = rustix::process::umask(rustix::fs::Mode::empty());
+        let umask = rustix::process::umask(Mode::empty());
         rustix::process::umask(umask);
-        let mode = path.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o644 & !umask.as_raw_mode());
+        let mode = Mode::from_raw_mode(rustix::fs::stat(&path).unwrap().st_mode);
+        assert_eq!(mode, Mode::from_raw_mode(0o644) - umask);
         drop(request);
         assert!(!path.exists());
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, RenameFlags, Stat, renameat_with, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dev, RawMode, RenameFlags, Stat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::{Engine, FILE_MODE, make_folder};
@@ -116,7 +116,7 @@ struct Movable<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
-    device: u64,
+    device: Dev,
     inode: u64,
     size: u64,
     modified: (i64, i64),
@@ -126,7 +126,7 @@ impl Identity {
     #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
     fn of(stat: &Stat) -> Self {
         Self {
-            device: stat.st_dev.into(),
+            device: stat.st_dev,
             inode: stat.st_ino.into(),
             size: u64::try_from(stat.st_size).unwrap_or_default(),
             modified: (stat.st_mtime.into(), stat.st_mtime_nsec.try_into().unwrap_or_default()),
@@ -530,7 +530,7 @@ impl Transfer<'_> {
                 .map_err(|error| Failure::system("rename", &full, &error.into()))?;
             return Err(changed(self.source, file.path));
         }
-        if placed.st_mode & 0o7777 != FILE_MODE {
+        if placed.st_mode & 0o7777 != FILE_MODE as RawMode {
             fs::set_permissions(&target, Permissions::from_mode(FILE_MODE))
                 .map_err(|error| Failure::system("chmod", &target, &error))?;
         }

@@ -237,14 +237,8 @@ mod tests {
             reason(staging, "request-upload-h", &answers),
             "path seems to have multiple hard links"
         );
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            staging.join("request-upload-f"),
-            rustix::fs::FileType::Fifo,
-            Mode::RUSR,
-            0,
-        )
-        .unwrap();
+        let fifo = staging.join("request-upload-f");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
         assert_eq!(reason(staging, "request-upload-f", &answers), "path is not a regular file");
 
         make("request-upload-1");
