@@ -37,6 +37,14 @@ pub const MAX_LANES: usize = 32;
 /// What a stream is before its first block.
 pub const INITIAL: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
+/// The one block of the message `abc`, and what a stream is after it.
+const KNOWN: ([u8; BLOCK_BYTES], [u32; 4]) = {
+    let mut block = [0; BLOCK_BYTES];
+    (block[0], block[1], block[2], block[3]) = (b'a', b'b', b'c', 0x80);
+    block[56] = 24; // bits
+    (block, [0x9850_0190, 0xb04f_d23c, 0x7d3f_96d6, 0x727f_e128])
+};
+
 /// The integer parts of `2^32 * abs(sin(i + 1))`.
 #[allow(clippy::unreadable_literal, reason = "a table of bits")]
 const SINES: [u32; 64] = [
@@ -124,8 +132,22 @@ impl Kernel {
         let kernels = Self::available();
         let named = kernels.iter().rfind(|kernel| Some(kernel.name()) == wanted);
         let kernel = *named.or(kernels.last()).expect("a scalar kernel is always available");
+        let kernel = kernel.or_scalar(Self::advance);
         CURRENT.store(kernel.0 as u8, Ordering::Relaxed);
         kernel
+    }
+
+    /// Itself if `advance` takes one known block rightly with it, in each number of lanes that it
+    /// has code for, else the scalar kernel: emulators, hypervisors and CPUs have got vector
+    /// instructions wrong, and a wrong digest is worse than a slow one.
+    fn or_scalar(self, advance: impl Fn(Self, &mut [[u32; 4]], &[&[u8]], usize)) -> Self {
+        let lanes = self.lanes();
+        let is_right = [1, lanes.div_ceil(4), lanes.div_ceil(2), lanes].into_iter().all(|count| {
+            let mut states = vec![INITIAL; count];
+            advance(self, &mut states, &vec![KNOWN.0.as_slice(); count], 1);
+            states.iter().all(|state| *state == KNOWN.1)
+        });
+        if is_right { self } else { Self(Kind::Scalar) }
     }
 
     /// What `SELENITE_DIGEST` calls it.
@@ -539,6 +561,22 @@ mod tests {
             let mut states = [INITIAL; 3];
             kernel.advance(&mut states, &[b"", b"x", b"yz"], 0);
             assert_eq!(states, [INITIAL; 3]);
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_digests_wrongly_is_not_used() {
+        let scalar = Kernel(Kind::Scalar);
+        for kernel in Kernel::available() {
+            assert_eq!(kernel.or_scalar(Kernel::advance), kernel);
+            // One bit of the last lane, in the widest code alone.
+            let wrong = |kernel: Kernel, states: &mut [[u32; 4]], data: &[&[u8]], blocks| {
+                kernel.advance(states, data, blocks);
+                if states.len() == kernel.lanes() {
+                    states[states.len() - 1][3] ^= 1;
+                }
+            };
+            assert_eq!(kernel.or_scalar(wrong), scalar, "{kernel:?}");
         }
     }
 
