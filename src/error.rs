@@ -81,6 +81,20 @@ pub enum Error {
         /// Which rule it breaks.
         why: &'static str,
     },
+    /// Paths that are different ones in a registry, but name one file where they are to be kept.
+    #[error(
+        "unsafe path `{path}`: the file system of {folder} takes it for `{other}`; keep these files \
+         on one that tells upper from lower case",
+        folder = folder.display()
+    )]
+    SameFile {
+        /// One of them.
+        path: String,
+        /// The other one.
+        other: String,
+        /// Where they are to be kept.
+        folder: PathBuf,
+    },
     /// An argument that cannot be used.
     #[error("invalid {argument} `{value}`: {why}")]
     Invalid {

@@ -18,6 +18,8 @@ from support.web import APACHE, NGINX
 
 # Only where there is a server for it.
 collect_ignore = [] if "SELENITE_S3_SERVER" in os.environ else ["gypsum_store"]
+if "SELENITE_FOLDING_FOLDER" not in os.environ:
+    collect_ignore.append("folding")
 if not (APACHE and NGINX):
     collect_ignore.append("proxies")
 FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_", "GYPSUM_")
@@ -35,6 +37,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """Default settings, and a data directory of the test's own."""
     keep = {
         "SELENITE_DEPENDENTS",
+        "SELENITE_FOLDING_FOLDER",
         "SELENITE_ORIGINAL_CLIENT",
         "SELENITE_S3_SERVER",
         "SELENITE_TEST_KILLS",

@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod beneath;
 pub mod copy;
+pub mod fold;
 pub mod litter;
 pub mod lock;
 pub mod owner;

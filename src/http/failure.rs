@@ -98,6 +98,7 @@ pub fn was_sent(error: &Error) -> bool {
         | Error::Status { .. }
         | Error::Digest { .. }
         | Error::UnsafePath { .. }
+        | Error::SameFile { .. }
         | Error::Invalid { .. }
         | Error::Json { .. }
         | Error::Form { .. }

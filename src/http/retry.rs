@@ -47,6 +47,7 @@ impl RetryPolicy {
             Error::Io { .. }
             | Error::Digest { .. }
             | Error::UnsafePath { .. }
+            | Error::SameFile { .. }
             | Error::Invalid { .. }
             | Error::Json { .. }
             | Error::Form { .. }

@@ -62,7 +62,7 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::Digest { path, what, expected, actual } => {
             exceptions()?.getattr("DigestError")?.call1((message, path, *what, expected, actual))?
         }
-        Error::UnsafePath { path, .. } => {
+        Error::UnsafePath { path, .. } | Error::SameFile { path, .. } => {
             exceptions()?.getattr("UnsafePathError")?.call1((message, path))?
         }
         Error::Invalid { argument, value, .. } => {

@@ -85,9 +85,14 @@ impl Cache {
         self.root
     }
 
+    /// Where what comes from the registry is kept.
+    pub(super) fn registry(&self) -> PathBuf {
+        self.root.join("REGISTRY")
+    }
+
     /// Where a file or directory of the registry is kept.
     pub(super) fn file(&self, path: &RelPath) -> PathBuf {
-        path.under(&self.root.join("REGISTRY"))
+        path.under(&self.registry())
     }
 
     /// Where a file is kept whose path may be anything, or `None` for an unsafe path.

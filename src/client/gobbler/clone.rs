@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::error::IoContext;
-use crate::fs::once_more_if_stale;
+use crate::fs::{fold, once_more_if_stale};
 use crate::job::Job;
 use crate::registry::layout::MANIFEST;
 use crate::registry::model::Manifest;
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// directories.
 ///
 /// Nothing is made if any of the links is there already, or if the manifest names a path that
-/// would leave `destination`.
+/// would leave `destination` or be another one's there.
 pub fn clone_version(
     registry: &Path,
     version: &RelPath,
@@ -46,6 +46,7 @@ pub fn clone_version(
             links.push((path.under(&folder), target));
         }
     }
+    fold::refuse_equal(destination, manifest.keys().map(String::as_str))?;
     fs::create_dir_all(destination).at(destination)?;
     for folder in folders {
         fs::create_dir_all(&folder).at(&folder)?;

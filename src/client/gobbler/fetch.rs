@@ -10,6 +10,7 @@
 //!    is about to change, and not before.
 //! 5. Before a manifest is replaced by another one, the files that differ between them are dropped.
 //! 6. A document that makes no sense is none.
+//! 7. No file takes the place of another one whose name the file system takes for the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -24,6 +25,7 @@ use super::service::{Service, Source, is_missing};
 use crate::client::{form_of, is_plausible};
 use crate::error::IoContext;
 use crate::fs::atomic;
+use crate::fs::fold;
 use crate::fs::owner::make_folders;
 use crate::fs::walk::{self, Kind};
 use crate::http::{Document, Object};
@@ -124,6 +126,7 @@ struct Fetcher<'a> {
 impl Fetcher<'_> {
     async fn file(&self, path: &RelPath) -> Result<PathBuf> {
         let target = self.cache.file(path);
+        fold::refuse_other(&self.cache.registry(), path)?;
         if !self.options.overwrite && self.has(path)? {
             if let Some((version, _)) = split_version(path) {
                 self.refresh(&version).await?;
@@ -182,6 +185,7 @@ impl Fetcher<'_> {
 
     async fn directory(&self, path: &RelPath) -> Result<PathBuf> {
         let target = self.cache.file(path);
+        fold::refuse_other(&self.cache.registry(), path)?;
         if !self.options.overwrite {
             for version in self.cached_versions(path)? {
                 self.refresh(&version).await?;
@@ -195,6 +199,7 @@ impl Fetcher<'_> {
             let error = std::io::Error::from(rustix::io::Errno::NOTDIR);
             return Err(Error::Io { path: path.as_str().into(), source: error });
         }
+        fold::refuse_equal(&target, listing.iter().map(String::as_str))?;
         let mut files = Vec::new();
         let mut folders = BTreeSet::from([""]);
         for name in &listing {

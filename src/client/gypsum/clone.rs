@@ -7,14 +7,15 @@ use std::path::Path;
 use super::cache::{Cache, checked};
 use crate::Result;
 use crate::error::IoContext;
-use crate::fs::atomic;
+use crate::fs::{atomic, fold};
 use crate::job::Job;
 use crate::registry::model::Manifest;
 
 /// Makes a link in `destination` to each file of `version` in the cache, whether or not it is
 /// there. What has the name of a link is replaced.
 ///
-/// Nothing is made if the manifest names a path that would leave `destination`.
+/// Nothing is made if the manifest names a path that would leave `destination` or be another one's
+/// there.
 pub fn clone_version(
     cache: &Cache,
     version: &str,
@@ -29,6 +30,7 @@ pub fn clone_version(
         let path = checked(path)?;
         links.push((path.under(&folder), path.under(destination)));
     }
+    fold::refuse_equal(destination, manifest.keys().map(String::as_str))?;
     fs::create_dir_all(destination).at(destination)?;
     for (target, link) in links {
         job.check()?;

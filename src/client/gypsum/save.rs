@@ -8,19 +8,21 @@
 //! 4. A version is marked as complete when all of it is there and nothing of it will change. It is
 //!    unmarked when something of it is about to change, and not before.
 //! 5. Before a manifest is replaced by another one, the files that differ between them are removed.
+//! 6. No file takes the place of another one whose name the file system takes for the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
-use super::cache::Cache;
+use super::cache::{Cache, checked};
 use super::service::{Service, is_missing};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::client;
 use crate::error::IoContext;
 use crate::fs::atomic;
+use crate::fs::fold;
 use crate::fs::owner;
 use crate::http::{Document, Object};
 use crate::job::Job;
@@ -134,6 +136,7 @@ impl<'a> Saver<'a> {
     /// Makes sure that all of a version is in the cache; returns its directory.
     pub fn version(&self, version: &str, relink: bool) -> Result<PathBuf> {
         let folder = self.cache.object(version)?;
+        fold::refuse_other(&self.cache.bucket(), &checked(version)?)?;
         let is_done = || -> Result<bool> {
             let is_wanted = self.options.overwrite || self.verify == Verify::Always;
             Ok(!is_wanted && folder.is_dir() && self.cache.is_complete(version)?)
@@ -293,6 +296,7 @@ impl<'a> Saver<'a> {
         Box::pin(async move {
             let key = format!("{version}/{path}");
             let file = self.cache.object(&key)?;
+            fold::refuse_other(&self.cache.bucket(), &checked(&key)?)?;
             let manifest = self.cached_manifest(&version)?;
             if self.is_usable(manifest.as_ref(), &path, &file)? {
                 return Ok(file);
@@ -424,6 +428,9 @@ impl<'a> Saver<'a> {
         manifest: &Manifest,
         doubt: bool,
     ) -> Result<()> {
+        // Links are made as files later.
+        let names = paths.iter().copied().chain(manifest.keys().map(String::as_str));
+        fold::refuse_equal(&self.cache.object(version)?, names)?;
         let mut items = Vec::new();
         let mut present = Vec::new();
         for path in paths {
