@@ -4,6 +4,8 @@ An editable installation is a line in a `.pth` file, by which Python finds packa
 that are installed. So that what finds a drop-in package is installed itself, the extension modules
 `NAME/__init__.abi3.so` are put into the wheel. `maturin develop` does not come here: with it, an
 original that is installed in the same environment is imported.
+
+Before that, what is missing is said: Rust is not fetched unasked, as maturin would.
 """
 
 from __future__ import annotations
@@ -15,12 +17,11 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import maturin
+import selenite_needs
 from maturin import (
     build_sdist,
     build_wheel,
-    get_requires_for_build_editable,
     get_requires_for_build_sdist,
-    get_requires_for_build_wheel,
     prepare_metadata_for_build_editable,
     prepare_metadata_for_build_wheel,
 )
@@ -37,6 +38,18 @@ __all__ = [
 ]
 
 PACKAGES = Path("python")
+
+
+def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
+    """What maturin needs besides, if a wheel can be built here."""
+    selenite_needs.check()
+    return maturin.get_requires_for_build_wheel(config_settings)
+
+
+def get_requires_for_build_editable(config_settings: dict[str, Any] | None = None) -> list[str]:
+    """What maturin needs besides, if a wheel can be built here."""
+    selenite_needs.check()
+    return maturin.get_requires_for_build_editable(config_settings)
 
 
 def build_editable(
