@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import subprocess
 import sys
 import sysconfig
@@ -42,6 +43,22 @@ def test_it_is_typed_and_holds_only_its_packages() -> None:
 def test_the_licence_is_shipped() -> None:
     assert importlib.metadata.metadata("selenite")["License-Expression"] == "MIT"
     assert any(name.endswith("LICENSE") for name in FILES)
+
+
+def test_the_code_of_others_is_named_with_its_licences() -> None:
+    def read(ending: str) -> str:
+        (file,) = [file for file in FILES if file.endswith(ending)]
+        return importlib.metadata.distribution("selenite").read_text(file.partition("/")[2]) or ""
+
+    bill = json.loads(read(".dist-info/sboms/selenite.cdx.json"))
+    assert bill["bomFormat"] == "CycloneDX"
+    assert bill["metadata"]["component"]["version"] == selenite.__version__
+    licences = read(".dist-info/licenses/THIRD-PARTY-LICENSES.txt")
+    names = {component["name"] for component in bill["components"]}
+    assert {"aws-lc-sys", "pyo3", "tokio"} <= names
+    for component in bill["components"]:
+        assert f"{component['name']} {component['version']}: " in licences
+    assert "file:" not in json.dumps(bill)
 
 
 def test_one_binary_serves_all_python_versions() -> None:
