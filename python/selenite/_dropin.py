@@ -10,8 +10,17 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import ModuleType
+
+# What `importlib.machinery` and `types` are made of; they themselves would be a part of the time
+# that an import takes.
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import PathFinder, SourceFileLoader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+else:
+    ModuleType = type(sys)
 
 # All names that are taken over, now or later, and the distributions that the originals come in.
 DISTRIBUTIONS = {
@@ -73,14 +82,22 @@ def _redirect(spec: ModuleSpec) -> None:
     name = spec.name
     if name not in _imported or not any(one.startswith(f"{name}.") for one in list(sys.modules)):
         _imported[name] = wants_original(name)
-    found = original(name) if _imported[name] else own(name)
-    if found is None:
-        asked = os.environ.get("SELENITE_DROPIN", "")
-        message = (
-            f"SELENITE_DROPIN={asked} asks for the original of {name!r}, which is not installed: "
-            f"install {DISTRIBUTIONS[name]!r}, or unset the variable"
-        )
-        raise ImportError(message, name=name)
+    if _imported[name]:
+        found = original(name)
+        if found is None:
+            asked = os.environ.get("SELENITE_DROPIN", "")
+            message = (
+                f"SELENITE_DROPIN={asked} asks for the original of {name!r}, which is not "
+                f"installed: install {DISTRIBUTIONS[name]!r}, or unset the variable"
+            )
+            raise ImportError(message, name=name)
+    else:
+        found = own(name)
+        # Modules that only the original has can be imported, too.
+        beside = os.path.dirname(spec.origin or "")
+        if os.path.isfile(os.path.join(beside, "__init__.py")):
+            assert found.submodule_search_locations is not None
+            found.submodule_search_locations.append(beside)
     spec.loader, spec.origin = found.loader, found.origin
     spec.submodule_search_locations = found.submodule_search_locations
 
@@ -88,17 +105,10 @@ def _redirect(spec: ModuleSpec) -> None:
 def own(name: str) -> ModuleSpec:
     """Say how selenite's package of this name is imported.
 
-    Modules that only the original has can be imported from it, too: its directory comes last.
-
     Args:
         name: Name of the package.
     """
-    spec = _package(name, os.path.join(_DIRECTORY, name))
-    behind = original(name)
-    if behind is not None:
-        assert spec.submodule_search_locations is not None
-        spec.submodule_search_locations += behind.submodule_search_locations or ()
-    return spec
+    return _package(name, os.path.join(_DIRECTORY, name))
 
 
 def original(name: str) -> ModuleSpec | None:

@@ -197,6 +197,16 @@ def test_its_modules_run_as_scripts(site: Site) -> None:
     assert "cannot be directly executed" in run("", site, options=("-m", "pygobbler"))
 
 
+def test_commands_of_the_original_run_ours(site: Site) -> None:
+    """Both distributions may bring the command; whose it is, it leads through the import."""
+    site.add_extension("girder_client")
+    site.add_package("girder_client", __init__="", cli="def main(): print('theirs')\n")
+    site.add_dropin("girder_client", __init__="", cli="def main(): print('ours')\n")
+    command = "import sys\nfrom girder_client.cli import main\nsys.exit(main())\n"
+    assert run(command, site) == "ours\n"
+    assert run(command, site, dropin="girder-client") == "theirs\n"
+
+
 def test_without_the_extension_module_it_is_a_part_of_selenite(tmp_path: Path) -> None:
     """As where the stable ABI of extension modules is not loaded."""
     site = Site(tmp_path / "site").add_selenite()
