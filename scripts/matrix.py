@@ -61,7 +61,7 @@ def places():
             try:
                 importlib.import_module(f"{name}.{one.name}")
             except ModuleNotFoundError as error:
-                if error.name.partition(".")[0] == name:  # else what it depends on
+                if (error.name or "").partition(".")[0] == name:  # else what it depends on
                     raise
         found = {os.path.dirname(sys.modules[key].__file__) for key in modules()}
         return " ".join(sorted(os.path.relpath(place, directory) for place in found))
@@ -72,6 +72,8 @@ def places():
             del sys.modules[key]
 
 def is_changed(file):
+    if not file.locate().exists():
+        return True
     digest = hashlib.sha256(file.locate().read_bytes()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=") != file.hash.value
 
@@ -276,7 +278,10 @@ def main() -> int:
     given = parser.parse_args()
     wheel: Path = given.wheel.resolve()
     with ZipFile(wheel) as archive:
-        names = [name for name in ORIGINALS if f"{name}/__init__.abi3.so" in archive.namelist()]
+        tops = {file.partition("/")[0] for file in archive.namelist()}
+    names = [name for name in ORIGINALS if name in tops]
+    if not names:
+        raise SystemExit(f"error: {wheel.name} has no drop-in")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         base = work / "base"
@@ -310,11 +315,12 @@ def main() -> int:
                         what = f"{tool:4} {case.dependent:20} {way}"
                         runs.append((what, partial(without_original, way, install, base, case)))
         begin = time.monotonic()
+        bad = 0
         with ThreadPoolExecutor(2) as pool:
-            results = list(pool.map(lambda one: one[1](), runs))
-    for (what, _), found in zip(runs, results, strict=True):
-        print(f"{what:45} {'; '.join(found) or 'ok'}")
-    bad = sum(map(bool, results))
+            results = pool.map(lambda one: one[1](), runs)
+            for (what, _), found in zip(runs, results, strict=True):
+                print(f"{what:45} {'; '.join(found) or 'ok'}", flush=True)
+                bad += bool(found)
     print(f"{len(runs)} orders, {bad} with faults, {time.monotonic() - begin:.0f} s")
     return 1 if bad else 0
 
