@@ -27,11 +27,6 @@ def test_the_packages_come_from_the_installed_wheel() -> None:
         assert Path(package.__file__).resolve().is_relative_to(site)
 
 
-def test_one_version_everywhere() -> None:
-    version = importlib.metadata.version("selenite")
-    assert selenite.__version__ == selenite._core.__version__ == version
-
-
 def test_it_is_typed_and_holds_only_its_packages() -> None:
     for package in PACKAGES:
         assert f"{package}/py.typed" in FILES
