@@ -13,7 +13,8 @@ import selenite._core
 
 ROOT = Path(__file__).parents[2]
 CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 RECIPE = (ROOT / "recipe" / "recipe.yaml").read_text()
 METADATA = importlib.metadata.metadata("selenite")
 
@@ -64,6 +65,9 @@ def test_the_description_is_the_readme() -> None:
 def test_the_recipe_asks_for_what_the_wheel_asks_for() -> None:
     run = [one.replace(" ", "") for one in of_recipe("run")]
     assert run == [f"python{PROJECT['requires-python']}", *PROJECT["dependencies"]]
+    assert set(PYPROJECT["build-system"]["requires"]) < {
+        one.replace(" ", "") for one in of_recipe("host")
+    }
     assert of_recipe("entry_points") == [
         f"{name} = {place}" for name, place in PROJECT["scripts"].items()
     ]
