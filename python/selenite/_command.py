@@ -17,7 +17,7 @@ def main() -> None:
     from selenite._needing import needing
 
     try:
-        with needing("this command"):
+        with needing("this command", "click"):
             from selenite._cli import main as command
     except ModuleNotFoundError as error:
         sys.exit(f"selenite: {error}")

@@ -11,27 +11,31 @@ class needing(Translating):  # noqa: N801 -- reads as a word of the `with` state
     The body imports it.
     """
 
-    def __init__(self, who: str) -> None:
-        """Name who needs it."""
+    def __init__(self, who: str, package: str) -> None:
+        """Name who needs it, and what."""
         self._who = who
+        self._package = package
 
     def _translate(self, error: BaseException) -> Exception | None:
         if not isinstance(error, ModuleNotFoundError) or error.name is None:
             return None
-        # A package may itself lack another one; that is the one to install.
-        return ModuleNotFoundError(
-            f"{self._who} needs {missing(error)}", name=error.name, path=error.path
-        )
+        message = f"{self._who} needs {missing(self._package, error)}"
+        return ModuleNotFoundError(message, name=error.name, path=error.path)
 
 
-def missing(error: ModuleNotFoundError) -> str:
-    """Name a package that is not installed, and the command that installs it.
+def missing(package: str, error: ModuleNotFoundError) -> str:
+    """Name a package that cannot be imported, and the command that installs it.
 
     Args:
-        error: What its import raised.
+        package: The package.
+        error: What its import raised: a package may itself lack another one, which need not be
+            installed by the name that it is imported by.
 
     Returns:
         A part of a sentence.
     """
-    package = (error.name or "?").partition(".")[0]
+    if error.name is not None and error.name.partition(".")[0] != package:
+        return (
+            f"`{package}`, which lacks `{error.name}` (`pip install --force-reinstall {package}`)"
+        )
     return f"`{package}`, which is not installed (`pip install {package}`)"

@@ -202,7 +202,7 @@ class _Display:
 
     def _draw(self, bytes_done: int, bytes_total: int, files_done: int, files_total: int) -> None:
         if self._bar is None:
-            with needing("the progress bar"):
+            with needing("the progress bar", "tqdm"):
                 from tqdm import tqdm
 
             self._bar = tqdm(desc=self._task, unit="B", unit_scale=True, leave=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import selenite
+from selenite._needing import needing
 from support.service import COMMAND, wait_until
 
 PACKAGES = ("selenite", "pygobbler", "gypsum_client")
@@ -155,3 +157,13 @@ def test_the_command_serves_and_else_says_what_it_needs(alone: Path, tmp_path: P
         assert done.stderr == (
             "selenite: this command needs `click`, which is not installed (`pip install click`)\n"
         )
+
+
+def test_a_package_that_lacks_another_is_installed_by_its_own_name() -> None:
+    advice = "which lacks `rpds.rpds` (`pip install --force-reinstall jsonschema`)"
+    with (
+        pytest.raises(ModuleNotFoundError, match=re.escape(advice)) as raised,
+        needing("it", "jsonschema"),
+    ):
+        raise ModuleNotFoundError("No module named 'rpds.rpds'", name="rpds.rpds")
+    assert raised.value.name == "rpds.rpds"

@@ -38,7 +38,7 @@ def validate_metadata(
 
     from selenite._needing import needing
 
-    with needing("validate_metadata"):
+    with needing("validate_metadata", "jsonschema"):
         import jsonschema
 
     with open(schema, encoding="utf-8") as file:

@@ -71,7 +71,7 @@ def _of_system(error: BaseException, absent: ModuleNotFoundError) -> Exception |
     from selenite import _exceptions as core
     from selenite._needing import missing
 
-    hint = f"; an exception of `requests` needs {missing(absent)}"
+    hint = f"; an exception of `requests` needs {missing('requests', absent)}"
     if isinstance(error, core.StatusError):
         return OSError(error.status, error.reason + hint)
     if isinstance(error, core.TransportError):

@@ -85,7 +85,7 @@ def format_error(res: requests.Response) -> requests.HTTPError:
     """
     from selenite._needing import needing
 
-    with needing("format_error"):
+    with needing("format_error", "requests"):
         import requests
 
     reason = res.text.strip()
