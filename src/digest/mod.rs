@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`copy`] | copies that are read again and compared |
 //! | `kernel` | MD5 of several streams at once, in the lanes of vectors |
 //! | `lanes` | many files: reads them in windows and keeps the lanes filled |
 //! | [`push`] | content of concurrent transfers: pieces go to hashing threads |
@@ -11,12 +12,14 @@
 //! The kernel is the best one that the CPU can run, or the one that the environment variable
 //! `SELENITE_DIGEST` names: `avx512`, `avx2`, `neon` or `scalar`.
 
+pub mod copy;
 #[doc(hidden)] // public for the benchmarks
 pub mod kernel;
 mod lanes;
 pub mod push;
 pub mod sha;
 pub mod together;
+mod window;
 
 use std::fmt;
 use std::fs::File;

@@ -2,13 +2,11 @@
 
 pub mod atomic;
 pub mod beneath;
-pub mod copy;
 pub mod fold;
 pub mod litter;
 pub mod lock;
 pub mod owner;
 pub mod walk;
-pub mod window;
 
 /// Opens or reads once more what another host has replaced meanwhile: its file server no longer
 /// knows the file that was just looked up.

@@ -7,11 +7,11 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, openat};
 
+use crate::digest::copy::{Stamp, at_rest, copy};
 use crate::digest::together::Together;
 use crate::digest::{self, Digest};
 use crate::error::{IoContext, system_message};
 use crate::fs::atomic::close;
-use crate::fs::copy::{Stamp, at_rest, copy};
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
 use crate::parallel::try_map;

@@ -11,10 +11,10 @@ use rustix::fs::{AtFlags, CWD, Dev, RawMode, RenameFlags, Stat, renameat_with, s
 use rustix::io::Errno;
 
 use super::{Engine, FILE_MODE, make_folder};
+use crate::digest::copy::{Named, Stamp, copy};
 use crate::digest::{self, Seen, Source};
 use crate::fs::atomic::close;
 use crate::fs::beneath::Root;
-use crate::fs::copy::{Named, Stamp, copy};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::parallel;

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::digest::WINDOW_BYTES;
+use super::WINDOW_BYTES;
 
 thread_local! {
     static WINDOWS: RefCell<[Vec<u8>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
@@ -11,7 +11,7 @@ thread_local! {
 /// Runs `work` with two windows of [`WINDOW_BYTES`], whatever is in them.
 ///
 /// A call inside of `work` gets windows of its own.
-pub fn with_windows<R>(work: impl FnOnce(&mut [u8], &mut [u8]) -> R) -> R {
+pub(super) fn with_windows<R>(work: impl FnOnce(&mut [u8], &mut [u8]) -> R) -> R {
     // Taken, not borrowed: the work may lead to another call on this thread.
     let [mut one, mut other] = WINDOWS.take();
     for window in [&mut one, &mut other] {

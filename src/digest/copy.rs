@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::Stat;
 
 use super::window::with_windows;
-use crate::digest::{self, Seen};
+use super::{Seen, of_reader};
 use crate::error::IoContext;
 use crate::job::Job;
 use crate::{Error, Result};
@@ -178,7 +178,7 @@ impl Copy<'_> {
 
     /// Tells how the copy differs; that it does not is possible if the source is being changed.
     fn differ(&self, job: &Job) -> Result<Option<usize>> {
-        let whole = |(file, path): Named<'_>| digest::of_reader(Whole { file, at: 0 }, path, job);
+        let whole = |(file, path): Named<'_>| of_reader(Whole { file, at: 0 }, path, job);
         compare(&whole(self.from)?, &whole(self.to)?, self.to.1).map(|()| None)
     }
 }
