@@ -154,8 +154,15 @@ pub enum Error {
         source: Box<Error>,
     },
     /// A change of a registry was refused or failed.
-    #[error(transparent)]
-    Registry(#[from] crate::registry::Failure),
+    #[error("{reason}")]
+    Registry {
+        /// The status that a service answers with: 400, 403, 404, 500 or 503.
+        status: u16,
+        /// The whole reason.
+        reason: String,
+        /// All faults, if several were looked for; the first is the one in `reason`.
+        details: Vec<String>,
+    },
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,

@@ -104,7 +104,7 @@ pub fn was_sent(error: &Error) -> bool {
         | Error::Form { .. }
         | Error::Unfinished { .. }
         | Error::Refused(_)
-        | Error::Registry(_) => false,
+        | Error::Registry { .. } => false,
         Error::Item { source, .. } => was_sent(source),
     }
 }

@@ -77,11 +77,9 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::Unfinished { version, .. } => {
             exceptions()?.getattr("UnfinishedError")?.call1((message, version))?
         }
-        Error::Registry(failure) => exceptions()?.getattr("RegistryError")?.call1((
-            message,
-            failure.status(),
-            failure.details.clone(),
-        ))?,
+        Error::Registry { status, details, .. } => {
+            exceptions()?.getattr("RegistryError")?.call1((message, *status, details.clone()))?
+        }
     };
     Ok(PyErr::from_value(made))
 }

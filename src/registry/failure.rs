@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::Error;
 use crate::error::system_message;
 
-/// What kind of failure it is; services turn it into a status.
+/// What kind of failure it is; services turn it into a status, another for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// The request itself is wrong (400).
@@ -86,20 +86,40 @@ impl Failure {
 
     /// The HTTP status of this failure.
     pub fn status(&self) -> u16 {
-        match self.kind {
-            FailureKind::Invalid => 400,
-            FailureKind::Forbidden => 403,
-            FailureKind::NotFound => 404,
-            FailureKind::Internal => 500,
-            FailureKind::Stopped => 503,
+        self.kind.status()
+    }
+}
+
+impl FailureKind {
+    const ALL: [Self; 5] =
+        [Self::Invalid, Self::Forbidden, Self::NotFound, Self::Internal, Self::Stopped];
+
+    fn status(self) -> u16 {
+        match self {
+            Self::Invalid => 400,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Internal => 500,
+            Self::Stopped => 503,
         }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let status = failure.status();
+        let Failure { reason, details, .. } = failure;
+        Self::Registry { status, reason, details }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Registry(failure) => failure,
+            Error::Registry { status, reason, details } => {
+                let kind = FailureKind::ALL.into_iter().find(|kind| kind.status() == status);
+                Self { kind: kind.unwrap_or(FailureKind::Internal), reason, details }
+            }
             Error::Cancelled => {
                 Self::new(FailureKind::Stopped, "the request was abandoned; nothing was changed")
             }
