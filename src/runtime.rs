@@ -9,16 +9,16 @@
 //! 4. What was made by a process that has closed all descriptors since, as daemons do, is not used any
 //!    more, nor dropped: its numbers may be those of other files by now.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
 
 use crate::Result;
 use crate::error::IoContext;
-use crate::http::{Connections, Paces};
 
 /// Runtimes that wait for a call to come.
 const MOST_IDLE: usize = 32;
@@ -68,12 +68,6 @@ struct Process {
     idle: Mutex<Vec<Engine>>,
     /// Threads that help others with their work.
     helpers: AtomicUsize,
-    paces: Paces,
-}
-
-/// How many requests each server gets from this process.
-pub(crate) fn paces() -> &'static Paces {
-    &process().paces
 }
 
 fn process() -> &'static Process {
@@ -92,11 +86,12 @@ pub struct Runtime {
     engine: Option<Engine>,
 }
 
-/// A Tokio runtime and the connections that belong to it.
+/// A Tokio runtime and what belongs to it.
 #[derive(Debug)]
 struct Engine {
     tokio: tokio::runtime::Runtime,
-    connections: Connections,
+    /// The connections: of a type that this room does not know.
+    kept: OnceLock<Box<dyn Any + Send + Sync>>,
     witnesses: Witnesses,
 }
 
@@ -179,9 +174,10 @@ impl Runtime {
         self.engine().tokio.block_on(work)
     }
 
-    /// The connections that wait for requests.
-    pub(crate) fn connections(&self) -> &Connections {
-        &self.engine().connections
+    /// What is kept with it for as long as it lives, made at the first call; of one type only.
+    pub(crate) fn kept<T: Any + Default + Send + Sync>(&self) -> &T {
+        let kept = self.engine().kept.get_or_init(|| Box::new(T::default()));
+        kept.downcast_ref().expect("nothing of another type is kept")
     }
 }
 
@@ -209,7 +205,7 @@ impl Engine {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let above = below.try_clone()?;
         let witnesses = Witnesses::new([below.into(), above.into()])?;
-        Ok(Self { tokio, connections: Connections::default(), witnesses })
+        Ok(Self { tokio, kept: OnceLock::new(), witnesses })
     }
 }
 

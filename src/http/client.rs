@@ -14,7 +14,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::failure::Failure;
 use super::netrc::{Login, Netrc};
-use super::pools::{Pools, Settings, noting};
+use super::pools::{Connections, Pools, Settings, noting};
 use super::response::{Body, Document, Response, within};
 use super::retry::{RetryPolicy, Standing};
 use super::secrets::Secrets;
@@ -117,7 +117,7 @@ impl Http {
         let connect_limit = settings::connect_timeout()?;
         Ok(Self {
             _runtime: Arc::clone(runtime),
-            pools: runtime.connections().with(Settings::now(connect_limit, trust))?,
+            pools: runtime.kept::<Connections>().with(Settings::now(connect_limit, trust))?,
             netrc: Arc::new(Netrc::read()),
             idle_limit: settings::timeout()?,
             retry: RetryPolicy { retries: settings::retries()?, server_errors: false },

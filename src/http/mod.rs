@@ -18,8 +18,6 @@ pub mod url;
 
 pub use client::{Http, MakeStream, Stream, Touched};
 pub use failure::{was_refused, was_sent};
-pub(crate) use pace::Paces;
-pub(crate) use pools::Connections;
 pub use response::{Document, Object, Response};
 pub use retry::RetryPolicy;
 pub(crate) use retry::Tries;

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 use reqwest::Url;
 use tokio::sync::Notify;
 
+use crate::runtime::PerProcess;
+
 /// Growth of the number of requests in a second.
 const GROWTH: f64 = 1.1;
 /// The pause between requests at a number of one half; three times that at one quarter.
@@ -37,9 +39,16 @@ const MOST_IDLE: usize = 64;
 
 /// The pace of each server.
 #[derive(Debug, Default)]
-pub(crate) struct Paces(Mutex<HashMap<String, Arc<Pace>>>);
+pub(super) struct Paces(Mutex<HashMap<String, Arc<Pace>>>);
+
+static PACES: PerProcess<Paces> = PerProcess::empty();
 
 impl Paces {
+    /// Those of this process.
+    pub(super) fn here() -> &'static Self {
+        PACES.get(Self::default)
+    }
+
     /// That of the server of `url`.
     pub(super) fn of(&self, url: &Url) -> Arc<Pace> {
         let server = url.origin().ascii_serialization();

@@ -40,7 +40,7 @@ impl Settings {
 
 /// The connections of a runtime, those with the settings that were used last in front.
 #[derive(Debug, Default)]
-pub(crate) struct Connections(Mutex<Vec<Arc<Pools>>>);
+pub(super) struct Connections(Mutex<Vec<Arc<Pools>>>);
 
 impl Connections {
     /// The pools for these settings.

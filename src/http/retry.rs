@@ -15,9 +15,9 @@ use reqwest::Url;
 
 use super::client::Http;
 use super::failure::{was_connecting, was_hung_up, was_refused};
-use super::pace::{Pace, Refusal, Turn};
+use super::pace::{Pace, Paces, Refusal, Turn};
 use crate::job::Job;
-use crate::{Error, Result, runtime};
+use crate::{Error, Result};
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ impl RetryPolicy {
             | Error::Form { .. }
             | Error::Unfinished { .. }
             | Error::Refused(_)
-            | Error::Registry(_)
+            | Error::Registry { .. }
             | Error::Cancelled => false,
         }
     }
@@ -91,7 +91,7 @@ impl Http {
         Tries {
             policy: self.retry,
             patience: self.idle_limit.saturating_mul(self.retry.retries.saturating_add(1)),
-            pace: runtime::paces().of(url),
+            pace: Paces::here().of(url),
             call: Arc::clone(&self.call),
             is_preparing: self.is_preparing,
             job,

@@ -1,6 +1,8 @@
-//! The registry engine as its callers see it: real folders, real concurrency.
+//! The crate as a whole: its map, and the registry engine as its callers see it, with real folders
+//! and real concurrency.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as loudly as tests")]
 
+mod floors;
 mod registry;
 mod uploads;

@@ -1,0 +1,96 @@
+//! The map of the crate in `src/lib.rs` is what the files import.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+type Arrows = BTreeMap<String, BTreeSet<String>>;
+
+/// The rows `room -> room, room` of the map, in order.
+fn map() -> Vec<(String, BTreeSet<String>)> {
+    let text = fs::read_to_string(source().join("lib.rs")).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("//! ")?.split_once(" -> "));
+    rows.map(|(room, used)| {
+        (room.trim().to_owned(), used.split(',').map(|room| room.trim().to_owned()).collect())
+    })
+    .collect()
+}
+
+fn source() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))
+}
+
+/// Which room each room imports from, tests aside. `error` serves all of them.
+fn imports() -> Arrows {
+    let mut arrows = Arrows::new();
+    for entry in walkdir::WalkDir::new(source()).min_depth(1).into_iter().map(Result::unwrap) {
+        let path = entry.path().strip_prefix(source()).unwrap().with_extension("");
+        let room = path.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
+        if !entry.file_type().is_file() || room == "lib" || path.ends_with("testing") {
+            continue;
+        }
+        let used = rooms_of(&fs::read_to_string(entry.path()).unwrap());
+        let used = used.into_iter().filter(|used| *used != room && used != "error");
+        arrows.entry(room.clone()).or_default().extend(used);
+    }
+    arrows.retain(|_, used| !used.is_empty());
+    arrows
+}
+
+/// The rooms that follow `crate::`, alone or in braces.
+fn rooms_of(text: &str) -> BTreeSet<String> {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let mut rooms = BTreeSet::new();
+    for rest in text.split("crate::").skip(1) {
+        let mut names = Vec::new();
+        if let Some(list) = rest.strip_prefix('{') {
+            let (mut depth, mut name) = (0, String::new());
+            for letter in list.chars() {
+                match letter {
+                    '}' if depth == 0 => break,
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => names.push(std::mem::take(&mut name)),
+                    _ if depth == 0 => name.push(letter),
+                    _ => {}
+                }
+            }
+            names.push(name);
+        } else {
+            names.push(rest.to_owned());
+        }
+        for name in names {
+            let end = |letter: char| !letter.is_ascii_lowercase() && letter != '_';
+            let room = name.trim().split(end).next().unwrap_or_default();
+            if !room.is_empty() {
+                rooms.insert(room.to_owned());
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn the_map_is_what_the_files_import() {
+    let map: Arrows = map().into_iter().collect();
+    assert_eq!(imports(), map);
+}
+
+#[test]
+fn no_arrow_leads_upward() {
+    let mut above: BTreeSet<String> = BTreeSet::new();
+    for (room, used) in map() {
+        above.insert(room.clone());
+        let upward: Vec<_> = used.intersection(&above).collect();
+        assert!(upward.is_empty(), "{room} -> {upward:?}");
+    }
+}
+
+#[test]
+fn imports_are_found_in_every_form() {
+    let text = "use crate::fs::walk;\nuse crate::{Error, job, names::{A, B}};\n// crate::http\n\
+                fn f() -> crate::runtime::Runtime {}\n#[cfg(test)]\nmod tests { use crate::python; }";
+    assert_eq!(Vec::from_iter(rooms_of(text)), ["fs", "job", "names", "runtime"]);
+}
