@@ -25,21 +25,30 @@ SETTINGS = {
 }
 
 
+# As they are before the first test, here or elsewhere, has changed them.
+INITIAL = {
+    (module, name): copy.deepcopy(getattr(sys.modules[module], name))
+    for module, names in STATE.items()
+    for name in names
+}
+
+
+def reset() -> None:
+    """Bring the modules into the state that they have after the import."""
+    for (module, name), value in INITIAL.items():
+        state = getattr(sys.modules[module], name)
+        state.clear()
+        state.update(copy.deepcopy(value))
+    for module, name in SETTINGS.items():
+        vars(sys.modules[module]).pop(name, None)
+
+
 @pytest.fixture(autouse=True)
 def fresh_settings() -> Iterator[None]:
     """The state of the modules as after the import."""
-    kept = {
-        (module, name): copy.deepcopy(getattr(sys.modules[module], name))
-        for module, names in STATE.items()
-        for name in names
-    }
+    reset()
     yield
-    for (module, name), value in kept.items():
-        state = getattr(sys.modules[module], name)
-        state.clear()
-        state.update(value)
-    for module, name in SETTINGS.items():
-        vars(sys.modules[module]).pop(name, None)
+    reset()
 
 
 @pytest.fixture
