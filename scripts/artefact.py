@@ -81,7 +81,7 @@ def check_wheel(names: set[str], libc: str) -> None:
 
 
 def check_library(name: str, data: bytes) -> str:
-    """It is stripped, hardened, and asks for no more than an old C library; says for which."""
+    """It is stripped, hardened, and needs no C library newer than an old one; says which."""
     elf = ELFFile(io.BytesIO(data))
     expect(elf.get_section_by_name(".symtab") is None, f"{name} has symbols")
     segments = {segment["p_type"]: segment["p_flags"] for segment in elf.iter_segments()}
@@ -107,14 +107,14 @@ def check_library(name: str, data: bytes) -> str:
         for version in versions
         if version.startswith("GLIBC_")
     ]
-    newest = max(glibc, default=(0, 0))
+    newest = max(glibc, default=())
     expect(newest <= NEWEST_GLIBC, f"{name} needs glibc {newest}")
     if name.endswith("_core.abi3.so"):
         symbols = {symbol.name for symbol in elf.get_section_by_name(".dynsym").iter_symbols()}
         expect("__stack_chk_fail" in symbols, f"{name} has no stack protector")
         # musl has no checked functions.
         expect(not glibc or "__memcpy_chk" in symbols, f"{name} is not fortified")
-    return f"{name}: {len(data) / 1e6:.2f} MB, glibc {'.'.join(map(str, newest[:2]))}"
+    return f"{name}: {len(data)} bytes, glibc {'.'.join(map(str, newest))}"
 
 
 def run(*command: str) -> str:
