@@ -199,7 +199,6 @@ impl Fetcher<'_> {
             let error = std::io::Error::from(rustix::io::Errno::NOTDIR);
             return Err(Error::Io { path: path.as_str().into(), source: error });
         }
-        fold::refuse_equal(&target, listing.iter().map(String::as_str))?;
         let mut files = Vec::new();
         let mut folders = BTreeSet::from([""]);
         for name in &listing {
@@ -210,6 +209,7 @@ impl Fetcher<'_> {
             files.push(inside(path, name)?);
             folders.extend(name.rsplit_once('/').map(|(folder, _)| folder));
         }
+        fold::refuse_equal(&target, listing.iter().map(String::as_str))?;
         // Where there is nothing yet, nobody has to look for each file.
         let is_new = !target.exists();
         let divide = || {
