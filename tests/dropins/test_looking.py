@@ -88,7 +88,7 @@ def test_other_processes_get_them() -> None:
 def test_pydoc_describes_it(package: ModuleType) -> None:
     text = pydoc.plain(pydoc.render_doc(package))
     assert f"{HOME / package.__name__ / '__init__.py'}" in text
-    assert "list_versions(project" in text
+    assert "list_versions(" in text
     assert "PACKAGE CONTENTS\n    _" in text
     assert pydoc.locate(f"{package.__name__}.list_versions.__doc__") is not None
 
