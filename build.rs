@@ -46,9 +46,9 @@ mod dropin {
 
     fn compile(name: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
         let kind: &[&str] = match env::var("CARGO_CFG_TARGET_OS")?.as_str() {
-            "linux" => &["-shared", "-Wl,-s,-z,relro,-z,now,-z,noexecstack"],
             "macos" => &["-bundle", "-Wl,-undefined,dynamic_lookup,-x"],
-            other => return Err(format!("drop-in packages are not made for {other} yet").into()),
+            "windows" => return Err("drop-in packages are not made for Windows yet".into()),
+            _ => &["-shared", "-Wl,-s,-z,relro,-z,now,-z,noexecstack"],
         };
         fs::create_dir_all(folder)?;
         let mut command = cc::Build::new()
@@ -58,7 +58,6 @@ mod dropin {
             .define("NAME", name)
             .flag("-fvisibility=hidden")
             .warnings(true)
-            .warnings_into_errors(true)
             .get_compiler()
             .to_command();
         command.args(kind).arg(SOURCE).arg("-o").arg(folder.join("__init__.abi3.so"));

@@ -73,6 +73,12 @@ class _Package(ModuleType):
             _redirect(value)
         super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let what pickles modules by their type pickle this one, too."""
+        from importlib import import_module
+
+        return import_module, (self.__name__,)
+
 
 def _redirect(spec: ModuleSpec) -> None:
     """Let the spec of an extension module lead to the package.
@@ -126,8 +132,8 @@ def original(name: str) -> ModuleSpec | None:
             found = _package(name, os.path.dirname(found.origin or ""))
             if not os.path.isfile(found.origin or ""):
                 continue
-        # Not a namespace: directories in which only type stubs are.
-        if found is not None and found.origin is not None:
+        # No single module of that name, and no directory in which only type stubs are.
+        if found is not None and found.origin is not None and found.submodule_search_locations:
             return found
     return None
 

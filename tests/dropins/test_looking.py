@@ -79,6 +79,11 @@ def test_functions_and_errors_are_pickled_by_the_original_name(package: ModuleTy
     assert type(pickle.loads(pickle.dumps(error))) is gypsum_client.GypsumError
 
 
+def test_the_package_itself_is_pickled_by_its_name(package: ModuleType) -> None:
+    """As cloudpickle, and so joblib and dask, do with modules that functions use."""
+    assert pickle.loads(pickle.dumps(package)) is package
+
+
 def test_other_processes_get_them() -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         parts = pool.apply(pygobbler.unpack_path, ("a/b/c/d",))

@@ -82,6 +82,8 @@ def test_something_else_by_the_path(site: Site, tmp_path: Path) -> None:
     found = told("gypsum_client", Site(tmp_path), site)
     assert (found["runs"], found["version"]) == ("other", None)
     assert found["why"] == "it comes first on the path of modules"
+    # Behind selenite it is nothing that could be the original.
+    assert told("gypsum_client", site, Site(tmp_path), dropin="original")["runs"] == "nothing"
 
 
 def test_what_is_not_built_yet(site: Site) -> None:
