@@ -60,7 +60,8 @@ def adopt(module: ModuleType) -> None:
     module.__loader__ = spec.loader
     module.__file__ = spec.origin
     module.__path__ = spec.submodule_search_locations
-    vars(module)["__cached__"] = spec.cached
+    if sys.version_info < (3, 15):
+        vars(module)["__cached__"] = spec.cached
     spec.loader.exec_module(module)
 
 
