@@ -61,8 +61,8 @@ def test_the_original_is_what_it_is_without_us(both: Site, original_client: Path
         "import gypsum_client as g\n"
         "spec = g.__spec__\n"
         "print(sorted(vars(g)), spec.name, spec.origin, spec.cached, spec.parent, g.__file__,\n"
-        "      getattr(g, '__cached__', None), g.__path__, spec.submodule_search_locations, g.__package__,\n"
-        "      type(g.__loader__), g.__loader__ is spec.loader, g.__doc__)"
+        "      getattr(g, '__cached__', None), g.__path__, spec.submodule_search_locations,\n"
+        "      g.__package__, type(g.__loader__), g.__loader__ is spec.loader, g.__doc__)"
     )
     alone = run(code, Site(original_client))
     assert "__init__.py" in alone
