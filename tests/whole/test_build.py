@@ -15,7 +15,7 @@ NEW_CARGO = "#!/bin/sh\necho cargo 1.200.0\n"
 
 def said(path: Path, platform: str = sys.platform) -> str:
     """The last line of a build with these programs on this system."""
-    code = f"import sys; sys.platform = {platform!r}; import selenite_needs; selenite_needs.check()"
+    code = f"import selenite_needs, sys; sys.platform = {platform!r}; selenite_needs.check()"
     environment = {"PATH": str(path), "PYTHONPATH": str(ROOT / "build_backend")}
     command = [sys.executable, "-B", "-c", code]
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
