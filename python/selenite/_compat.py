@@ -39,8 +39,8 @@ class State:
 
     @property
     def is_broken(self) -> bool:
-        """Whether an import fails although there is a drop-in."""
-        return self.runs == "nothing" and _dropin.is_built(self.name)
+        """Whether an import fails, and something can be done about it."""
+        return self.runs == "nothing" and bool(self.advice)
 
 
 def state(name: str) -> State:
@@ -63,7 +63,7 @@ def state(name: str) -> State:
     found = next((spec for spec in specs if spec is not None), None)
     if found is not None and _dropin.is_extension(found):
         found = _dropin.original(name) if wanted else _dropin.own(name)
-        why, advice = _of_choice(name, wanted)
+        why, advice = _of_choice(name, wanted, version)
     else:
         why, advice = _of_path(name, found)
     location = None if found is None else found.origin
@@ -87,22 +87,24 @@ def _whose(name: str, location: str | None) -> str:
     return "original" if init.exists() and init.samefile(location) else "other"
 
 
-def _of_choice(name: str, wanted: bool) -> tuple[str, str]:
+def _of_choice(name: str, wanted: bool, version: str | None) -> tuple[str, str]:
     """Say why, and what to do, where the extension module of the drop-in is found."""
     distribution = _dropin.DISTRIBUTIONS[name]
     is_there = _dropin.original(name) is not None
     setting = f"SELENITE_DROPIN={os.environ.get('SELENITE_DROPIN', '')}"
     if wanted and is_there:
         return f"{setting} asks for the original", "unset SELENITE_DROPIN to import selenite's"
+    missing = "only metadata is installed" if version else "nothing is installed"
     if wanted:
-        why = f"{setting} asks for the original, which is not installed"
-        return why, f"`pip install {distribution}`, or unset SELENITE_DROPIN"
+        why = f"{setting} asks for the original, of which {missing}"
+        force = "--force-reinstall " if version else ""
+        return why, f"`pip install {force}{distribution}`, or unset SELENITE_DROPIN"
     if not _dropin.is_built(name):
         return "files of selenite are missing", "`pip install --force-reinstall selenite`"
     if is_there:
         why = "it comes before the original, which is left as it is"
         return why, f"set SELENITE_DROPIN={name} to import the original"
-    return "the original is not installed", ""
+    return f"of the original {missing}", ""
 
 
 def _of_path(name: str, found: ModuleSpec | None) -> tuple[str, str]:
@@ -128,8 +130,8 @@ def _of_path(name: str, found: ModuleSpec | None) -> tuple[str, str]:
 def status(as_json: bool) -> None:
     """Say whose code the import of each drop-in runs, and why.
 
-    Nothing is imported for that. The exit status is 1 if an import would fail although selenite
-    has the package.
+    Nothing is imported for that. The exit status is 1 if an import would fail, and something can be
+    done about it.
     """
     try:
         states = [state(name) for name in _dropin.DISTRIBUTIONS]

@@ -50,7 +50,7 @@ def site(tmp_path: Path) -> Site:
 def test_ours(site: Site, original_client: Path) -> None:
     found = told("pygobbler", site)
     assert (found["runs"], found["version"]) == ("selenite", None)
-    assert (found["why"], found["advice"]) == ("the original is not installed", "")
+    assert (found["why"], found["advice"]) == ("of the original nothing is installed", "")
     site.add_original("pygobbler", original_client)
     found = told("pygobbler", site)
     assert (found["runs"], found["version"]) == ("selenite", "0.1.11")
@@ -61,13 +61,28 @@ def test_ours(site: Site, original_client: Path) -> None:
 def test_the_original_by_the_variable(site: Site, original_client: Path) -> None:
     found = told("pygobbler", site, dropin="original")
     assert found["runs"] == "nothing"
-    assert found["why"] == "SELENITE_DROPIN=original asks for the original, which is not installed"
+    assert (
+        found["why"]
+        == "SELENITE_DROPIN=original asks for the original, of which nothing is installed"
+    )
     assert found["advice"] == "`pip install pygobbler`, or unset SELENITE_DROPIN"
     site.add_original("pygobbler", original_client)
     found = told("pygobbler", site, dropin="pygobbler")
     assert (found["runs"], found["version"]) == ("original", "0.1.11")
     assert found["why"] == "SELENITE_DROPIN=pygobbler asks for the original"
     assert told("pygobbler", site, dropin="gypsum_client")["runs"] == "selenite"
+
+
+def test_metadata_without_code(site: Site) -> None:
+    """As where a wheel of metadata keeps the original out."""
+    metadata = site.path / "pygobbler-0.1.11+selenite.1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: pygobbler\nVersion: 0.1.11+selenite.1\n")
+    found = told("pygobbler", site)
+    assert (found["runs"], found["version"]) == ("selenite", "0.1.11+selenite.1")
+    assert found["why"] == "of the original only metadata is installed"
+    found = told("pygobbler", site, dropin="original")
+    assert found["advice"] == "`pip install --force-reinstall pygobbler`, or unset SELENITE_DROPIN"
 
 
 def test_the_original_by_the_path(site: Site, tmp_path: Path, original_client: Path) -> None:
@@ -140,7 +155,7 @@ def test_it_can_be_read(site: Site, original_client: Path) -> None:
     ]
     assert lines[5:7] == [
         "gypsum_client: selenite",
-        "  why           the original is not installed",
+        "  why           of the original nothing is installed",
     ]
 
 
@@ -149,6 +164,9 @@ def test_the_exit_status_tells_of_what_is_broken(site: Site) -> None:
     code = STATUS.format([]).replace("\nmain()\n", caught)
     assert run(code, site, options=("-S",)).endswith("\n0\n")
     (site.path / "pygobbler" / EXTENSION).unlink()
+    assert run(code, site, options=("-S",)).endswith("\n1\n")
+    site.add_extension("pygobbler")
+    (site.path / "selenite" / "dropin" / "pygobbler" / "__init__.py").unlink()
     assert run(code, site, options=("-S",)).endswith("\n1\n")
 
 
