@@ -112,8 +112,7 @@ def check_library(name: str, data: bytes) -> str:
     if name.endswith("_core.abi3.so"):
         symbols = {symbol.name for symbol in elf.get_section_by_name(".dynsym").iter_symbols()}
         expect("__stack_chk_fail" in symbols, f"{name} has no stack protector")
-        # musl has no checked functions.
-        expect(not glibc or "__memcpy_chk" in symbols, f"{name} is not fortified")
+        expect("__memcpy_chk" in symbols, f"{name} is not fortified")
     return f"{name}: {len(data)} bytes, glibc {'.'.join(map(str, newest))}"
 
 

@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SYSTEMS = (
     "x86_64-unknown-linux-gnu",
     "aarch64-unknown-linux-gnu",
-    "x86_64-unknown-linux-musl",
     "aarch64-apple-darwin",
     "x86_64-apple-darwin",
 )
