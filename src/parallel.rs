@@ -48,38 +48,47 @@ impl Team {
             None => vec![work(0)],
         }
     }
+
+    /// Applies `work` to all items; the failure is that of the first item that fails.
+    ///
+    /// Every thread has something of its own, made by `init`, and does items that follow each other.
+    pub fn try_map<T: Sync, S, R: Send, E: Send>(
+        &self,
+        items: &[T],
+        init: impl Fn() -> S + Send + Sync,
+        work: impl Fn(&mut S, &T) -> Result<R, E> + Send + Sync,
+    ) -> Result<Vec<R>, E> {
+        let Some(pool) = &self.pool else {
+            let mut own = init();
+            return items.iter().map(|item| work(&mut own, item)).collect();
+        };
+        let first_failure = AtomicUsize::new(usize::MAX);
+        let results: Vec<Option<Result<R, E>>> = pool.install(|| {
+            let all = items.par_iter().enumerate();
+            let all = all.map_init(init, |own, (index, item)| {
+                if index > first_failure.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let result = work(own, item);
+                if result.is_err() {
+                    first_failure.fetch_min(index, Ordering::Relaxed);
+                }
+                Some(result)
+            });
+            all.collect()
+        });
+        // Items that were left out come after one that failed.
+        results.into_iter().flatten().collect()
+    }
 }
 
-/// Applies `work` to all items; the failure is that of the first item that fails.
-///
-/// Every thread has something of its own, made by `init`, and does items that follow each other.
+/// As [`Team::try_map`], with a team for this work alone.
 pub fn try_map<T: Sync, S, R: Send, E: Send>(
     items: &[T],
     init: impl Fn() -> S + Send + Sync,
     work: impl Fn(&mut S, &T) -> Result<R, E> + Send + Sync,
 ) -> Result<Vec<R>, E> {
-    let team = Team::for_parts(items.len());
-    let Some(pool) = &team.pool else {
-        let mut own = init();
-        return items.iter().map(|item| work(&mut own, item)).collect();
-    };
-    let first_failure = AtomicUsize::new(usize::MAX);
-    let results: Vec<Option<Result<R, E>>> = pool.install(|| {
-        let all = items.par_iter().enumerate();
-        let all = all.map_init(init, |own, (index, item)| {
-            if index > first_failure.load(Ordering::Relaxed) {
-                return None;
-            }
-            let result = work(own, item);
-            if result.is_err() {
-                first_failure.fetch_min(index, Ordering::Relaxed);
-            }
-            Some(result)
-        });
-        all.collect()
-    });
-    // Items that were left out come after one that failed.
-    results.into_iter().flatten().collect()
+    Team::for_parts(items.len()).try_map(items, init, work)
 }
 
 /// Does blocking work beside a future: on a thread of its own, or right here if the system allows no

@@ -68,6 +68,8 @@ struct Process {
     idle: Mutex<Vec<Engine>>,
     /// Threads that help others with their work.
     helpers: AtomicUsize,
+    /// The cores that it may use, as it was told first.
+    cores: OnceLock<usize>,
 }
 
 fn process() -> &'static Process {
@@ -111,7 +113,10 @@ pub fn current() -> Result<Arc<Runtime>> {
 
 /// Number of CPU workers: the cores this process may use, capped by `SELENITE_JOBS`.
 pub fn threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Asking the system takes longer than many a call.
+    let cores = *process()
+        .cores
+        .get_or_init(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     jobs_limit().map_or(cores, |limit| limit.min(cores))
 }
 

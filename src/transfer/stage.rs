@@ -14,7 +14,7 @@ use crate::error::{IoContext, system_message};
 use crate::fs::atomic::close;
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
-use crate::parallel::try_map;
+use crate::parallel::Team;
 use crate::relpath::clean_path;
 use crate::{Error, Result};
 
@@ -66,14 +66,14 @@ impl Survey {
     }
 
     /// Size of all files, for progress: what cannot be seen is an error of its copy.
-    fn size(&self) -> Result<u64> {
+    fn size(&self, team: &Team) -> Result<u64> {
         let root = Folder::open(&self.root)?;
         let size = |(): &mut (), file: &String| {
             let stat = rustix::fs::statat(&root.handle, file, AtFlags::SYMLINK_NOFOLLOW);
             let size = stat.map_or(0, |stat| stat.st_size);
             Ok::<_, Error>(u64::try_from(size).unwrap_or_default())
         };
-        Ok(try_map(&self.files, || (), size)?.iter().sum())
+        Ok(team.try_map(&self.files, || (), size)?.iter().sum())
     }
 
     /// Copies everything into the empty directory `destination`, reads every copy again and
@@ -85,7 +85,8 @@ impl Survey {
         together: Option<&Together>,
         job: &Job,
     ) -> Result<Vec<Stamp>> {
-        job.expect(self.files.len() as u64, self.size()?);
+        let team = Team::for_parts(self.files.len());
+        job.expect(self.files.len() as u64, self.size(&team)?);
         for folder in &self.folders {
             let folder = destination.join(folder);
             fs::create_dir(&folder).at(&folder)?;
@@ -117,7 +118,7 @@ impl Survey {
             job.file_done();
             Ok(stamp)
         };
-        try_map(&numbered, || None, copy)
+        team.try_map(&numbered, || None, copy)
     }
 
     /// Paths of the regular files, in order.
