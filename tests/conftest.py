@@ -11,6 +11,7 @@ from typing import Any
 
 import pygobbler as pyg
 import pytest
+from hypothesis import settings
 from support.original import installed
 from support.service import Gobbler, Service
 from support.tree import SAMPLE, Tree, make
@@ -26,8 +27,11 @@ FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "X
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marks of this suite, and let Ctrl-C be tested."""
+    """Declare the marks of this suite, and what holds for all of its tests."""
     config.addinivalue_line("markers", "big: moves 100 MiB or more")
+    # A busy machine is no fault; what hangs has a limit of its own.
+    settings.register_profile("selenite", deadline=None)
+    settings.load_profile("selenite")
     # Shells ignore it in what they run in the background, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -48,7 +48,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gobbler, P
 def examples(count: int) -> settings:
     return settings(
         max_examples=count,
-        deadline=None,
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.too_slow,

@@ -243,7 +243,7 @@ def holds(clause: GypsumSearchClause, fields: dict[str, str]) -> bool | None:
     return all(known) if clause.type == "and" else any(known)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(clause=CLAUSES)
 def test_any_clause_means_what_it_says(database: Path, clause: GypsumSearchClause) -> None:
     expected = [name for name, fields in PATHS.items() if holds(clause, fields) is not False]
