@@ -12,17 +12,19 @@
 //! 5. The number grows by a tenth each second.
 //! 6. A request that is refused again although more than that number were answered since the last
 //!    refusal has its own trouble, and lowers nothing.
-//! 7. Who waits is served in turn.
+//! 7. Who waits is served in turn, but a thread that is busy when its turn comes keeps nobody waiting.
 //! 8. A server that gives no answer at all says nothing for how long to wait: others wait for a moment
 //!    only, and not at all for a request that was the only one. Calls to a server that is not there
 //!    end as soon as they would alone.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use tokio::sync::Notify;
+use tokio::time::{timeout, timeout_at};
 
 use crate::runtime::PerProcess;
 
@@ -32,6 +34,8 @@ const GROWTH: f64 = 1.1;
 const GAP: Duration = Duration::from_millis(10);
 /// A request every five seconds.
 const LEAST: f64 = 1.0 / 512.0;
+/// How long the first of those who wait may leave its turn before others take theirs.
+const GRACE: Duration = Duration::from_millis(100);
 /// Shorter waits are not worth a timer.
 const TICK: Duration = Duration::from_millis(1);
 /// Servers that are remembered although nobody sends to them.
@@ -73,18 +77,27 @@ pub(super) struct Pace {
 impl Pace {
     /// Waits until a request may be sent.
     pub(super) async fn turn(self: Arc<Self>) -> Turn {
-        let first = self.queue.lock().await;
+        let round = self.begin().await;
+        Turn { pace: self, round }
+    }
+
+    /// Begins a request, in the round that it returns.
+    async fn begin(&self) -> u64 {
+        let mut place = pin!(self.queue.lock());
+        let _first = loop {
+            if let Ok(first) = timeout(GRACE, &mut place).await {
+                break first;
+            }
+            if let Some(round) = lock(&self.state).begin_before_others(Instant::now()) {
+                return round;
+            }
+        };
         loop {
             let begun = lock(&self.state).begin(Instant::now());
             match begun {
-                Ok(round) => {
-                    drop(first);
-                    return Turn { pace: self, round };
-                }
+                Ok(round) => return round,
                 // Whatever comes first: the request looks again.
-                Err(until) => {
-                    drop(tokio::time::timeout_at(until.into(), self.ended.notified()).await);
-                }
+                Err(until) => drop(timeout_at(until.into(), self.ended.notified()).await),
             }
         }
     }
@@ -179,6 +192,11 @@ impl State {
             self.resume = now + GAP.mul_f64(1.0 / self.number - 1.0);
         }
         Ok(self.round)
+    }
+
+    /// Begins a request although others wait before it, if they have left their turn.
+    fn begin_before_others(&mut self, now: Instant) -> Option<u64> {
+        if now < self.resume + GRACE { None } else { self.begin(now).ok() }
     }
 
     fn take(&mut self) {
@@ -377,6 +395,32 @@ mod tests {
             now = now.max(state.resume);
         }
         assert!(state.number > 0.4, "{}", state.number);
+    }
+
+    #[test]
+    fn a_thread_that_is_busy_keeps_no_other_from_its_turn() {
+        let runtime =
+            || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let pace = Arc::new(Pace::default());
+        let turn = runtime().block_on(Arc::clone(&pace).turn());
+        turn.refused(Refusal::default(), doubling);
+        drop(turn);
+        let (waits, is_waiting) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let first = Arc::clone(&pace);
+            scope.spawn(move || {
+                runtime().block_on(async {
+                    let mut turn = std::pin::pin!(first.turn());
+                    assert!(futures_util::poll!(&mut turn).is_pending());
+                    waits.send(()).unwrap();
+                    ended.recv_timeout(Duration::from_secs(30)).expect("the other gets its turn");
+                });
+            });
+            is_waiting.recv().unwrap();
+            drop(runtime().block_on(pace.turn()));
+            end.send(()).unwrap();
+        });
     }
 
     #[test]
