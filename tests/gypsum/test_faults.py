@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gypsum_client as gyp
@@ -24,7 +25,7 @@ CONTENT = {
 def hasty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up soon where no answer comes; on a busy machine an honest one may take seconds."""
     if "silence" in request.node.name:
-        monkeypatch.setenv("SELENITE_TIMEOUT", "2")
+        monkeypatch.setenv("SELENITE_TIMEOUT", "1")
 
 
 @pytest.fixture
@@ -73,13 +74,14 @@ FAULTS = {
 @pytest.mark.parametrize("what", FAULTS)
 @pytest.mark.parametrize("step", ["POST /upload/presigned-file/", "PUT /upload/object/"])
 def test_sending_files_is_tried_again(project: Gypsum, folder: Path, what: str, step: str) -> None:
-    with between(project.url, at(step, FAULTS[what], 2)) as proxy:
+    times = 1 if what == "silence" else 2
+    with between(project.url, at(step, FAULTS[what], times)) as proxy:
         put(proxy.url, folder)
     assert read(project.path("p", "a", "v")) == CONTENT
     assert proxy.count("PUT") >= 3
     # A connection that breaks may have been closed while nobody used it, which is no failure.
     if step.startswith("PUT") and FAULTS[what].reset is None:
-        assert proxy.count("POST /upload/presigned-file/") == 5
+        assert proxy.count("POST /upload/presigned-file/") == 3 + times
 
 
 def test_a_place_that_has_expired_is_replaced(project: Gypsum, folder: Path) -> None:
@@ -178,10 +180,11 @@ def test_downloads_are_tried_again(
     project: Gypsum, folder: Path, cache: Path, what: str, step: str
 ) -> None:
     put(project.url, folder)
-    with between(project.url, at(step, FAULTS[what], 2)) as proxy:
+    times = 1 if what == "silence" else 2
+    with between(project.url, at(step, FAULTS[what], times)) as proxy:
         saved = gyp.save_version("p", "a", "v", cache, url=proxy.url)
     assert read(Path(saved)) == CONTENT
-    assert proxy.count(step) >= 3
+    assert proxy.count(step) > times
 
 
 DAMAGE = {
@@ -202,7 +205,7 @@ def test_damaged_downloads_are_repeated_and_never_kept(
     what: str,
     times: int,
 ) -> None:
-    monkeypatch.setenv("SELENITE_RETRIES", "2")
+    monkeypatch.setenv("SELENITE_RETRIES", "1")
     put(project.url, folder)
     names = ("p", "a", "v")
     for path in ("large", "f"):
@@ -240,19 +243,23 @@ def test_a_server_that_stalls_is_left_in_time(
         "PUT": lambda url: gyp.upload_files(init, folder, url=url),
         "POST": lambda url: gyp.complete_upload(init, url=url),
     }
-    begin = time.perf_counter()
-    for step, call in calls.items():
+
+    def stall(step: str) -> None:
         silent = between(project.url, at(step, Fault(stall=True), -1))
         with silent as proxy, pytest.raises(gyp.GypsumConnectionError, match="timed out"):
-            call(proxy.url)
+            calls[step](proxy.url)
+
+    begin = time.perf_counter()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(stall, calls))
     assert time.perf_counter() - begin < 15
 
 
 def test_the_pause_that_a_server_asks_for_is_made(project: Gypsum) -> None:
     begin = time.perf_counter()
-    with between(project.url, at("GET", Fault(503, {"Retry-After": "1"}))) as proxy:
+    with between(project.url, at("GET", Fault(503, {"Retry-After": "0.4"}))) as proxy:
         gyp.list_projects(url=proxy.url)
-    assert 1 <= time.perf_counter() - begin < 10
+    assert 0.4 <= time.perf_counter() - begin < 10
     with (
         between(project.url, at("GET", Fault(503, {"Retry-After": "3600"}))) as proxy,
         pytest.raises(gyp.GypsumError, match="503"),

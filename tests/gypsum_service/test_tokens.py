@@ -129,6 +129,7 @@ def test_organizations_are_told_as_github_does(api: Api) -> None:
 class GitHub(BaseHTTPRequestHandler):
     """A stand-in for GitHub that counts what it is asked."""
 
+    disable_nagle_algorithm = True  # a head and its body are sent apart
     asked: list[str]
     broken = False
 

@@ -59,6 +59,7 @@ def between(url: str, plan: Plan) -> Iterator[Proxy]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # a head and its body are sent apart
 
         def forward(self) -> None:
             line = f"{self.command} {self.path}"

@@ -22,6 +22,7 @@ Answer = Callable[["Handler", bytes], None]
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a head and its body are sent apart
 
     def log_message(self, *_: object) -> None:
         pass
