@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import select
+import selectors
 import socket
 import socketserver
 import threading
@@ -120,12 +120,16 @@ class Socks(socketserver.BaseRequestHandler):
         with socket.create_connection(self.target) as server:
             stream.write(b"\5\0\0\1" + bytes(6))
             ways = {self.request: server, server: self.request}
-            while True:
-                for source in select.select(list(ways), [], [])[0]:
-                    piece = source.recv(65536)
-                    if not piece:
-                        return
-                    ways[source].sendall(piece)
+            with selectors.DefaultSelector() as waiting:
+                for source, target in ways.items():
+                    waiting.register(source, selectors.EVENT_READ, (source, target))
+                while True:
+                    for key, _ in waiting.select():
+                        source, target = key.data
+                        piece = source.recv(65536)
+                        if not piece:
+                            return
+                        target.sendall(piece)
 
 
 def test_a_socks_proxy_leads_to_names_that_only_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
