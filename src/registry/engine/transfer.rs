@@ -23,6 +23,9 @@ use crate::registry::layout::{self, Layout};
 use crate::registry::links::{self, DedupIndex, Manifests, Outside, Owner, Resolver, Target};
 use crate::registry::model::{Link, Manifest, ManifestEntry};
 
+/// Files of one folder that one thread moves: it opens the folder once for all of them.
+const MOVED_TOGETHER: usize = 256;
+
 /// What is transferred, and how.
 pub(super) struct Transfer<'a> {
     pub(super) layout: &'a Layout,
@@ -222,8 +225,10 @@ impl Engine {
                 place_link(&transfer.stage.join(path), Path::new(&text))?;
             }
         }
-        let by_folder: Vec<&[Movable<'_>]> =
-            movable.chunk_by(|one, other| folder_of(one.path) == folder_of(other.path)).collect();
+        let by_folder: Vec<&[Movable<'_>]> = movable
+            .chunk_by(|one, other| folder_of(one.path) == folder_of(other.path))
+            .flat_map(|files| files.chunks(MOVED_TOGETHER))
+            .collect();
         let moved = in_parallel(&by_folder, |files| transfer.move_files(&root, files, job))?;
         copied.extend(moved.into_iter().flatten());
         Ok(Transferred { manifest, copied, root })
