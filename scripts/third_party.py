@@ -168,7 +168,7 @@ def main() -> None:
         if "--check" not in sys.argv[1:]:
             file.write_text(content)
         elif not file.exists() or file.read_text() != content:
-            raise SystemExit(f"error: {name} is out of date; run scripts/third-party")
+            raise SystemExit(f"error: {name} is out of date; run scripts/third_party.py")
 
 
 if __name__ == "__main__":
