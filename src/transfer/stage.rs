@@ -126,27 +126,24 @@ impl Survey {
         &self.files
     }
 
-    /// Adds the digests of those of the regular files that have none yet, no more than `most` bytes,
-    /// and still are what was copied.
-    pub fn complete(
+    /// Digests of the regular files with these numbers, in order; `None` for one that is not any more
+    /// what was copied.
+    pub fn digests(
         &self,
-        digests: &mut [Option<Digest>],
+        numbers: &[usize],
         copied: &[Stamp],
-        most: u64,
         job: &Job,
-    ) -> Result<()> {
-        let is_wanted = |index: &usize| digests[*index].is_none() && copied[*index].size <= most;
-        let wanted: Vec<usize> = (0..copied.len()).filter(is_wanted).collect();
-        let source = |index: &usize| self.root.join(&self.files[*index]);
-        let sources: Vec<PathBuf> = wanted.iter().map(source).collect();
+    ) -> Result<Vec<Option<Digest>>> {
+        let source = |number: &usize| self.root.join(&self.files[*number]);
+        let sources: Vec<PathBuf> = numbers.iter().map(source).collect();
         let seen = digest::of_files(&sources, job)?;
-        for ((index, source), seen) in wanted.into_iter().zip(&sources).zip(seen) {
+        let digests = numbers.iter().zip(&sources).zip(seen).map(|((number, source), seen)| {
             let is_same = fs::symlink_metadata(source)
-                .is_ok_and(|now| Stamp::of_metadata(&now) == copied[index]);
+                .is_ok_and(|now| Stamp::of_metadata(&now) == copied[*number]);
             // A file that cannot be read any more tells nothing.
-            digests[index] = seen.ok().filter(|_| is_same).map(|seen| seen.md5);
-        }
-        Ok(())
+            seen.ok().filter(|_| is_same).map(|seen| seen.md5)
+        });
+        Ok(digests.collect())
     }
 }
 

@@ -56,22 +56,27 @@ impl Copied {
         job: &Job,
     ) -> Result<T> {
         let Some(digests) = &mut self.digests else { return work() };
-        let digesting = job.child();
         // Every process of a machine reads the same from its own disks, and digesting large files
         // takes longer than copying them.
         let most = if is_local(staging) { SMALL_BYTES } else { u64::MAX };
-        let mut files = digests.iter().zip(&self.stamps);
-        if files.all(|(digest, stamp)| digest.is_some() || stamp.size > most) {
+        let is_wanted = |&file: &usize| digests[file].is_none() && self.stamps[file].size <= most;
+        let wanted: Vec<usize> = (0..digests.len()).filter(is_wanted).collect();
+        if wanted.is_empty() {
             return work();
         }
+        let digesting = job.child();
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("selenite-compare".to_owned());
-            let complete = || self.survey.complete(digests, &self.stamps, most, &digesting);
-            let thread = thread.spawn_scoped(scope, complete);
+            let digest = || self.survey.digests(&wanted, &self.stamps, &digesting);
+            let thread = thread.spawn_scoped(scope, digest);
             let result = work().inspect_err(|_| digesting.cancel());
-            if let Ok(thread) = thread {
-                // It fails if it is cancelled: looked at below.
-                let _ = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            // It fails if it is cancelled: looked at below.
+            if let Ok(thread) = thread
+                && let Ok(found) = thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+            {
+                for (file, digest) in wanted.iter().zip(found) {
+                    digests[*file] = digest;
+                }
             }
             job.check()?;
             result

@@ -589,7 +589,6 @@ impl Objects for Directory {
     fn sweep(&self, folder: &str) -> Result<(), Failure> {
         let Some(path) = self.path(folder) else { return Ok(()) };
         if folder == layout::LOGS {
-            // Changes of all projects write there at once: only what is old is nobody's.
             litter::clear(&path);
             return Ok(());
         }

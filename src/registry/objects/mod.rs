@@ -146,7 +146,8 @@ pub trait Objects: Debug + Send + Sync {
     /// Removes everything below a folder; one that is not there is fine.
     fn remove(&self, folder: &str) -> Result<(), Failure>;
 
-    /// Removes what dead processes have left unfinished in a folder of a project that is entered.
+    /// Removes what dead processes have left unfinished in a folder of a project that is entered; in
+    /// that of the events, where changes of all projects write, only what is old.
     fn sweep(&self, folder: &str) -> Result<(), Failure>;
 
     /// Makes a project of these objects. False if it exists: if the last of them does.
