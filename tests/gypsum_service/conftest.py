@@ -1,4 +1,4 @@
-"""Running gypsum services."""
+"""The gypsum service over HTTP and as a command: recorded scenarios, rights, faults, kills."""
 
 from __future__ import annotations
 

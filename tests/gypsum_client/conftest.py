@@ -1,4 +1,4 @@
-"""Fixtures: a service, a cache, and settings of each test's own."""
+"""`gypsum_client`, one file for each part: a service, a cache, and settings of each test's own."""
 
 from __future__ import annotations
 
