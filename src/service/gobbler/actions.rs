@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::spoofing::Spoofing;
+use super::users;
 use crate::fs::beneath::Root;
 use crate::fs::owner::other_writer;
 use crate::job::Job;
@@ -16,7 +17,6 @@ use crate::registry::engine::{Doomed, Engine, PermissionsChange, Receipt, Upload
 use crate::registry::json::syntax_fault;
 use crate::registry::model::Uploader;
 use crate::registry::{Failure, FailureContext};
-use crate::service::users;
 
 /// The actions that a request file can name, without the health check.
 pub(super) const ACTIONS: &[&str] = &[

@@ -13,11 +13,14 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::request_file::{LIFETIME, PREFIX, RequestFile};
 use crate::Result;
 use crate::error::IoContext;
 use crate::registry::engine::Receipt;
 
+/// Begins the name of every request file.
+pub(super) const PREFIX: &str = "request-";
+/// How old a request file may be, how far ahead of the clock, and how long its name stays used.
+pub(super) const LIFETIME: Duration = Duration::from_secs(60);
 /// Answers that are kept, and bytes of all of them; without its answer a name stays used.
 const MOST_ANSWERS: usize = 10_000;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -40,11 +43,11 @@ impl Answer {
     pub(super) fn new(
         status: StatusCode,
         body: Vec<u8>,
-        file: &RequestFile,
+        action: &'static str,
+        user: String,
         reason: Option<String>,
         receipt: Option<Receipt>,
     ) -> Self {
-        let (action, user) = (file.action, file.user.clone());
         Self { status, body: body.into(), action, user, reason, receipt: Mutex::new(receipt) }
     }
 

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
-use super::fetch::Roots;
+use super::lexical;
+use super::roots::Roots;
 use crate::fs::atomic::STAGE_PREFIX;
 use crate::job::Job;
 use crate::registry::{Failure, json};
 use crate::relpath::clean;
-use crate::service::lexical;
 
 /// Answers `/list` as a JSON array.
 ///

@@ -4,12 +4,17 @@
 mod actions;
 mod answers;
 mod fetch;
+mod lexical;
 mod list;
 mod options;
 mod purge;
 mod request_file;
+mod roots;
 mod routes;
+mod sources;
 mod spoofing;
+mod state;
+mod users;
 
 use std::fs::{self, File};
 use std::io;
@@ -22,6 +27,8 @@ use tokio::sync::Semaphore;
 pub use options::{BadOptions, Options, USAGE};
 pub use spoofing::Spoofing;
 
+use state::State;
+
 use crate::error::IoContext;
 use crate::fs::owner::other_writer;
 use crate::registry::engine::{self, Engine};
@@ -33,19 +40,6 @@ use crate::{Error, Result};
 
 /// Only owners may rename what is in a directory of this mode.
 const STICKY: u32 = 0o1000;
-
-/// What all requests share.
-struct State {
-    options: Options,
-    hosts: Hosts,
-    engine: Engine,
-    roots: Arc<fetch::Roots>,
-    answers: Arc<answers::Answers>,
-    sources: purge::Sources,
-    turns: Semaphore,
-    work: Work,
-    log: Log,
-}
 
 /// Runs the service until SIGTERM or SIGINT, or until its `embedding` process is gone.
 ///
@@ -81,13 +75,13 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     let (log, _writer) = Log::start().at("log")?;
     let runtime = server::runtime(options.concurrency)?;
     let state = Arc::new(State {
-        roots: Arc::new(fetch::Roots::new(engine.layout().clone(), options.whitelist.clone())),
+        roots: Arc::new(roots::Roots::new(engine.layout().clone(), options.whitelist.clone())),
         hosts: Hosts::new(address, None, &options.hosts, "-allow-host"),
         turns: Semaphore::new(options.concurrency),
         options,
         engine,
         answers,
-        sources: purge::Sources::default(),
+        sources: sources::Sources::default(),
         work: Work::default(),
         log,
     });

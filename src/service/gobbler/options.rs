@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Spoofing;
+use super::lexical;
+use super::spoofing::Spoofing;
 use crate::error::IoContext;
 use crate::relpath::clean_path;
-use crate::service::lexical;
 use crate::{Error, Result};
 
 /// What `-help` prints.

@@ -7,21 +7,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::answers::{Answer, Answers, Place, Running, Stamp, Waiting};
+use super::answers::{Answer, Answers, LIFETIME, PREFIX, Place, Running, Stamp, Waiting};
+use super::users;
 use crate::fs::owner::other_writer;
 use crate::registry::Failure;
-use crate::service::users;
 
-/// Begins the name of every request file.
-pub(super) const PREFIX: &str = "request-";
 /// The action that needs nothing but its file.
 pub(super) const HEALTH_CHECK: &str = "health_check";
-/// How old a request file may be, how far ahead of the clock, and how long its name stays used.
-pub(super) const LIFETIME: Duration = Duration::from_secs(60);
 /// Largest request file that is read: parsed, it may take 25 times as much memory.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -188,6 +184,8 @@ fn action_of(rest: &[u8], actions: &[&'static str]) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const ACTIONS: &[&str] = &["upload", "create_project"];

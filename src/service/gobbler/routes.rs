@@ -17,12 +17,12 @@ use serde_json::{Map, Value, json};
 use super::answers::{Answer, Running};
 use super::fetch::{self, escape_html};
 use super::request_file::{self, Admitted, HEALTH_CHECK, RequestFile};
-use super::{State, actions, list};
+use super::state::State;
+use super::{actions, lexical, list};
 use crate::job::Job;
 use crate::registry::json::{compact, read as read_json};
 use crate::registry::{Failure, FailureKind};
 use crate::service::content::plain;
-use crate::service::lexical;
 use crate::service::log::Entry as LogEntry;
 use crate::service::threads::{Lost, caught};
 
@@ -200,7 +200,7 @@ fn finished(file: &RequestFile, result: Result<actions::Answer, Failure>) -> Ans
     };
     let mut answer = answer;
     answer.sort_all_objects();
-    Answer::new(status, compact(&answer), file, reason, receipt)
+    Answer::new(status, compact(&answer), file.action, file.user.clone(), reason, receipt)
 }
 
 fn run_action(state: &State, file: &RequestFile, job: &Job) -> Result<actions::Answer, Failure> {

@@ -12,9 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 
-use super::State;
 use super::answer::{Refusal, done};
 use super::signature::Slug;
+use super::state::{State, lost};
 use crate::digest::WINDOW_BYTES;
 use crate::job::Job;
 use crate::registry::Failure;
@@ -126,7 +126,7 @@ async fn written(
     match writing {
         None => Ok(None),
         Some(writing) => {
-            writing.await.map_err(|panic| super::lost(&Lost::Panic(panic.to_string())))?.map(Some)
+            writing.await.map_err(|panic| lost(&Lost::Panic(panic.to_string())))?.map(Some)
         }
     }
 }

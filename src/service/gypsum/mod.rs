@@ -6,6 +6,7 @@ mod identity;
 mod options;
 mod routes;
 mod signature;
+mod state;
 
 use std::fs;
 use std::io;
@@ -18,7 +19,6 @@ use tokio::runtime::Handle;
 
 use crate::error::IoContext;
 use crate::fs::lock;
-use crate::job::Job;
 use crate::registry::bucket::Bucket;
 use crate::registry::layout::Layout;
 use crate::registry::objects::{Directory, Objects};
@@ -26,11 +26,10 @@ use crate::registry::store;
 use crate::service::hosts::Hosts;
 use crate::service::log::Log;
 use crate::service::server::{self, Embedding, Work};
-use crate::service::threads::Lost;
 use crate::{Error, Result};
-use answer::Refusal;
 use identity::Identities;
 use signature::Signer;
+use state::State;
 
 /// Requests that work on the registry at once; further ones wait.
 const CONCURRENCY: usize = 100;
@@ -38,37 +37,6 @@ const CONCURRENCY: usize = 100;
 const LOG_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const FIRST_PURGE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What all requests share.
-struct State {
-    options: Options,
-    /// How the service is reached from this machine.
-    url: String,
-    hosts: Hosts,
-    bucket: Bucket,
-    identities: Identities,
-    signer: Signer,
-    work: Work,
-    log: Log,
-}
-
-impl State {
-    /// Runs blocking work for a request.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Job) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        self.work.run(work).await.map_err(|error| lost(&error))?
-    }
-}
-
-fn lost(lost: &Lost) -> Refusal {
-    let status = match lost {
-        Lost::Panic(_) => 500,
-        Lost::NoThread => 503,
-    };
-    Refusal::new(status, format!("the service failed while processing the request; {lost}"))
-}
 
 /// Runs the service until SIGTERM or SIGINT, or until its `embedding` process is gone.
 ///

@@ -14,10 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::State;
 use super::answer::{self, Refusal, data, done};
 use super::body;
 use super::signature::Slug;
+use super::state::{State, lost};
 use crate::digest::{Digest, REPR_DIGEST};
 use crate::http::url::quote_path;
 use crate::job::Job;
@@ -48,7 +48,7 @@ async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response
         entry.hide_query();
     }
     let routed = caught(route(&state, &request, &mut body, &mut entry)).await;
-    let mut response = match routed.unwrap_or_else(|panic| Err(super::lost(&panic))) {
+    let mut response = match routed.unwrap_or_else(|panic| Err(lost(&panic))) {
         Ok(response) => response,
         Err(refusal) => {
             entry.reason = Some(refusal.reason.clone());

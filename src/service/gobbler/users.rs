@@ -12,7 +12,7 @@ const VALID: Duration = Duration::from_secs(5 * 60);
 static NAMES: PerProcess<Mutex<HashMap<u32, (Instant, String)>>> = PerProcess::empty();
 
 /// The name of a user, or the number as text if the user database has none.
-pub fn name_of(uid: u32) -> String {
+pub(super) fn name_of(uid: u32) -> String {
     let names = NAMES.get(Mutex::default);
     let cached = names.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).cloned();
     if let Some((since, name)) = cached

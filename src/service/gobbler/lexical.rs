@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::relpath::clean;
 
 /// The form of a URL path that a service answers: cleaned, a slash at its end kept.
-pub(crate) fn clean_url(path: &str) -> Cow<'_, str> {
+pub(super) fn clean_url(path: &str) -> Cow<'_, str> {
     // Only what has neither is certainly clean.
     if path.starts_with('/') && !path.contains("//") && !path.contains("/.") {
         return path.into();
@@ -20,7 +20,7 @@ pub(crate) fn clean_url(path: &str) -> Cow<'_, str> {
 }
 
 /// True for a relative path that stays inside the folder it is relative to.
-pub(crate) fn is_local(path: &[u8]) -> bool {
+pub(super) fn is_local(path: &[u8]) -> bool {
     let cleaned = clean(path);
     !cleaned.starts_with(b"/")
         && cleaned != b".."
