@@ -7,8 +7,10 @@ pub mod gypsum;
 use serde::de::IgnoredAny;
 
 use crate::http::{Document, Object};
-use crate::registry::layout::{LATEST, LINKS, MANIFEST, PERMISSIONS, QUOTA, SUMMARY, USAGE};
-use crate::registry::model::{Links, Manifest};
+use crate::registry::format::layout::{
+    LATEST, LINKS, MANIFEST, PERMISSIONS, QUOTA, SUMMARY, USAGE,
+};
+use crate::registry::format::model::{Links, Manifest};
 use crate::transfer::plan::Form;
 
 /// What a file of this name must be to be kept, if nothing else says what it is.

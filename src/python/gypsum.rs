@@ -210,7 +210,8 @@ pub(super) fn gypsum_clone(
     wait(py, None, |job| {
         let (service, cache, version) = (service(&site)?, Cache::new(cache), key(&version));
         let saver = Saver::new(&service, &cache, SaveOptions::default(), job)?;
-        let manifest = saver.document(&version, crate::registry::layout::MANIFEST)?.parse()?;
+        let manifest =
+            saver.document(&version, crate::registry::format::layout::MANIFEST)?.parse()?;
         if whole.0 {
             saver.whole(&version, &manifest)?;
         }

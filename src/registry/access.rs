@@ -7,8 +7,8 @@
 //!    decides: project entries come before those of the asset. Uploads that are not `trusted` are
 //!    put on probation.
 
-use super::model::{Permissions, Uploader};
-use super::time;
+use super::format::model::{Permissions, Uploader};
+use super::format::time;
 
 /// What an upload may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

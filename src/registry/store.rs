@@ -7,9 +7,9 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::failure::{Failure, FailureContext};
-use super::json;
-use super::layout::{self, Layout, Place};
-use super::model::{Latest, Links, Manifest, Permissions, Summary, Usage, usage_of};
+use super::format::json;
+use super::format::layout::{self, Layout, Place};
+use super::format::model::{Latest, Links, Manifest, Permissions, Summary, Usage, usage_of};
 use crate::fs::lock;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
@@ -70,11 +70,11 @@ pub fn links(folder: &Path) -> Result<Option<Links>, Failure> {
         }
         Ok(text) => text,
     };
-    let links: std::collections::BTreeMap<String, Option<super::model::Link>> =
+    let links: std::collections::BTreeMap<String, Option<super::format::model::Link>> =
         json::parse(&text, "map[string]*main.linkMetadata")
             .map_err(Failure::internal)
             .within(|| format!("failed to read linkfile at {path:?}"))?;
-    let with_link = |(name, link): (String, Option<super::model::Link>)| match link {
+    let with_link = |(name, link): (String, Option<super::format::model::Link>)| match link {
         Some(link) => Ok((name, link)),
         None => Err(Failure::internal(format!(
             "unexpected nil value for {name:?} in linkfile at {path:?}"

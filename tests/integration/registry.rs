@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use selenite::job::Job;
 use selenite::names::{AssetName, ProjectName, VersionName};
 use selenite::registry::engine::{Engine, Options, PermissionsChange, Upload};
-use selenite::registry::model::Manifest;
+use selenite::registry::format::model::Manifest;
 use selenite::registry::{Failure, store};
 
 pub(crate) struct Registry {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::error::IoContext;
 use crate::fs::{fold, once_more_if_stale};
 use crate::job::Job;
-use crate::registry::layout::MANIFEST;
-use crate::registry::model::Manifest;
+use crate::registry::format::layout::MANIFEST;
+use crate::registry::format::model::Manifest;
 use crate::relpath::RelPath;
 use crate::{Error, Result};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
-use crate::registry::layout::is_kept;
+use crate::registry::format::layout::is_kept;
 use crate::{Error, Result};
 
 /// Paths of the files, links and empty folders in `directory` that services leave out, sorted.

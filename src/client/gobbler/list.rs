@@ -6,7 +6,7 @@ use std::path::Path;
 use super::service::{Service, Source};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
-use crate::registry::layout::is_internal;
+use crate::registry::format::layout::is_internal;
 use crate::relpath::RelPath;
 use crate::{Result, runtime};
 

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::error::IoContext;
 use crate::fs::{atomic, fold};
 use crate::job::Job;
-use crate::registry::model::Manifest;
+use crate::registry::format::model::Manifest;
 
 /// Makes a link in `destination` to each file of `version` in the cache, whether or not it is
 /// there. What has the name of a link is replaced.

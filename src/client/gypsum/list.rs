@@ -2,7 +2,7 @@
 
 use super::service::Service;
 use crate::job::Job;
-use crate::registry::layout::is_internal;
+use crate::registry::format::layout::is_internal;
 use crate::{Result, runtime};
 
 /// Names of the directories directly below `prefix`, which is empty or ends with `/`; internal ones

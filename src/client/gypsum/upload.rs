@@ -14,7 +14,7 @@ use super::service::{Call, Service};
 use crate::digest::{self, Digest};
 use crate::http::{Document, url, was_sent};
 use crate::job::Job;
-use crate::registry::layout::SUMMARY;
+use crate::registry::format::layout::SUMMARY;
 use crate::relpath::RelPath;
 use crate::transfer::upload::{self, Item, Target};
 use crate::{Error, Result, runtime};

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{Bucket, parse_time};
 use crate::names::ProjectName;
 use crate::registry::failure::Failure;
-use crate::registry::layout;
-use crate::registry::model::null_is_empty;
+use crate::registry::format::layout;
+use crate::registry::format::model::null_is_empty;
 
 /// A user who is known by name.
 #[derive(Debug, Clone, PartialEq, Eq)]

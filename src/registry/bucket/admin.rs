@@ -8,9 +8,9 @@ use super::{Bucket, no_project, parse_time};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::Failure;
-use crate::registry::model::total_of;
+use crate::registry::format::model::total_of;
+use crate::registry::format::{layout, time};
 use crate::registry::objects::{Purpose, is_internal};
-use crate::registry::{layout, time};
 
 /// The quota that new projects get.
 #[derive(Debug, Clone, PartialEq)]

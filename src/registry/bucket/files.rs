@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use crate::registry::failure::Failure;
-use crate::registry::model::Link;
+use crate::registry::format::model::Link;
 use crate::registry::objects::Limits;
 
 /// Longest name in bytes that file systems can hold.

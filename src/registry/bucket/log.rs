@@ -8,7 +8,7 @@ use super::{Bucket, VersionPath, now};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::Failure;
-use crate::registry::layout;
+use crate::registry::format::layout;
 
 #[derive(Serialize)]
 struct Event<'a> {

@@ -34,8 +34,8 @@ pub use session::{PresignedFile, Started, check_start};
 pub use token::is_equal;
 
 use super::failure::Failure;
+use super::format::{json, layout};
 use super::objects::{Batch, Hold, Lock, Objects, Purpose};
-use super::{json, layout};
 use crate::job::Job;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
 use model::Summary;

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::registry::model::{Link, ManifestEntry};
+use crate::registry::format::model::{Link, ManifestEntry};
 
 /// One file of a version.
 pub type Entry = ManifestEntry;

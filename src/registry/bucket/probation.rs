@@ -7,7 +7,7 @@ use super::model::{Latest, Summary};
 use super::{Bucket, VersionPath, log, parse_time};
 use crate::job::Job;
 use crate::registry::failure::Failure;
-use crate::registry::layout;
+use crate::registry::format::layout;
 use crate::registry::objects::{Batch, Purpose};
 
 impl Bucket {

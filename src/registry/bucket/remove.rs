@@ -7,8 +7,8 @@ use super::{Bucket, VersionPath, log, no_project, token};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::Failure;
-use crate::registry::json::plain;
-use crate::registry::layout;
+use crate::registry::format::json::plain;
+use crate::registry::format::layout;
 use crate::registry::objects::{Batch, Lock, Purpose};
 
 impl Bucket {

@@ -12,8 +12,8 @@ use super::{Batch, Bucket, Entry, Lock, Manifest, PoisonError, VersionPath, log,
 use crate::digest::Digest;
 use crate::job::Job;
 use crate::registry::failure::Failure;
-use crate::registry::layout;
-use crate::registry::model::{Link, total_of};
+use crate::registry::format::layout;
+use crate::registry::format::model::{Link, total_of};
 use crate::registry::objects::{Hold, Incoming, Purpose, is_internal};
 
 /// A session that was started.

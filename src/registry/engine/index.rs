@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::log::Log;
+use super::resolve::{Outside, Resolver, Target};
 use super::transfer::entry_of;
 use super::{Engine, owner, replace_link};
 use crate::digest::{self, Source};
@@ -14,9 +15,10 @@ use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::links::{self, Outside, Owner, Resolver, Target};
-use crate::registry::model::{Link, Links, Manifest, ManifestEntry};
-use crate::registry::{layout, store, time};
+use crate::registry::format::links::{self, Owner};
+use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry};
+use crate::registry::format::{layout, time};
+use crate::registry::store;
 use crate::relpath::clean_path;
 
 /// A version as its files show it.

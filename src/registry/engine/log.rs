@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, FILE_MODE};
 use crate::fs::atomic;
 use crate::names::{AssetName, ProjectName, VersionName};
-use crate::registry::{Failure, json, layout, time};
+use crate::registry::Failure;
+use crate::registry::format::{json, layout, time};
 
 /// One line of history. Fields in the order of their names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,6 +25,7 @@ mod refresh;
 mod remove;
 mod repeat;
 mod reroute;
+mod resolve;
 mod transfer;
 mod upload;
 
@@ -35,10 +36,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::failure::{Failure, FailureContext};
-use super::layout::{self, Layout};
-use super::links::Owner;
-use super::model::{Permissions, Summary, Usage};
-use super::{json, store};
+use super::format::json;
+use super::format::layout::{self, Layout};
+use super::format::links::Owner;
+use super::format::model::{Permissions, Summary, Usage};
+use super::store;
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
@@ -46,7 +48,6 @@ use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::{Error, Result};
 
-pub use pending::PREFIX as PENDING_PREFIX;
 pub use permissions::PermissionsChange;
 pub use repeat::Receipt;
 pub use reroute::{Change, Doomed};

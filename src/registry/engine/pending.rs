@@ -19,11 +19,10 @@ use crate::fs::lock::Mode;
 use crate::fs::walk;
 use crate::job::Job;
 use crate::registry::failure::Failure;
-use crate::registry::model::Usage;
-use crate::registry::{json, layout, store};
-
-/// Begins the names of pending files.
-pub const PREFIX: &str = "..tmp-pending-";
+use crate::registry::format::layout::PENDING_PREFIX as PREFIX;
+use crate::registry::format::model::Usage;
+use crate::registry::format::{json, layout};
+use crate::registry::store;
 
 /// A change under way. All paths but `source` are relative to the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,9 @@ use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::access::check_uploaders;
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::model::{Permissions, Uploader};
-use crate::registry::{layout, store, time};
+use crate::registry::format::model::{Permissions, Uploader};
+use crate::registry::format::{layout, time};
+use crate::registry::store;
 
 /// New values of permissions; absent members keep their value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

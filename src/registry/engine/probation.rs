@@ -13,8 +13,9 @@ use crate::fs::lock::Mode;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::model::Summary;
-use crate::registry::{layout, store, time};
+use crate::registry::format::model::Summary;
+use crate::registry::format::{layout, time};
+use crate::registry::store;
 
 /// A version on probation, locked.
 struct Probational<'engine> {

@@ -10,8 +10,9 @@ use crate::fs::lock::Mode;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::model::{Latest, Summary, Usage};
-use crate::registry::{layout, store, time};
+use crate::registry::format::model::{Latest, Summary, Usage};
+use crate::registry::format::{layout, time};
+use crate::registry::store;
 
 impl Engine {
     /// Recomputes the usage of a project from its manifests; returns the bytes in use.

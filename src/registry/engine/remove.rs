@@ -12,7 +12,8 @@ use crate::fs::lock::Mode;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::{layout, store};
+use crate::registry::format::layout;
+use crate::registry::store;
 
 /// What removing a directory changes elsewhere.
 #[derive(Default)]

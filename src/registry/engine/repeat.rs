@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{XattrFlags, getxattr, removexattr, setxattr};
 
+use super::resolve::{Resolver, Target};
 use super::transfer::{self, UserFile};
 use super::upload::Upload;
 use super::{Engine, owner};
@@ -18,9 +19,8 @@ use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::VersionName;
 use crate::registry::failure::{Failure, FailureKind};
-use crate::registry::layout;
-use crate::registry::links::{Resolver, Target};
-use crate::registry::model::{Manifest, ManifestEntry};
+use crate::registry::format::layout;
+use crate::registry::format::model::{Manifest, ManifestEntry};
 use crate::registry::store;
 
 /// How long a client has to ask again.

@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::pending::Pending;
+use super::resolve::Manifests;
 use super::transfer::{in_parallel, write_copy};
 use super::{Engine, replace_link, stage_name};
 use crate::digest::copy::Stamp;
@@ -22,9 +23,10 @@ use crate::error::IoContext;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::links::{self, Manifests, Owner};
-use crate::registry::model::{Link, Links, Manifest};
-use crate::registry::{layout, store};
+use crate::registry::format::layout;
+use crate::registry::format::links::{self, Owner};
+use crate::registry::format::model::{Link, Links, Manifest};
+use crate::registry::store;
 
 /// What is going to be deleted: a project, an asset or a version.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, CWD, Dev, RawMode, RenameFlags, Stat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::resolve::{Manifests, Outside, Resolver, Target};
 use super::{Engine, FILE_MODE, make_folder};
 use crate::digest::copy::{Named, Stamp, copy};
 use crate::digest::{self, Seen, Source};
@@ -19,9 +20,9 @@ use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::parallel;
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::layout::{self, Layout};
-use crate::registry::links::{self, DedupIndex, Manifests, Outside, Owner, Resolver, Target};
-use crate::registry::model::{Link, Manifest, ManifestEntry};
+use crate::registry::format::layout::{self, Layout};
+use crate::registry::format::links::{self, DedupIndex, Owner};
+use crate::registry::format::model::{Link, Manifest, ManifestEntry};
 
 /// Files of one folder that one thread moves: it opens the folder once for all of them.
 const MOVED_TOGETHER: usize = 256;

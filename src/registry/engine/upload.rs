@@ -15,9 +15,10 @@ use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::access::{self, UploadRight};
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::links::{DedupIndex, Owner};
-use crate::registry::model::{Permissions, Summary, usage_of};
-use crate::registry::{layout, store, time};
+use crate::registry::format::links::{DedupIndex, Owner};
+use crate::registry::format::model::{Permissions, Summary, usage_of};
+use crate::registry::format::{layout, time};
+use crate::registry::store;
 
 /// How long a failed upload waits to take away the asset it has made.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);

@@ -23,10 +23,10 @@ use crate::fs::lock::{LockGuard, LockTable, Mode};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::ProjectName;
-use crate::registry::engine::PENDING_PREFIX;
 use crate::registry::failure::Failure;
-use crate::registry::layout::{self, Layout};
-use crate::registry::{json, store};
+use crate::registry::format::json;
+use crate::registry::format::layout::{self, Layout, PENDING_PREFIX};
+use crate::registry::store;
 use crate::relpath::RelPath;
 use crate::{Error, Result};
 

@@ -32,7 +32,7 @@ use crate::digest::{Digest, Hasher, hex};
 use crate::job::Job;
 use crate::names::ProjectName;
 use crate::registry::failure::Failure;
-use crate::registry::{json, layout};
+use crate::registry::format::{json, layout};
 use crate::{Error, Result};
 
 /// What is unreserved in a signed URL.

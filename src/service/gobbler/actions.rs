@@ -14,8 +14,8 @@ use crate::fs::owner::other_writer;
 use crate::job::Job;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
 use crate::registry::engine::{Doomed, Engine, PermissionsChange, Receipt, Upload};
-use crate::registry::json::syntax_fault;
-use crate::registry::model::Uploader;
+use crate::registry::format::json::syntax_fault;
+use crate::registry::format::model::Uploader;
 use crate::registry::{Failure, FailureContext};
 
 /// The actions that a request file can name, without the health check.

@@ -12,7 +12,8 @@ use super::lexical;
 use super::roots::Roots;
 use crate::fs::atomic::STAGE_PREFIX;
 use crate::job::Job;
-use crate::registry::{Failure, json};
+use crate::registry::Failure;
+use crate::registry::format::json;
 use crate::relpath::clean;
 
 /// Answers `/list` as a JSON array.
@@ -214,7 +215,7 @@ pub(super) fn entries(folder: &Path) -> io::Result<Entries> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::layout::Layout;
+    use crate::registry::format::layout::Layout;
 
     fn registry() -> (tempfile::TempDir, Roots) {
         let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use crate::Result;
 use crate::error::IoContext;
 use crate::fs::{litter, lock};
 use crate::job::Job;
-use crate::registry::layout::Layout;
+use crate::registry::format::layout::Layout;
 
 /// From the start of the service to the first purge.
 const FIRST: Duration = Duration::from_secs(1);

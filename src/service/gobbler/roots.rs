@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::registry::layout::Layout;
+use crate::registry::format::layout::Layout;
 
 /// The directories whose content may be served.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use super::request_file::{self, Admitted, HEALTH_CHECK, RequestFile};
 use super::state::State;
 use super::{actions, lexical, list};
 use crate::job::Job;
-use crate::registry::json::{compact, read as read_json};
+use crate::registry::format::json::{compact, read as read_json};
 use crate::registry::{Failure, FailureKind};
 use crate::service::content::plain;
 use crate::service::log::Entry as LogEntry;

@@ -6,7 +6,7 @@ use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::registry::Failure;
-use crate::registry::json::plain;
+use crate::registry::format::json::plain;
 
 /// A request that is not carried out.
 #[derive(Debug, Clone)]

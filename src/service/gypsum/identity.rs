@@ -16,7 +16,7 @@ use super::answer::Refusal;
 use crate::error::IoContext;
 use crate::http::{Http, url};
 use crate::registry::bucket::{Identity, is_equal};
-use crate::registry::json;
+use crate::registry::format::json;
 use crate::service::log::Log;
 use crate::{Error, Result, runtime};
 

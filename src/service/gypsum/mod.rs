@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use crate::error::IoContext;
 use crate::fs::lock;
 use crate::registry::bucket::Bucket;
-use crate::registry::layout::Layout;
+use crate::registry::format::layout::Layout;
 use crate::registry::objects::{Directory, Objects};
 use crate::registry::store;
 use crate::service::hosts::Hosts;

@@ -21,12 +21,13 @@ use super::state::{State, lost};
 use crate::digest::{Digest, REPR_DIGEST};
 use crate::http::url::quote_path;
 use crate::job::Job;
+use crate::registry::Failure;
 use crate::registry::bucket::{
     Identity, Started, VersionPath, check_start, parse_asset, parse_project,
 };
-use crate::registry::json::plain;
+use crate::registry::format::json::plain;
+use crate::registry::format::layout;
 use crate::registry::objects::{Content, is_internal};
-use crate::registry::{Failure, layout};
 use crate::service::content::{self, About, MediaType};
 use crate::service::log::Entry as LogEntry;
 use crate::service::threads::caught;

@@ -17,6 +17,8 @@ pub const LINKS: &str = "..links";
 pub const LATEST: &str = "..latest";
 /// Owners and uploaders of a project or asset.
 pub const PERMISSIONS: &str = "..permissions";
+/// Begins the names of notes of changes under way.
+pub const PENDING_PREFIX: &str = "..tmp-pending-";
 /// Bytes used by a project.
 pub const USAGE: &str = "..usage";
 /// Bytes allowed to a project.
