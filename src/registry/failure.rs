@@ -129,6 +129,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::internal(error.to_string())
+    }
+}
+
 /// Adds context to failures.
 pub trait FailureContext<T> {
     /// Puts `context; ` before the reason.

@@ -1,5 +1,6 @@
 //! Reading a registry folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -9,54 +10,49 @@ use serde::de::DeserializeOwned;
 use super::failure::{Failure, FailureContext};
 use super::format::json;
 use super::format::layout::{self, Layout, Place};
-use super::format::model::{Latest, Links, Manifest, Permissions, Summary, Usage, usage_of};
+use super::format::model::{Latest, Link, Links, Manifest, Permissions, Summary, Usage, usage_of};
 use crate::fs::lock;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 
 /// Reads an internal file.
-fn read<T: DeserializeOwned + Default>(path: &Path, kind: &str) -> Result<T, Failure> {
+fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T, Failure> {
     let text = fs::read(path)
         .map_err(|error| Failure::system("open", path, &error))
         .within(|| format!("cannot read '{}'", path.display()))?;
-    json::parse(&text, kind)
-        .map_err(Failure::internal)
-        .within(|| format!("cannot parse JSON in '{}'", path.display()))
+    json::parse(&text).within(|| format!("cannot parse JSON in '{}'", path.display()))
 }
 
-fn read_if_there<T: DeserializeOwned + Default>(
-    path: &Path,
-    kind: &str,
-) -> Result<Option<T>, Failure> {
+fn read_if_there<T: DeserializeOwned + Default>(path: &Path) -> Result<Option<T>, Failure> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        _ => read(path, kind).map(Some),
+        _ => read(path).map(Some),
     }
 }
 
 /// The manifest of the version at `folder`.
 pub fn manifest(folder: &Path) -> Result<Manifest, Failure> {
-    read(&folder.join(layout::MANIFEST), "map[string]main.manifestEntry")
+    read(&folder.join(layout::MANIFEST))
 }
 
 /// The summary of the version at `folder`.
 pub fn summary(folder: &Path) -> Result<Summary, Failure> {
-    read(&folder.join(layout::SUMMARY), "main.summaryMetadata")
+    read(&folder.join(layout::SUMMARY))
 }
 
 /// The latest version of the asset at `folder`; `None` if it has none.
 pub fn latest(folder: &Path) -> Result<Option<Latest>, Failure> {
-    read_if_there(&folder.join(layout::LATEST), "main.latestMetadata")
+    read_if_there(&folder.join(layout::LATEST))
 }
 
 /// The permissions of the project or asset at `folder`; `None` if there is no such file.
 pub fn permissions(folder: &Path) -> Result<Option<Permissions>, Failure> {
-    read_if_there(&folder.join(layout::PERMISSIONS), "main.permissionsMetadata")
+    read_if_there(&folder.join(layout::PERMISSIONS))
 }
 
 /// The usage of the project at `folder`; `None` if there is no such file.
 pub fn usage(folder: &Path) -> Result<Option<Usage>, Failure> {
-    read_if_there(&folder.join(layout::USAGE), "main.usageMetadata")
+    read_if_there(&folder.join(layout::USAGE))
 }
 
 /// The links of one directory of a version; `None` if there is no such file.
@@ -70,11 +66,9 @@ pub fn links(folder: &Path) -> Result<Option<Links>, Failure> {
         }
         Ok(text) => text,
     };
-    let links: std::collections::BTreeMap<String, Option<super::format::model::Link>> =
-        json::parse(&text, "map[string]*main.linkMetadata")
-            .map_err(Failure::internal)
-            .within(|| format!("failed to read linkfile at {path:?}"))?;
-    let with_link = |(name, link): (String, Option<super::format::model::Link>)| match link {
+    let links: BTreeMap<String, Option<Link>> =
+        json::parse(&text).within(|| format!("failed to read linkfile at {path:?}"))?;
+    let with_link = |(name, link): (String, Option<Link>)| match link {
         Some(link) => Ok((name, link)),
         None => Err(Failure::internal(format!(
             "unexpected nil value for {name:?} in linkfile at {path:?}"

@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Bucket, parse_time};
+use super::Bucket;
 use crate::names::ProjectName;
 use crate::registry::failure::Failure;
 use crate::registry::format::layout;
-use crate::registry::format::model::null_is_empty;
+use crate::registry::format::model::null_is_default;
+use crate::registry::format::time;
 
 /// A user who is known by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +34,9 @@ impl Identity {
 /// nothing.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Permissions {
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     owners: Vec<Value>,
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     uploaders: Vec<Value>,
 }
 
@@ -62,9 +63,8 @@ impl Permissions {
             .iter()
             .find(|entry| entry.get("id").and_then(Value::as_str).is_some_and(|id| user.is(id)))?;
         let fits = |key: &str, name: &str| text(entry, key).is_none_or(|only| only == name);
-        let is_in_time = text(entry, "until").is_none_or(|until| {
-            until.as_str().and_then(parse_time).is_some_and(|until| until >= chrono::Utc::now())
-        });
+        let is_in_time =
+            text(entry, "until").is_none_or(|until| until.as_str().is_some_and(time::is_ahead_any));
         let is_trusted = entry.get("trusted") == Some(&Value::Bool(true));
         (fits("asset", asset) && fits("version", version) && is_in_time)
             .then_some(Right::Uploader { is_trusted })

@@ -3,14 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::access::{Identity, Permissions};
-use super::model::{Latest, Usage};
-use super::{Bucket, no_project, parse_time};
+use super::{Bucket, no_project};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::Failure;
-use crate::registry::format::model::total_of;
+use crate::registry::format::model::{Latest, Summary, Usage, latest_of, total_of};
 use crate::registry::format::{layout, time};
-use crate::registry::objects::{Purpose, is_internal};
+use crate::registry::objects::Purpose;
 
 /// The quota that new projects get.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +71,8 @@ fn check_permissions(permissions: &Value) -> Result<&Map<String, Value>, Failure
                 return Err(expected(&format!("'{key}' property to be a string")));
             }
         }
-        let is_time = |until: &Value| until.as_str().is_some_and(|text| parse_time(text).is_some());
+        let is_time =
+            |until: &Value| until.as_str().is_some_and(|text| time::parse_any(text).is_some());
         if uploader.get("until").is_some_and(|until| !is_time(until)) {
             return Err(expected("'uploaders.until' property to be a date/time-formatted string"));
         }
@@ -236,7 +236,7 @@ impl Bucket {
     /// Bytes of the user files below a folder.
     pub(super) fn stored_bytes(&self, folder: &str, job: &Job) -> Result<u64, Failure> {
         let sizes = self.objects.sizes(folder, job)?;
-        let stored = sizes.iter().filter(|(key, _)| !is_internal(key));
+        let stored = sizes.iter().filter(|(key, _)| !layout::is_internal_key(key));
         Ok(total_of(stored.map(|(_, size)| *size)))
     }
 
@@ -266,20 +266,18 @@ impl Bucket {
         job: &Job,
     ) -> Result<Option<String>, Failure> {
         let prefix = format!("{project}/{asset}/");
-        let mut latest = None;
-        for folder in self.objects.list(&prefix, false, job)? {
-            let name = folder.strip_prefix(&prefix).and_then(|name| name.strip_suffix('/'));
-            let Some(name) = name.filter(|name| !is_internal(name) && Some(*name) != except) else {
-                continue;
-            };
-            let key = format!("{folder}{}", layout::SUMMARY);
-            let Some(summary) = self.get::<super::Summary>(&key)? else { continue };
-            let finish = summary.upload_finish.as_deref().and_then(parse_time);
-            let Some(finish) = finish.filter(|_| !summary.is_probational()) else { continue };
-            if latest.as_ref().is_none_or(|(known, _)| finish > *known) {
-                latest = Some((finish, name.to_owned()));
-            }
-        }
-        Ok(latest.map(|(_, name)| name))
+        let folders = self.objects.list(&prefix, false, job)?;
+        let versions = folders.iter().filter_map(|folder| {
+            let name = folder.strip_prefix(&prefix)?.strip_suffix('/')?;
+            (!layout::is_internal(name) && Some(name) != except).then_some(name)
+        });
+        latest_of(versions.filter_map(|name| {
+            let summary = self.get::<Summary>(&format!("{prefix}{name}/{}", layout::SUMMARY));
+            let end = summary.map(|summary| {
+                let summary = summary.filter(|summary| !summary.is_probational())?;
+                time::parse_any(&summary.upload_finish)
+            });
+            end.transpose().map(|end| end.map(|end| (end, name.to_owned())))
+        }))
     }
 }

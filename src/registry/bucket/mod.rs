@@ -14,7 +14,6 @@ mod access;
 mod admin;
 mod files;
 mod log;
-mod model;
 mod probation;
 mod remove;
 mod session;
@@ -24,21 +23,22 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub use access::Identity;
 pub use admin::QuotaDefaults;
-pub use model::{Entry, Manifest};
 pub use session::{PresignedFile, Started, check_start};
 pub use token::is_equal;
 
 use super::failure::Failure;
+use super::format::history::Event;
+use super::format::links::Owner;
+use super::format::model::{BucketManifest, Summary};
 use super::format::{json, layout};
 use super::objects::{Batch, Hold, Lock, Objects, Purpose};
 use crate::job::Job;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
-use model::Summary;
 
 /// Manifests kept in memory for the digests of files that are read.
 const CACHED_MANIFESTS: usize = 32;
@@ -59,7 +59,7 @@ pub struct Options {
 pub struct Bucket {
     objects: Arc<dyn Objects>,
     options: Options,
-    manifests: Mutex<HashMap<String, (String, Arc<Manifest>)>>,
+    manifests: Mutex<HashMap<String, (String, Arc<BucketManifest>)>>,
 }
 
 /// The names in the path of a request.
@@ -81,6 +81,20 @@ impl VersionPath {
             asset: parse_asset(asset)?,
             version: VersionName::parse(version).map_err(|why| bad_name("version", why))?,
         })
+    }
+
+    /// The version that links to its files name.
+    fn owner(&self) -> Owner<'_> {
+        Owner {
+            project: self.project.as_str(),
+            asset: self.asset.as_str(),
+            version: self.version.as_str(),
+        }
+    }
+
+    /// An event of the version.
+    fn event(&self, kind: &str, is_latest: bool) -> (String, Value) {
+        Event::of_version(kind, &self.project, &self.asset, &self.version, is_latest).to_object()
     }
 
     /// The key of the folder.
@@ -109,23 +123,6 @@ pub fn parse_project(name: &str) -> Result<ProjectName, Failure> {
 /// Accepts the name of an asset.
 pub fn parse_asset(name: &str) -> Result<AssetName, Failure> {
     AssetName::parse(name).map_err(|why| bad_name("asset", why))
-}
-
-/// The present time as registries of this kind write it.
-fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// A time with any offset, or without one in UTC.
-fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    let digits = text.as_bytes();
-    if !matches!(digits.first(), Some(b'1'..=b'9')) || digits.get(10) != Some(&b'T') {
-        return None;
-    }
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.to_utc());
-    }
-    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok().map(|time| time.and_utc())
 }
 
 fn already_locked() -> Failure {
@@ -190,17 +187,27 @@ impl Bucket {
         self.get(&version.key(layout::SUMMARY))
     }
 
-    /// Enters a project to change it, unless it is locked.
+    /// Enters a project to change it, unless it is locked; `None` if there is no such project.
+    fn enter_if_there(
+        &self,
+        project: &ProjectName,
+        purpose: Purpose,
+        job: &Job,
+    ) -> Result<Option<Box<dyn Hold + '_>>, Failure> {
+        let Some(mut hold) = self.objects.enter(project, purpose, job)? else { return Ok(None) };
+        self.finish(hold.as_mut())?;
+        self.end_overdue(project, hold.as_mut())?;
+        if hold.lock().is_some() { Err(already_locked()) } else { Ok(Some(hold)) }
+    }
+
+    /// Enters a project that must be there.
     fn enter(
         &self,
         project: &ProjectName,
         purpose: Purpose,
         job: &Job,
     ) -> Result<Box<dyn Hold + '_>, Failure> {
-        let mut hold = self.objects.enter(project, purpose, job)?.ok_or_else(no_project)?;
-        self.finish(hold.as_mut())?;
-        self.end_overdue(project, hold.as_mut())?;
-        if hold.lock().is_some() { Err(already_locked()) } else { Ok(hold) }
+        self.enter_if_there(project, purpose, job)?.ok_or_else(no_project)
     }
 
     /// Carries out what the lock of a dead process says. True if there was something.
@@ -221,7 +228,7 @@ impl Bucket {
         let is_overdue = age.zip(self.options.lock_timeout).is_some_and(|(age, limit)| age > limit);
         let (true, Some(lock)) = (is_overdue, hold.lock()) else { return Ok(()) };
         if let Ok(version) = VersionPath::parse(project.as_str(), &lock.asset, &lock.version)
-            && self.summary(&version)?.is_none_or(|summary| summary.upload_finish.is_none())
+            && self.summary(&version)?.is_none_or(|summary| !summary.is_finished())
         {
             self.objects.remove(&version.folder())?;
         }

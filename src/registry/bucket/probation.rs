@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::access::{Identity, Right};
-use super::model::{Latest, Summary};
-use super::{Bucket, VersionPath, log, parse_time};
+use super::{Bucket, VersionPath};
 use crate::job::Job;
 use crate::registry::failure::Failure;
 use crate::registry::format::layout;
+use crate::registry::format::model::{Latest, Summary};
+use crate::registry::format::time;
 use crate::registry::objects::{Batch, Purpose};
 
 impl Bucket {
@@ -36,10 +37,10 @@ impl Bucket {
         }
         let mut hold = self.enter(project, Purpose::Change, job)?;
         let summary = self.probational(version, "approve")?;
-        if summary.upload_finish.is_none() {
+        if !summary.is_finished() {
             return Err(Failure::invalid("cannot approve probation for incomplete upload"));
         }
-        let finish_of = |summary: &Summary| summary.upload_finish.as_deref().and_then(parse_time);
+        let finish_of = |summary: &Summary| time::parse_any(&summary.upload_finish);
         let latest: Option<Latest> = self.get(&version.asset_key(layout::LATEST))?;
         let known = match latest {
             None => None,
@@ -52,12 +53,12 @@ impl Bucket {
             known.is_none_or(|known| finish_of(&summary).is_some_and(|own| own > known));
         let approved = Summary { on_probation: None, ..summary };
         let mut batch = Batch::default();
-        batch.writes.push((version.key(layout::SUMMARY), json!(approved)));
+        batch.writes.push((version.key(layout::SUMMARY), json!(approved.in_bucket())));
         if is_latest {
             let latest = json!(Latest { version: version.version.to_string() });
             batch.writes.push((version.asset_key(layout::LATEST), latest));
         }
-        batch.writes.push(log::version("add-version", version, is_latest));
+        batch.writes.push(version.event("add-version", is_latest));
         self.commit(hold.as_mut(), Self::lock_for_change(), batch)
     }
 

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::model::{Latest, Usage};
-use super::{Bucket, VersionPath, log, no_project, token};
+use super::{Bucket, VersionPath, no_project, token};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::Failure;
+use crate::registry::format::history::Event;
 use crate::registry::format::json::plain;
 use crate::registry::format::layout;
+use crate::registry::format::model::{Latest, Usage};
 use crate::registry::objects::{Batch, Lock, Purpose};
 
 impl Bucket {
@@ -34,22 +35,14 @@ impl Bucket {
 
     /// Removes a project with everything in it.
     pub fn remove_project(&self, project: &ProjectName, job: &Job) -> Result<(), Failure> {
-        let event = log::project(project);
-        match self.enter(project, Purpose::Remove, job) {
-            Ok(mut hold) => {
-                let batch = Batch {
-                    writes: vec![event],
-                    deletes: Vec::new(),
-                    removed: Some(project.to_string()),
-                };
-                self.commit(hold.as_mut(), Self::lock_for_change(), batch)
-            }
+        let event = Event::of_project("delete-project", project).to_object();
+        let Some(mut hold) = self.enter_if_there(project, Purpose::Remove, job)? else {
             // Nothing to remove, but others are told what was asked for.
-            Err(failure) if failure.reason == no_project().reason => {
-                self.objects.write(&event.0, &plain(&event.1))
-            }
-            Err(failure) => Err(failure),
-        }
+            return self.objects.write(&event.0, &plain(&event.1));
+        };
+        let batch =
+            Batch { writes: vec![event], deletes: Vec::new(), removed: Some(project.to_string()) };
+        self.commit(hold.as_mut(), Self::lock_for_change(), batch)
     }
 
     /// Removes an asset.
@@ -62,9 +55,10 @@ impl Bucket {
         self.check_project(project)?;
         let mut hold = self.enter(project, Purpose::Change, job)?;
         let folder = format!("{project}/{asset}");
+        let event = Event::of_asset("delete-asset", project, asset);
         let freed = self.stored_bytes(&folder, job)?;
         let batch = Batch {
-            writes: vec![self.usage_less(project, freed)?, log::asset(project, asset)],
+            writes: vec![self.usage_less(project, freed)?, event.to_object()],
             deletes: Vec::new(),
             removed: Some(folder),
         };
@@ -88,7 +82,7 @@ impl Bucket {
             }
         }
         batch.writes.push(self.usage_less(&version.project, freed)?);
-        batch.writes.push(log::version("delete-version", version, is_latest));
+        batch.writes.push(version.event("delete-version", is_latest));
         self.commit(hold.as_mut(), Self::lock_for_change(), batch)
     }
 

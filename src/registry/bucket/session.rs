@@ -1,20 +1,22 @@
 //! Uploads: a session starts, files are sent, and it is completed or aborted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::access::{Identity, Right};
 use super::files::{self, Content};
-use super::model::{Latest, Summary, Usage, link_to};
-use super::{Batch, Bucket, Entry, Lock, Manifest, PoisonError, VersionPath, log, now, token};
+use super::{Batch, Bucket, Lock, PoisonError, VersionPath, token};
 use crate::digest::Digest;
 use crate::job::Job;
 use crate::registry::failure::Failure;
-use crate::registry::format::layout;
-use crate::registry::format::model::{Link, total_of};
-use crate::registry::objects::{Hold, Incoming, Purpose, is_internal};
+use crate::registry::format::links::{DedupIndex, Owner, by_folder};
+use crate::registry::format::model::{
+    BucketLinks, BucketManifest, Latest, Link, ManifestEntry, Summary, Usage, total_of,
+};
+use crate::registry::format::{layout, time, verify};
+use crate::registry::objects::{Hold, Incoming, Purpose};
 
 /// A session that was started.
 #[derive(Debug)]
@@ -105,12 +107,12 @@ impl Bucket {
         }
         let summary = Summary {
             upload_user_id: user.login.clone(),
-            upload_start: now(),
+            upload_start: time::now_in_utc(),
             on_probation: Some(on_probation || !is_trusted),
-            upload_finish: None,
+            upload_finish: String::new(),
         };
         let written = self
-            .put(&version.key(layout::SUMMARY), &summary)
+            .put(&version.key(layout::SUMMARY), &summary.in_bucket())
             .and_then(|()| self.put(&version.key(layout::MANIFEST), &manifest))
             .and_then(|()| hold.set_lock(&lock));
         if let Err(failure) = written {
@@ -129,18 +131,19 @@ impl Bucket {
         version: &VersionPath,
         files: Vec<files::File>,
         job: &Job,
-    ) -> Result<Manifest, Failure> {
+    ) -> Result<BucketManifest, Failure> {
         let wants_dedup =
             files.iter().any(|file| matches!(file.content, Content::Stored { dedup: true, .. }));
-        let known = if wants_dedup { self.known_files(version)? } else { HashMap::new() };
-        let (mut simple, mut missed) = (Manifest::new(), Manifest::new());
-        let (mut linked, mut links) = (Manifest::new(), Vec::new());
+        let known = if wants_dedup { self.known_files(version)? } else { DedupIndex::default() };
+        let (mut simple, mut missed) = (BucketManifest::new(), BucketManifest::new());
+        let (mut linked, mut links) = (BucketManifest::new(), Vec::new());
         for file in files {
             match file.content {
                 Content::Link(link) => links.push((file.path, link)),
                 Content::Stored { size, md5sum, dedup } => {
-                    let found = if dedup { known.get(&(md5sum.clone(), size)) } else { None };
-                    let entry = found.cloned().unwrap_or(Entry { size, md5sum, link: None });
+                    let found = if dedup { known.find_last(size, md5sum.clone()) } else { None };
+                    let entry =
+                        found.cloned().unwrap_or(ManifestEntry { size, md5sum, link: None });
                     let list = match (&entry.link, dedup) {
                         (Some(_), _) => &mut linked,
                         (None, true) => &mut missed,
@@ -160,27 +163,13 @@ impl Bucket {
         Ok(simple)
     }
 
-    /// Files of the latest version as entries that link to them, by digest and size.
-    fn known_files(&self, version: &VersionPath) -> Result<HashMap<(String, u64), Entry>, Failure> {
+    /// Files of the latest version.
+    fn known_files(&self, version: &VersionPath) -> Result<DedupIndex, Failure> {
         let latest: Option<Latest> = self.get(&version.asset_key(layout::LATEST))?;
-        let Some(latest) = latest else { return Ok(HashMap::new()) };
+        let Some(latest) = latest else { return Ok(DedupIndex::default()) };
         let key = version.asset_key(&format!("{}/{}", latest.version, layout::MANIFEST));
-        let manifest: Manifest = self.get(&key)?.unwrap_or_default();
-        // Of several equal files the last one counts.
-        Ok(manifest
-            .into_iter()
-            .filter(|(_, entry)| !entry.is_folder())
-            .map(|(path, entry)| {
-                let target = Link {
-                    project: version.project.to_string(),
-                    asset: version.asset.to_string(),
-                    version: latest.version.clone(),
-                    path,
-                    ancestor: None,
-                };
-                ((entry.md5sum.clone(), entry.size), link_to(target, &entry))
-            })
-            .collect())
+        let manifest: BucketManifest = self.get(&key)?.unwrap_or_default();
+        Ok(DedupIndex::new(Owner { version: &latest.version, ..version.owner() }, manifest))
     }
 
     /// The entry of a file that is linked to one of another version.
@@ -190,7 +179,7 @@ impl Bucket {
         path: &str,
         link: Link,
         targets: &mut Targets,
-    ) -> Result<Entry, Failure> {
+    ) -> Result<ManifestEntry, Failure> {
         let folder = format!("{}/{}/{}", link.project, link.asset, link.version);
         let target = link.registry_path();
         let refused =
@@ -208,7 +197,7 @@ impl Bucket {
             if summary.is_probational() {
                 return Err(refused("cannot refer to probational version for"));
             }
-            if summary.upload_finish.is_none() {
+            if !summary.is_finished() {
                 return Err(refused("cannot refer to incomplete upload for"));
             }
             let key = format!("{folder}/{}", layout::MANIFEST);
@@ -222,7 +211,7 @@ impl Bucket {
         let entry = entry.ok_or_else(|| {
             Failure::invalid(format!("failed to link from '{path}' to '{target}'"))
         })?;
-        Ok(link_to(link, entry))
+        Ok(entry.linked(link))
     }
 
     /// The lock of a project, if it is this session that has locked it.
@@ -353,18 +342,20 @@ impl Bucket {
         let manifest = self.manifest(version)?.ok_or_else(|| missing(layout::MANIFEST))?;
         let summary = self.summary(version)?.ok_or_else(|| missing(layout::SUMMARY))?;
         let total = self.check_content(version, &manifest, job)?;
-        for (folder, links) in links_of(&manifest) {
-            self.objects.sweep(version.key(folder).trim_end_matches('/'))?;
-            self.put(&version.key(&format!("{folder}{}", layout::LINKS)), &links)?;
+        for (folder, links) in by_folder::<BucketLinks>(&*manifest) {
+            let folder = version.key(&folder);
+            let folder = folder.trim_end_matches('/');
+            self.objects.sweep(folder)?;
+            self.put(&format!("{folder}/{}", layout::LINKS), &links)?;
         }
         let is_probational = summary.is_probational();
         let summary = Summary {
-            upload_finish: Some(now()),
+            upload_finish: time::now_in_utc(),
             on_probation: summary.on_probation.filter(|on_probation| *on_probation),
             ..summary
         };
         let mut batch = Batch::default();
-        batch.writes.push((version.key(layout::SUMMARY), json!(summary)));
+        batch.writes.push((version.key(layout::SUMMARY), json!(summary.in_bucket())));
         if !is_probational {
             let latest = Latest { version: version.version.to_string() };
             batch.writes.push((version.asset_key(layout::LATEST), json!(latest)));
@@ -372,7 +363,7 @@ impl Bucket {
         let usage = Usage { total: self.usage(&version.project)?.saturating_add(total) };
         batch.writes.push((format!("{}/{}", version.project, layout::USAGE), json!(usage)));
         if !is_probational {
-            batch.writes.push(log::version("add-version", version, true));
+            batch.writes.push(version.event("add-version", true));
         }
         job.check()?;
         self.commit(hold.as_mut(), lock, batch)
@@ -382,49 +373,24 @@ impl Bucket {
     fn check_content(
         &self,
         version: &VersionPath,
-        manifest: &Manifest,
+        manifest: &BucketManifest,
         job: &Job,
     ) -> Result<u64, Failure> {
         let prefix = format!("{}/", version.folder());
         let sizes: HashMap<String, u64> =
             self.objects.sizes(&version.folder(), job)?.into_iter().collect();
-        let mut total = 0;
-        let mut stored = Vec::new();
-        for (path, entry) in manifest {
-            let key = format!("{prefix}{path}");
-            match (sizes.get(&key), &entry.link) {
-                (Some(_), Some(_)) => {
-                    return Err(Failure::internal(format!(
-                        "linked-from path '{path}' in manifest should not have a file"
-                    )));
-                }
-                (None, Some(_)) => {}
-                (None, None) => {
-                    return Err(Failure::invalid(format!(
-                        "path '{path}' in manifest should have a file"
-                    )));
-                }
-                (Some(size), None) if *size != entry.size => {
-                    return Err(Failure::invalid(format!(
-                        "actual size of '{path}' does not match its reported size in the manifest"
-                    )));
-                }
-                (Some(size), None) => {
-                    total = total_of([total, *size]);
-                    stored.push((path, key, entry));
-                }
-            }
-        }
-        let keys: Vec<String> = stored.iter().map(|(_, key, _)| key.clone()).collect();
+        let stored =
+            verify::stored(manifest, |path| sizes.get(&format!("{prefix}{path}")).copied())?;
+        let keys: Vec<String> = stored.iter().map(|(path, _)| format!("{prefix}{path}")).collect();
         let digests = self.objects.digests(&keys, job)?;
-        for ((path, _, entry), md5) in stored.iter().zip(digests) {
+        for ((path, entry), md5) in stored.iter().zip(digests) {
             if md5.to_string() != entry.md5sum {
                 return Err(Failure::invalid(format!(
                     "actual MD5 checksum of '{path}' does not match its reported checksum in the manifest"
                 )));
             }
         }
-        Ok(total)
+        Ok(total_of(stored.iter().map(|(_, entry)| entry.size)))
     }
 
     /// Ends an upload without a trace.
@@ -438,7 +404,10 @@ impl Bucket {
     }
 
     /// The manifest of a version, from memory if it is still the same.
-    pub(super) fn manifest(&self, version: &VersionPath) -> Result<Option<Arc<Manifest>>, Failure> {
+    pub(super) fn manifest(
+        &self,
+        version: &VersionPath,
+    ) -> Result<Option<Arc<BucketManifest>>, Failure> {
         let key = version.key(layout::MANIFEST);
         let Some(stat) = self.objects.stat(&key)? else { return Ok(None) };
         let cached = {
@@ -448,7 +417,7 @@ impl Bucket {
         if let Some((_, manifest)) = cached {
             return Ok(Some(manifest));
         }
-        let Some(manifest) = self.get::<Manifest>(&key)? else { return Ok(None) };
+        let Some(manifest) = self.get::<BucketManifest>(&key)? else { return Ok(None) };
         let manifest = Arc::new(manifest);
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         if manifests.len() >= super::CACHED_MANIFESTS {
@@ -460,7 +429,7 @@ impl Bucket {
 
     /// The digest of a user's file by the manifest of its version; `None` for other objects.
     pub fn known_digest(&self, key: &str) -> Result<Option<String>, Failure> {
-        if is_internal(key) {
+        if layout::is_internal_key(key) {
             return Ok(None);
         }
         let mut parts = key.splitn(4, '/');
@@ -482,21 +451,9 @@ fn not_locked() -> Failure {
 
 /// Manifests of versions that links lead to.
 #[derive(Default)]
-struct Targets(HashMap<String, Manifest>);
+struct Targets(HashMap<String, BucketManifest>);
 
 /// The files of a manifest that are stored.
-fn stored(manifest: &Manifest) -> impl Iterator<Item = (&String, &Entry)> {
+fn stored(manifest: &BucketManifest) -> impl Iterator<Item = (&String, &ManifestEntry)> {
     manifest.iter().filter(|(_, entry)| entry.link.is_none())
-}
-
-/// `..links` of every folder that has links; folders end with a slash, or are empty.
-fn links_of(manifest: &Manifest) -> BTreeMap<&str, indexmap::IndexMap<&str, &Link>> {
-    let mut folders: BTreeMap<&str, indexmap::IndexMap<&str, &Link>> = BTreeMap::new();
-    for (path, entry) in manifest {
-        if let Some(link) = &entry.link {
-            let (folder, name) = path.split_at(path.rfind('/').map_or(0, |at| at + 1));
-            folders.entry(folder).or_default().insert(name, link);
-        }
-    }
-    folders
 }

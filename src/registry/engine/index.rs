@@ -1,10 +1,9 @@
 //! Reindexing a version from its files, and validating it against them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::log::Log;
 use super::resolve::{Outside, Resolver, Target};
 use super::transfer::entry_of;
 use super::{Engine, owner, replace_link};
@@ -15,17 +14,17 @@ use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::format::history::Event;
 use crate::registry::format::links::{self, Owner};
 use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry};
+use crate::registry::format::verify::{self, Found};
 use crate::registry::format::{layout, time};
 use crate::registry::store;
 use crate::relpath::clean_path;
 
 /// A version as its files show it.
 struct Index {
-    manifest: Manifest,
-    /// `..links` files as they are: directory (empty for the root) to links.
-    recorded: BTreeMap<String, Links>,
+    found: Found,
     /// Symbolic links into the registry as they are: path to text.
     texts: BTreeMap<String, String>,
 }
@@ -96,7 +95,7 @@ impl Engine {
             .within(|| format!("failed to read the latest version of {:?}", in_asset.folder))?;
         job.check()?;
 
-        for (path, entry) in &index.manifest {
+        for (path, entry) in &index.found.manifest {
             if let Some(link) = &entry.link {
                 let text = links::text_in(&self.layout, owner, path, link);
                 if index.texts.get(path) != Some(&text) {
@@ -104,14 +103,14 @@ impl Engine {
                 }
             }
         }
-        Self::replace_links(&folder, &index.recorded, &index.manifest)?;
-        if store::manifest(&folder).ok().as_ref() != Some(&index.manifest) {
-            Self::write(&folder.join(layout::MANIFEST), &index.manifest)?;
+        Self::replace_links(&folder, &index.found.recorded, &index.found.manifest)?;
+        if store::manifest(&folder).ok().as_ref() != Some(&index.found.manifest) {
+            Self::write(&folder.join(layout::MANIFEST), &index.found.manifest)?;
         }
         if !summary.is_probational() {
             let is_latest = latest.is_some_and(|latest| latest.version == version.as_str());
-            let log = Log::version("reindex-version", project, asset, version, is_latest);
-            self.write_log(&log.named())?;
+            let event = Event::of_version("reindex-version", project, asset, version, is_latest);
+            self.write_log(&event.named())?;
         }
         self.make_durable()
     }
@@ -122,7 +121,7 @@ impl Engine {
         recorded: &BTreeMap<String, Links>,
         manifest: &Manifest,
     ) -> Result<(), Failure> {
-        let wanted = links::by_folder(manifest);
+        let wanted: BTreeMap<_, Links> = links::by_folder(manifest);
         for (inside, links) in &wanted {
             if recorded.get(inside) != Some(links) {
                 Self::write(&folder.join(inside).join(layout::LINKS), links)?;
@@ -150,7 +149,7 @@ impl Engine {
             let manifest = store::manifest(&folder)
                 .within(|| format!("failed to read the manifest at {folder:?}"))?;
             let index = self.index(owner, &folder, Strictness::Validate, job)?;
-            Faults(compare(&folder, &manifest, &index)).into_result()
+            Faults(verify::compare(&folder, &manifest, &index.found)).into_result()
         };
         let mut faults = match validate() {
             Ok(()) => Vec::new(),
@@ -232,7 +231,7 @@ impl Engine {
             manifest.insert(content.path, entry_of(seen?, None));
         }
         resolver.add_local(&mut manifest, &local)?;
-        Ok(Index { manifest, recorded, texts })
+        Ok(Index { found: Found { manifest, recorded }, texts })
     }
 
     /// Reads and judges one symbolic link. What `..links` says of it counts if the link leads to
@@ -279,7 +278,7 @@ impl Engine {
         fs::metadata(&target)
             .map_err(|error| Failure::system("stat", Path::new(&target), &error))
             .within(|| format!("failed to stat target of link {full:?}"))?;
-        let is_local = owner.link(&parent.path, None) == parent.without_ancestor();
+        let is_local = owner.link(&parent.path) == parent.without_ancestor();
         let target = if is_local {
             Target::Local(parent.path.clone())
         } else {
@@ -325,147 +324,6 @@ fn read_links(folder: &Path, entries: &[walk::Entry]) -> Result<BTreeMap<String,
         }
     }
     Ok(recorded)
-}
-
-/// The paths of a manifest and of the files, in the order of a walk. What a directory lacks comes
-/// before all that it has.
-fn in_order<'a>(listed: &'a Manifest, found: &'a Manifest) -> Vec<&'a String> {
-    let mut there = BTreeSet::new();
-    for path in found.keys() {
-        there.extend(path.match_indices('/').map(|(end, _)| &path[..end]));
-        there.insert(path.as_str());
-    }
-    let ends = |path: &'a str| path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
-    // For each component, whether it is there, and its name.
-    let key = |path: &'a String| -> Vec<(bool, &'a str)> {
-        let is_there = ends(path).map(|end| there.contains(&path[..end]));
-        is_there.zip(path.split('/')).collect()
-    };
-    let paths: BTreeSet<&String> = listed.keys().chain(found.keys()).collect();
-    let mut paths: Vec<_> = paths.into_iter().collect();
-    paths.sort_by_cached_key(|path| key(path));
-    paths
-}
-
-/// Every difference between a manifest and the files, in the order of a walk.
-fn compare(folder: &Path, manifest: &Manifest, index: &Index) -> Vec<Failure> {
-    let mut faults = Vec::new();
-    let mut faulty = BTreeSet::new();
-    for path in in_order(manifest, &index.manifest) {
-        let fault = match (manifest.get(path), index.manifest.get(path)) {
-            (Some(_), None) => {
-                Some(format!("{path:?} listed in manifest cannot be found in directory {folder:?}"))
-            }
-            (None, _) => Some(format!(
-                "extra file {path:?} is not present in manifest for directory {folder:?}"
-            )),
-            (Some(listed), Some(found)) => entry_fault(folder, path, listed, found),
-        };
-        if let Some(fault) = fault {
-            faults.push(Failure::internal(fault));
-            faulty.insert(path.as_str());
-        }
-    }
-    let wanted = links::by_folder(&index.manifest);
-    faults.extend(links_faults(folder, &index.recorded, &wanted, &faulty));
-    faults
-}
-
-fn entry_fault(
-    folder: &Path,
-    path: &str,
-    listed: &ManifestEntry,
-    found: &ManifestEntry,
-) -> Option<String> {
-    if listed.size != found.size {
-        return Some(format!("incorrect size in manifest for {path:?} in directory {folder:?}"));
-    }
-    if listed.md5sum != found.md5sum {
-        return Some(format!(
-            "incorrect MD5 checksum in manifest for {path:?} in directory {folder:?}"
-        ));
-    }
-    let why = link_fault(listed.link.as_ref(), found.link.as_ref(), "link", "manifest")?;
-    Some(format!("mismatching link information for {path:?} in directory {folder:?}; {why}"))
-}
-
-/// How a listed link differs from the one found.
-fn link_fault(
-    listed: Option<&Link>,
-    found: Option<&Link>,
-    what: &str,
-    place: &str,
-) -> Option<String> {
-    let (listed, found) = match (listed, found) {
-        (None, None) => return None,
-        (Some(_), None) => return Some(format!("unexpected {what} in {place}")),
-        (None, Some(_)) => return Some(format!("expected {what} in {place}")),
-        (Some(listed), Some(found)) => (listed, found),
-    };
-    for (part, one, other) in [
-        ("project", &listed.project, &found.project),
-        ("asset", &listed.asset, &found.asset),
-        ("version", &listed.version, &found.version),
-        ("path", &listed.path, &found.path),
-    ] {
-        if one != other {
-            return Some(format!("mismatching {what} {part} in {place}"));
-        }
-    }
-    link_fault(listed.ancestor.as_deref(), found.ancestor.as_deref(), "link ancestor", place)
-}
-
-/// Faults of the `..links` files, except about paths that are `faulty` anyway.
-fn links_faults(
-    folder: &Path,
-    recorded: &BTreeMap<String, Links>,
-    wanted: &BTreeMap<String, Links>,
-    faulty: &BTreeSet<&str>,
-) -> Vec<Failure> {
-    let mut faults = Vec::new();
-    let mut fault = |text: String| faults.push(Failure::internal(text));
-    let mut folders: Vec<&String> = recorded.keys().chain(wanted.keys()).collect();
-    folders.sort_by_key(|inside| inside.split('/').collect::<Vec<_>>());
-    folders.dedup();
-    for inside in folders {
-        let name = if inside.is_empty() { "." } else { inside.as_str() };
-        let path_of = |file: &str| {
-            if inside.is_empty() { file.to_owned() } else { format!("{inside}/{file}") }
-        };
-        let Some(wanted) = wanted.get(inside) else {
-            if recorded[inside].keys().any(|file| faulty.contains(path_of(file).as_str())) {
-                continue;
-            }
-            fault(format!("extra linkfile {name:?} in directory {folder:?}"));
-            continue;
-        };
-        let Some(recorded) = recorded.get(inside) else {
-            fault(format!("expected a linkfile at {name:?} in directory {folder:?}"));
-            continue;
-        };
-        let files: BTreeSet<&String> = recorded.keys().chain(wanted.keys()).collect();
-        let mut files: Vec<_> = files.into_iter().collect();
-        files.sort_by_key(|file| recorded.contains_key(*file));
-        for file in files.into_iter().filter(|file| !faulty.contains(path_of(file).as_str())) {
-            match (recorded.get(file), wanted.get(file)) {
-                (None, _) => fault(format!(
-                    "missing path {file:?} from linkfile {name:?} in directory {folder:?}"
-                )),
-                (_, None) => fault(format!(
-                    "extra path {file:?} in linkfile {name:?} in directory {folder:?}"
-                )),
-                (listed, found) => {
-                    if let Some(why) = link_fault(listed, found, "link", "linkfile") {
-                        fault(format!(
-                            "mismatching link information for {file:?} in linkefile {name:?} in \
-                             directory {folder:?}; {why}"
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    faults
 }
 
 fn summary_faults(folder: &Path) -> Vec<Failure> {

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::log::NamedLog;
 use super::refresh::{find_latest, finish_of};
 use super::{Engine, FILE_MODE, transfer};
 use crate::fs::atomic;
@@ -19,6 +18,7 @@ use crate::fs::lock::Mode;
 use crate::fs::walk;
 use crate::job::Job;
 use crate::registry::failure::Failure;
+use crate::registry::format::history::Log;
 use crate::registry::format::layout::PENDING_PREFIX as PREFIX;
 use crate::registry::format::model::Usage;
 use crate::registry::format::{json, layout};
@@ -40,7 +40,7 @@ pub(super) enum Pending {
         owns_permissions: bool,
         is_probational: bool,
         /// Known from the moment before the rename.
-        log: Option<NamedLog>,
+        log: Option<Log>,
     },
     /// A project, asset or version is renamed to `stage` and then removed.
     Remove {
@@ -48,10 +48,10 @@ pub(super) enum Pending {
         stage: String,
         /// Whether the latest version of the asset must be found again.
         latest: bool,
-        log: Option<NamedLog>,
+        log: Option<Log>,
     },
     /// A version leaves probation; `latest` if it becomes the latest.
-    Approve { asset: String, version: String, is_latest: bool, log: NamedLog },
+    Approve { asset: String, version: String, is_latest: bool, log: Log },
     /// Links of several projects are rewritten that lead to `versions`; `copies` are unfinished
     /// files.
     Reroute { versions: BTreeSet<String>, projects: Vec<String>, copies: Vec<String> },
@@ -291,9 +291,9 @@ pub(super) fn remove_any(path: &Path) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::super::Options;
-    use super::super::log::Log;
     use super::*;
     use crate::names::{AssetName, ProjectName, VersionName};
+    use crate::registry::format::history::Event;
 
     struct Fixture {
         folder: tempfile::TempDir,
@@ -355,14 +355,14 @@ mod tests {
         }
     }
 
-    fn log() -> NamedLog {
+    fn log() -> Log {
         let project = ProjectName::parse("p").unwrap();
         let asset = AssetName::parse("a").unwrap();
         let version = VersionName::parse("v").unwrap();
-        Log::version("add-version", &project, &asset, &version, true).named()
+        Event::of_version("add-version", &project, &asset, &version, true).named()
     }
 
-    fn upload(folder: &Path, log: Option<NamedLog>) -> Pending {
+    fn upload(folder: &Path, log: Option<Log>) -> Pending {
         Pending::Upload {
             asset: "p/a".into(),
             version: "p/a/v".into(),

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::log::Log;
 use super::pending::Pending;
 use super::refresh::finish_of;
 use super::remove::Consequences;
@@ -13,6 +12,7 @@ use crate::fs::lock::Mode;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::format::history::Event;
 use crate::registry::format::model::Summary;
 use crate::registry::format::{layout, time};
 use crate::registry::store;
@@ -82,7 +82,7 @@ impl Engine {
                 finish > finish_of(&folder, &Self::summary(&folder)?)?
             }
         };
-        let log = Log::version("add-version", project, asset, version, is_latest).named();
+        let log = Event::of_version("add-version", project, asset, version, is_latest).named();
         let note = self.note(&Pending::Approve {
             asset: format!("{project}/{asset}"),
             version: version.to_string(),

@@ -10,7 +10,7 @@ use crate::fs::lock::Mode;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::format::model::{Latest, Summary, Usage};
+use crate::registry::format::model::{Latest, Summary, Usage, latest_of};
 use crate::registry::format::{layout, time};
 use crate::registry::store;
 
@@ -62,23 +62,17 @@ impl Engine {
 /// The regular version with the latest end of upload, of several the first by name. `except` is
 /// left out, whatever it is.
 pub(super) fn find_latest(folder: &Path, except: Option<&str>) -> Result<Option<String>, Failure> {
-    let mut latest = None;
-    for version in store::children(folder)? {
-        if Some(version.as_str()) == except {
-            continue;
-        }
+    let versions = store::children(folder)?;
+    let others = versions.into_iter().filter(|version| Some(version.as_str()) != except);
+    latest_of(others.filter_map(|version| {
         let folder = folder.join(&version);
-        let summary =
-            store::summary(&folder).within(|| format!("failed to read summary from {folder:?}"))?;
-        if summary.is_probational() {
-            continue;
-        }
-        let finish = finish_of(&folder, &summary)?;
-        if latest.as_ref().is_none_or(|(known, _)| finish > *known) {
-            latest = Some((finish, version));
-        }
-    }
-    Ok(latest.map(|(_, version)| version))
+        let end = || {
+            let summary = store::summary(&folder)
+                .within(|| format!("failed to read summary from {folder:?}"))?;
+            if summary.is_probational() { Ok(None) } else { finish_of(&folder, &summary).map(Some) }
+        };
+        end().transpose().map(|end| end.map(|end| (end, version)))
+    }))
 }
 
 /// When the upload of the version at `folder` ended.

@@ -3,7 +3,6 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::log::{Log, NamedLog};
 use super::pending::{Note, Pending};
 use super::refresh::find_latest;
 use super::{Engine, rename_new, stage_name};
@@ -12,6 +11,7 @@ use crate::fs::lock::Mode;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::format::history::{Event, Log};
 use crate::registry::format::layout;
 use crate::registry::store;
 
@@ -22,7 +22,7 @@ pub(super) struct Consequences<'a> {
     pub(super) usage: Option<(&'a Path, u64)>,
     /// The new latest version of the asset, or that it has none, if that changes.
     pub(super) latest: Option<NewLatest>,
-    pub(super) log: Option<NamedLog>,
+    pub(super) log: Option<Log>,
 }
 
 /// The latest version of an asset, if it has one.
@@ -37,7 +37,7 @@ impl Engine {
         if !store::is_project(&self.layout, project.as_str())? {
             return Ok(());
         }
-        let log = Some(Log::project("delete-project", project).named());
+        let log = Some(Event::of_project("delete-project", project).named());
         self.remove(&folder, &Consequences { log, ..Consequences::default() })
     }
 
@@ -65,7 +65,7 @@ impl Engine {
         let consequences = Consequences {
             usage: used.map(|used| (held.folder.as_path(), used)),
             latest: None,
-            log: Some(Log::asset("delete-asset", project, asset).named()),
+            log: Some(Event::of_asset("delete-asset", project, asset).named()),
         };
         self.remove(&folder, &consequences)
     }
@@ -114,7 +114,7 @@ impl Engine {
             usage: used.map(|used| (held.folder.as_path(), used)),
             latest: new_latest,
             log: is_regular.then(|| {
-                Log::version("delete-version", project, asset, version, is_latest).named()
+                Event::of_version("delete-version", project, asset, version, is_latest).named()
             }),
         };
         self.remove(&folder, &consequences)

@@ -186,12 +186,7 @@ impl<'a> Resolver<'a> {
                 link.path
             ))
         })?;
-        let ancestor = entry.link.as_ref().map(|above| Box::new(above.origin().clone()));
-        Ok(ManifestEntry {
-            size: entry.size,
-            md5sum: entry.md5sum.clone(),
-            link: Some(Link { ancestor, ..link.clone() }),
-        })
+        Ok(entry.linked(link.clone()))
     }
 
     /// Adds an entry for each local link (path to target path) to `entries`.
@@ -217,13 +212,7 @@ impl<'a> Resolver<'a> {
             }
             for path in chain.into_iter().rev() {
                 let target = &local[path];
-                let known = &entries[target];
-                let ancestor = known.link.as_ref().map(|above| above.origin().clone());
-                let entry = ManifestEntry {
-                    size: known.size,
-                    md5sum: known.md5sum.clone(),
-                    link: Some(self.owner.link(target, ancestor)),
-                };
+                let entry = entries[target].linked(self.owner.link(target));
                 entries.insert(path.clone(), entry);
             }
         }
@@ -284,8 +273,8 @@ mod tests {
         let local =
             BTreeMap::from([("a".to_owned(), "b".to_owned()), ("b".to_owned(), "f".to_owned())]);
         resolver.add_local(&mut entries, &local).unwrap();
-        assert_eq!(entries["b"].link, Some(OWNER.link("f", None)));
-        assert_eq!(entries["a"].link, Some(OWNER.link("b", Some(OWNER.link("f", None)))));
+        assert_eq!(entries["b"].link, Some(OWNER.link("f")));
+        assert_eq!(entries["a"], entries["b"].linked(OWNER.link("b")));
         let cycle = BTreeMap::from([("x".to_owned(), "y".into()), ("y".to_owned(), "x".into())]);
         let failure = resolver.add_local(&mut entries, &cycle).unwrap_err();
         assert_eq!(failure.reason, "cyclic symlinks detected at \"x\"");

@@ -22,7 +22,7 @@ use crate::parallel;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout::{self, Layout};
 use crate::registry::format::links::{self, DedupIndex, Owner};
-use crate::registry::format::model::{Link, Manifest, ManifestEntry};
+use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry};
 
 /// Files of one folder that one thread moves: it opens the folder once for all of them.
 const MOVED_TOGETHER: usize = 256;
@@ -237,7 +237,7 @@ impl Engine {
 
     /// Writes the `..links` files of a manifest below `folder`, and removes those not needed.
     pub(super) fn write_links(folder: &Path, manifest: &Manifest) -> Result<(), Failure> {
-        for (inside, links) in links::by_folder(manifest) {
+        for (inside, links) in links::by_folder::<Links>(manifest) {
             Self::write(&folder.join(inside).join(layout::LINKS), &links)?;
         }
         Ok(())

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::log::Log;
 use super::pending::{self, Note, Pending};
 use super::repeat::{Change, Receipt};
 use super::transfer::{self, Transfer, Transferred, within_transfer};
@@ -15,6 +14,7 @@ use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::access::{self, UploadRight};
 use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::format::history::{Event, Log};
 use crate::registry::format::links::{DedupIndex, Owner};
 use crate::registry::format::model::{Permissions, Summary, usage_of};
 use crate::registry::format::{layout, time};
@@ -211,7 +211,7 @@ impl Engine {
         started: &str,
         is_probational: bool,
         note: &Note<'_>,
-        pending: &dyn Fn(Option<super::log::NamedLog>) -> Pending,
+        pending: &dyn Fn(Option<Log>) -> Pending,
         job: &Job,
     ) -> Result<Receipt, Failure> {
         let Work { upload, project, entered, known, stage, version } = work;
@@ -239,8 +239,9 @@ impl Engine {
         };
         Self::write(&stage.join(layout::SUMMARY), &summary)?;
         job.check()?;
-        let log = Log::version("add-version", upload.project, upload.asset, upload.version, true);
-        let log = log.named();
+        let event =
+            Event::of_version("add-version", upload.project, upload.asset, upload.version, true);
+        let log = event.named();
         note.update(&pending(Some(log.clone())))?;
         self.make_durable()?;
 

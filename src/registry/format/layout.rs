@@ -45,6 +45,11 @@ pub fn is_internal(name: &str) -> bool {
     name.starts_with(INTERNAL_PREFIX)
 }
 
+/// True for keys of internal objects, which do not count towards the usage.
+pub fn is_internal_key(key: &str) -> bool {
+    key.split('/').any(is_internal)
+}
+
 /// Whether an entry of an uploaded directory becomes part of the version, or is left out, with
 /// everything in it.
 pub fn is_kept(name: &str, ignore_dot: bool) -> bool {

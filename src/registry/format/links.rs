@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::layout::Layout;
-use super::model::{Link, Links, Manifest};
+use super::model::{Link, ManifestEntry};
 
 /// The version whose links are resolved.
 #[derive(Debug, Clone, Copy)]
@@ -19,13 +19,13 @@ pub struct Owner<'a> {
 
 impl Owner<'_> {
     /// A link to `path` in this version.
-    pub fn link(&self, path: &str, ancestor: Option<Link>) -> Link {
+    pub fn link(&self, path: &str) -> Link {
         Link {
             project: self.project.to_owned(),
             asset: self.asset.to_owned(),
             version: self.version.to_owned(),
             path: path.to_owned(),
-            ancestor: ancestor.map(Box::new),
+            ancestor: None,
         }
     }
 
@@ -40,24 +40,36 @@ impl Owner<'_> {
 #[derive(Debug, Default)]
 pub struct DedupIndex {
     sizes: HashSet<u64>,
-    /// Links by path, for each size and MD5 checksum: many files may be equal, or as large.
-    by_content: HashMap<(u64, String), BTreeMap<String, Link>>,
+    by_content: HashMap<(u64, String), Equal>,
+}
+
+/// Files that are equal: there may be many.
+#[derive(Debug, Default)]
+struct Equal {
+    /// Entries that link to them, by path.
+    entries: BTreeMap<String, ManifestEntry>,
+    /// The path of the last one of the manifest.
+    last: String,
 }
 
 impl DedupIndex {
-    /// An index of the files of `manifest`, the manifest of the version `owner`.
+    /// An index of the files of a manifest, that of the version `owner`.
     ///
     /// Files that lie in whitelisted directories count; empty directories do not.
-    pub fn new(owner: Owner<'_>, manifest: Manifest) -> Self {
+    pub fn new(
+        owner: Owner<'_>,
+        manifest: impl IntoIterator<Item = (String, ManifestEntry)>,
+    ) -> Self {
         let mut index = Self::default();
         for (path, entry) in manifest {
             if entry.md5sum.is_empty() {
                 continue;
             }
-            let ancestor = entry.link.as_ref().map(|above| above.origin().clone());
-            let link = owner.link(&path, ancestor);
+            let linked = entry.linked(owner.link(&path));
             index.sizes.insert(entry.size);
-            index.by_content.entry((entry.size, entry.md5sum)).or_default().insert(path, link);
+            let equal = index.by_content.entry((entry.size, entry.md5sum)).or_default();
+            equal.last.clone_from(&path);
+            equal.entries.insert(path, linked);
         }
         index
     }
@@ -67,10 +79,17 @@ impl DedupIndex {
         self.sizes.contains(&size)
     }
 
-    /// The file to link to: the one at the same path if it is equal, else the first in byte order.
+    /// What a Gobbler links to: the file at the same path if it is equal, else the first in byte
+    /// order.
     pub fn find(&self, path: &str, size: u64, md5sum: String) -> Option<&Link> {
+        let equal = &self.by_content.get(&(size, md5sum))?.entries;
+        equal.get(path).or_else(|| equal.values().next())?.link.as_ref()
+    }
+
+    /// The entry that gypsum gives to an equal file: a link to the last one of the manifest.
+    pub fn find_last(&self, size: u64, md5sum: String) -> Option<&ManifestEntry> {
         let equal = self.by_content.get(&(size, md5sum))?;
-        equal.get(path).or_else(|| equal.values().next())
+        equal.entries.get(&equal.last)
     }
 }
 
@@ -100,12 +119,14 @@ pub fn text_in(layout: &Layout, owner: Owner<'_>, path: &str, link: &Link) -> St
 }
 
 /// The content of all `..links` files: directory (empty for the root) to file name to link.
-pub fn by_folder(manifest: &Manifest) -> BTreeMap<String, Links> {
-    let mut folders: BTreeMap<String, Links> = BTreeMap::new();
+pub fn by_folder<'a, L: Default + Extend<(String, Link)>>(
+    manifest: impl IntoIterator<Item = (&'a String, &'a ManifestEntry)>,
+) -> BTreeMap<String, L> {
+    let mut folders: BTreeMap<String, L> = BTreeMap::new();
     for (path, entry) in manifest {
         if let Some(link) = &entry.link {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-            folders.entry(folder.to_owned()).or_default().insert(name.to_owned(), link.clone());
+            folders.entry(folder.to_owned()).or_default().extend([(name.to_owned(), link.clone())]);
         }
     }
     folders
@@ -113,13 +134,13 @@ pub fn by_folder(manifest: &Manifest) -> BTreeMap<String, Links> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::ManifestEntry;
+    use super::super::model::{BucketLinks, BucketManifest, Links, Manifest};
     use super::*;
 
     const OWNER: Owner<'_> = Owner { project: "p", asset: "a", version: "v2" };
 
     fn link(project: &str, asset: &str, version: &str, path: &str) -> Link {
-        Owner { project, asset, version }.link(path, None)
+        Owner { project, asset, version }.link(path)
     }
 
     #[test]
@@ -156,5 +177,48 @@ mod tests {
         assert_eq!(index.find("a", 1, "y".into()), None);
         assert_eq!(index.find("c", 0, String::new()), None);
         assert!(index.has_size(1) && !index.has_size(0));
+    }
+
+    #[test]
+    fn gypsum_prefers_the_last_of_equal_files() {
+        let entry = |md5sum: &str| ManifestEntry { size: 1, md5sum: md5sum.into(), link: None };
+        let manifest = [("b", "x"), ("c", "y"), ("a", "x")];
+        let manifest = manifest.map(|(path, md5sum)| (path.to_owned(), entry(md5sum)));
+        let index = DedupIndex::new(OWNER, BucketManifest::from(manifest));
+        let found = index.find_last(1, "x".into()).unwrap();
+        assert_eq!(*found, entry("x").linked(OWNER.link("a")));
+        assert_eq!(index.find_last(2, "x".into()), None);
+    }
+
+    #[test]
+    fn a_version_holds_what_has_all_its_names() {
+        assert!(OWNER.holds(&OWNER.link("f")));
+        for [project, asset, version] in [["q", "a", "v2"], ["p", "b", "v2"], ["p", "a", "v1"]] {
+            assert!(
+                !OWNER.holds(&link(project, asset, version, "f")),
+                "{project}/{asset}/{version}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_directory_lists_its_links_in_the_order_of_its_kind_of_registry() {
+        let entry = |link| ManifestEntry { size: 1, md5sum: "x".into(), link };
+        let paths = ["d/z", "d/e/l", "y", "d/a"];
+        let links = paths.map(|path| (path.to_owned(), entry(Some(OWNER.link("f")))));
+        let manifest = links.into_iter().chain([("f".to_owned(), entry(None))]);
+        let manifest: BucketManifest = manifest.collect();
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let kept: BTreeMap<String, BucketLinks> = by_folder(&manifest);
+        let kept: Vec<_> =
+            kept.into_iter().map(|(folder, links)| (folder, links.into_keys().collect())).collect();
+        assert_eq!(
+            kept,
+            [("", names(&["y"])), ("d", names(&["z", "a"])), ("d/e", names(&["l"]))]
+                .map(|(folder, links)| (folder.to_owned(), links))
+        );
+        let manifest: Manifest = manifest.into_iter().collect();
+        let sorted: BTreeMap<String, Links> = by_folder(&manifest);
+        assert_eq!(sorted["d"].keys().collect::<Vec<_>>(), ["a", "z"]);
     }
 }

@@ -3,8 +3,10 @@
 //! Clients and services read and write it alike. Where the two kinds of registry differ, as the
 //! order of keys does, both forms stand side by side.
 
+pub mod history;
 pub mod json;
 pub mod layout;
 pub mod links;
 pub mod model;
 pub mod time;
+pub mod verify;

@@ -194,8 +194,3 @@ pub trait Objects: Debug + Send + Sync {
     /// What names cannot be.
     fn limits(&self) -> Limits;
 }
-
-/// True for keys of internal objects, which do not count towards the usage.
-pub fn is_internal(key: &str) -> bool {
-    key.starts_with("..") || key.contains("/..")
-}

@@ -14,7 +14,6 @@ use crate::fs::owner::other_writer;
 use crate::job::Job;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
 use crate::registry::engine::{Doomed, Engine, PermissionsChange, Receipt, Upload};
-use crate::registry::format::json::syntax_fault;
 use crate::registry::format::model::Uploader;
 use crate::registry::{Failure, FailureContext};
 
@@ -333,9 +332,7 @@ impl Call<'_> {
 
     /// Parses the request. `kind` names the expected type in the message of a failure.
     fn fields(&self, kind: &str) -> Result<Fields<'_>, Failure> {
-        let parsed = serde_json::from_slice(self.request.text).map_err(|error| {
-            syntax_fault(self.request.text).unwrap_or_else(|| format!("json: {error}"))
-        });
+        let parsed = serde_json::from_slice(self.request.text).map_err(|error| error.to_string());
         let object = match parsed {
             Ok(Value::Object(object)) => Ok(object),
             Ok(Value::Null) => Ok(Map::new()),

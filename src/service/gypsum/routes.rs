@@ -27,7 +27,7 @@ use crate::registry::bucket::{
 };
 use crate::registry::format::json::plain;
 use crate::registry::format::layout;
-use crate::registry::objects::{Content, is_internal};
+use crate::registry::objects::Content;
 use crate::service::content::{self, About, MediaType};
 use crate::service::log::Entry as LogEntry;
 use crate::service::threads::caught;
@@ -258,7 +258,8 @@ impl Call<'_, '_> {
                 let listed = state.bucket.known_digest(&key)?;
                 let name = key.rsplit('/').next().unwrap_or_default();
                 // Objects that no upload has brought are documents.
-                let is_document = listed.is_none() && (name != layout::LOCK || !is_internal(&key));
+                let is_document =
+                    listed.is_none() && (name != layout::LOCK || !layout::is_internal_key(&key));
                 let md5sum = match listed {
                     Some(md5sum) => md5sum,
                     None => state.bucket.objects().digests(std::slice::from_ref(&key), job)?[0]
