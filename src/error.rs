@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::io::Errno;
+use crate::system;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -210,8 +210,8 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self.root() {
             // Whatever else the file system says is a fault of input or output.
-            Self::Io { source, .. } => Some(errno_of(source).unwrap_or(Errno::IO.raw_os_error())),
-            Self::Timeout { .. } => Some(Errno::TIMEDOUT.raw_os_error()),
+            Self::Io { source, .. } => Some(errno_of(source).unwrap_or_else(system::fault_code)),
+            Self::Timeout { .. } => system::code_of(io::ErrorKind::TimedOut),
             error => errno_of(error),
         }
     }
@@ -245,9 +245,7 @@ impl<T, E: Into<io::Error>> IoContext<T> for std::result::Result<T, E> {
 
 /// What to do about a system error of this number, if no file is to be blamed for it.
 pub fn advice(code: i32) -> Option<&'static str> {
-    [Errno::MFILE, Errno::NFILE]
-        .contains(&Errno::from_raw_os_error(code))
-        .then_some("raise the limit of open files (`ulimit -n`)")
+    system::is_lack_of_handles(code).then_some("raise the limit of open files (`ulimit -n`)")
 }
 
 /// An error and its causes, what a system error wraps included: its own `source` passes over that.
@@ -266,7 +264,7 @@ pub fn causes<'a>(
 fn errno_of(error: &(dyn StdError + 'static)) -> Option<i32> {
     let found = || causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
     let told = || found().find_map(|error| errno_in(&error.to_string()));
-    let meant = || found().find_map(|error| errno_of_kind(error.kind()));
+    let meant = || found().find_map(|error| system::code_of(error.kind()));
     found().find_map(io::Error::raw_os_error).or_else(told).or_else(meant)
 }
 
@@ -274,43 +272,6 @@ fn errno_of(error: &(dyn StdError + 'static)) -> Option<i32> {
 fn errno_in(text: &str) -> Option<i32> {
     let (_, rest) = text.rsplit_once("(os error ")?;
     rest.split_once(')')?.0.parse().ok()
-}
-
-/// The number for which a kind stands.
-fn errno_of_kind(kind: io::ErrorKind) -> Option<i32> {
-    use io::ErrorKind as Kind;
-
-    let code = match kind {
-        Kind::NotFound => Errno::NOENT,
-        Kind::PermissionDenied => Errno::ACCESS,
-        Kind::ConnectionRefused => Errno::CONNREFUSED,
-        Kind::ConnectionReset => Errno::CONNRESET,
-        Kind::ConnectionAborted => Errno::CONNABORTED,
-        Kind::HostUnreachable => Errno::HOSTUNREACH,
-        Kind::NetworkUnreachable => Errno::NETUNREACH,
-        Kind::NotConnected => Errno::NOTCONN,
-        Kind::BrokenPipe => Errno::PIPE,
-        Kind::AlreadyExists => Errno::EXIST,
-        Kind::WouldBlock => Errno::AGAIN,
-        Kind::NotADirectory => Errno::NOTDIR,
-        Kind::IsADirectory => Errno::ISDIR,
-        Kind::DirectoryNotEmpty => Errno::NOTEMPTY,
-        Kind::ReadOnlyFilesystem => Errno::ROFS,
-        Kind::StaleNetworkFileHandle => Errno::STALE,
-        Kind::InvalidInput => Errno::INVAL,
-        Kind::TimedOut => Errno::TIMEDOUT,
-        Kind::StorageFull => Errno::NOSPC,
-        Kind::QuotaExceeded => Errno::DQUOT,
-        Kind::FileTooLarge => Errno::FBIG,
-        Kind::ResourceBusy => Errno::BUSY,
-        Kind::CrossesDevices => Errno::XDEV,
-        Kind::TooManyLinks => Errno::MLINK,
-        Kind::Interrupted => Errno::INTR,
-        Kind::Unsupported => Errno::NOTSUP,
-        Kind::OutOfMemory => Errno::NOMEM,
-        _ => return None,
-    };
-    Some(code.raw_os_error())
 }
 
 /// The system's message without Rust's `(os error N)`, in lower case as other tools print it.

@@ -5,15 +5,17 @@
 //!
 //! ```text
 //! python -> client, digest, fs, http, job, registry, relpath, runtime, service, settings, transfer
-//! client -> digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, transfer
-//! service -> digest, fs, http, job, names, registry, relpath, runtime
-//! transfer -> digest, fs, http, job, parallel, relpath, runtime
-//! registry -> digest, fs, job, names, parallel, relpath
-//! http -> fs, job, parallel, runtime, settings
-//! digest -> fs, job, parallel, runtime, settings
-//! fs -> job, parallel, relpath, runtime
+//! client -> digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, system, transfer
+//! service -> digest, fs, http, job, names, registry, relpath, runtime, system
+//! transfer -> digest, fs, http, job, parallel, relpath, runtime, system
+//! registry -> digest, fs, job, names, parallel, relpath, system
+//! http -> fs, job, parallel, runtime, settings, system
+//! digest -> job, parallel, runtime, settings, system
+//! fs -> job, parallel, relpath, runtime, system
 //! parallel -> runtime
-//! runtime -> settings
+//! runtime -> settings, system
+//! relpath -> system
+//! error -> system
 //! ```
 
 pub mod client;
@@ -31,6 +33,7 @@ pub mod relpath;
 pub mod runtime;
 pub mod service;
 pub mod settings;
+pub mod system;
 pub mod transfer;
 
 pub use error::{Error, Result};

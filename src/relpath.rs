@@ -1,11 +1,9 @@
 //! Relative paths that are proved to stay inside their root.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::{Error, Result, system};
 
 /// A `/`-separated path of at least one component, none of which is empty, `.`, `..` or holds NUL.
 ///
@@ -93,7 +91,7 @@ pub fn clean(path: &[u8]) -> Vec<u8> {
 
 /// [`clean`] for a path of the file system.
 pub fn clean_path(path: &Path) -> PathBuf {
-    OsString::from_vec(clean(path.as_os_str().as_bytes())).into()
+    system::into_text(clean(path.as_os_str().as_encoded_bytes())).into()
 }
 
 #[cfg(test)]

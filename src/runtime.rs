@@ -11,7 +11,6 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -19,6 +18,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::Result;
 use crate::error::IoContext;
+use crate::system::{Handle, Place, Stat};
 
 /// Runtimes that wait for a call to come.
 const MOST_IDLE: usize = 32;
@@ -218,13 +218,13 @@ impl Engine {
 /// them closes the witnesses, too.
 #[derive(Debug)]
 struct Witnesses {
-    descriptors: [OwnedFd; 2],
-    /// Device and inode of a pipe, which no other file has.
-    identity: (rustix::fs::Dev, u64),
+    descriptors: [Handle; 2],
+    /// The pipe, which is no other file.
+    identity: Place,
 }
 
 impl Witnesses {
-    fn new(descriptors: [OwnedFd; 2]) -> std::io::Result<Self> {
+    fn new(descriptors: [Handle; 2]) -> std::io::Result<Self> {
         let identity = identity(&descriptors[0])?;
         Ok(Self { descriptors, identity })
     }
@@ -234,9 +234,8 @@ impl Witnesses {
     }
 }
 
-fn identity(descriptor: &OwnedFd) -> std::io::Result<(rustix::fs::Dev, u64)> {
-    let stat = rustix::fs::fstat(descriptor)?;
-    Ok((stat.st_dev, stat.st_ino))
+fn identity(descriptor: &Handle) -> std::io::Result<Place> {
+    Ok(Stat::of(descriptor)?.identity.place)
 }
 
 #[cfg(test)]
@@ -287,8 +286,8 @@ mod tests {
 
     #[test]
     fn descriptors_that_were_closed_or_are_others_now_are_noticed() {
-        let file = || OwnedFd::from(tempfile::tempfile().unwrap());
-        let pipe = OwnedFd::from(std::io::pipe().unwrap().0);
+        let file = || Handle::from(tempfile::tempfile().unwrap());
+        let pipe = Handle::from(std::io::pipe().unwrap().0);
         let whole = Witnesses::new([pipe.try_clone().unwrap(), pipe]).unwrap();
         assert!(whole.are_there());
         assert!(!Witnesses::new([file(), file()]).unwrap().are_there());

@@ -2,16 +2,14 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-
-use rustix::fs::Stat;
 
 use super::window::with_windows;
 use super::{Seen, of_reader};
 use crate::error::IoContext;
 use crate::job::Job;
+use crate::system::{self, Stat};
 use crate::{Error, Result};
 
 /// No less than the resolution of the times of files.
@@ -35,26 +33,18 @@ pub struct Stamp {
 impl Stamp {
     /// The stamp of an open file.
     pub fn of(file: &File) -> io::Result<Self> {
-        rustix::fs::fstat(file).map(|stat| Self::of_stat(&stat)).map_err(io::Error::from)
+        Stat::of(file).map(|stat| Self::of_stat(&stat))
     }
 
     /// The stamp of a file that was looked at.
-    #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
     pub fn of_stat(stat: &Stat) -> Self {
-        Self {
-            size: u64::try_from(stat.st_size).unwrap_or_default(),
-            modified: (stat.st_mtime.into(), stat.st_mtime_nsec.try_into().unwrap_or_default()),
-            changed: (stat.st_ctime.into(), stat.st_ctime_nsec.try_into().unwrap_or_default()),
-        }
+        let Stat { identity, changed, .. } = *stat;
+        Self { size: identity.size, modified: identity.modified, changed }
     }
 
     /// The stamp of a file that was looked at in the way of the standard library.
     pub fn of_metadata(found: &Metadata) -> Self {
-        Self {
-            size: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        }
+        Self::of_stat(&found.into())
     }
 
     /// True if the file may have changed within the present tick.
@@ -125,7 +115,7 @@ impl Copy<'_> {
     /// Gives the length of the content if all of it is in the window.
     fn run(&self, window: &mut [u8], again: &mut [u8], job: &Job) -> Result<Option<usize>> {
         let is_large = self.size > window.len() as u64;
-        let is_cloned = is_large && clone(self.from.0, self.to.0);
+        let is_cloned = is_large && system::share_blocks(self.from.0, self.to.0);
         let mut by_system = is_large;
         let mut position = 0;
         let count = loop {
@@ -133,10 +123,12 @@ impl Copy<'_> {
             let count = fill(self.from, window, position, self.size)?;
             let piece = &window[..count];
             if !is_cloned {
-                let done = if by_system { self.copy_range(position, count) } else { 0 };
+                let (from, to) = (self.from.0, self.to.0);
+                let done =
+                    if by_system { system::copy_range(from, to, position, count) } else { 0 };
                 by_system = done == count;
                 let rest = position + done as u64;
-                self.to.0.write_all_at(&piece[done..], rest).at(self.to.1)?;
+                system::write_all_at(self.to.0, &piece[done..], rest).at(self.to.1)?;
             }
             let read = fill(self.to, &mut again[..count], position, u64::MAX)?;
             if *piece != again[..read] {
@@ -155,27 +147,6 @@ impl Copy<'_> {
         Ok((position == count as u64).then_some(count))
     }
 
-    /// Lets the system copy a piece; returns how many bytes it did. Between file systems, and on
-    /// some of them, it does none: they have to be written.
-    #[cfg(target_os = "linux")]
-    fn copy_range(&self, position: u64, count: usize) -> usize {
-        let (mut from, mut to) = (position, position);
-        let mut done = 0;
-        while done < count {
-            let (from, to) = (Some(&mut from), Some(&mut to));
-            match rustix::fs::copy_file_range(self.from.0, from, self.to.0, to, count - done) {
-                Ok(0) | Err(_) => break,
-                Ok(more) => done += more,
-            }
-        }
-        done
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn copy_range(&self, _position: u64, _count: usize) -> usize {
-        0
-    }
-
     /// Tells how the copy differs; that it does not is possible if the source is being changed.
     fn differ(&self, job: &Job) -> Result<Option<usize>> {
         let whole = |(file, path): Named<'_>| of_reader(Whole { file, at: 0 }, path, job);
@@ -191,7 +162,7 @@ struct Whole<'a> {
 
 impl std::io::Read for Whole<'_> {
     fn read(&mut self, window: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.file.read_at(window, self.at)?;
+        let count = system::read_at(self.file, window, self.at)?;
         self.at += count as u64;
         Ok(count)
     }
@@ -206,11 +177,9 @@ fn fill((file, path): Named<'_>, window: &mut [u8], position: u64, size: u64) ->
         if count > 0 && at == size {
             break;
         }
-        match file.read_at(&mut window[count..], at) {
-            Ok(0) => break,
-            Ok(more) => count += more,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).at(path),
+        match system::read_at(file, &mut window[count..], at).at(path)? {
+            0 => break,
+            more => count += more,
         }
     }
     Ok(count)
@@ -225,17 +194,6 @@ fn compare(original: &Seen, copied: &Seen, copy: &Path) -> Result<()> {
         return Ok(());
     };
     Err(Error::Digest { path: copy.to_string_lossy().into_owned(), what, expected, actual })
-}
-
-/// Lets a copy share the blocks of its source, where the file system can.
-#[cfg(target_os = "linux")]
-fn clone(from: &File, to: &File) -> bool {
-    rustix::fs::ioctl_ficlone(to, from).is_ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn clone(_from: &File, _to: &File) -> bool {
-    false
 }
 
 #[cfg(test)]
@@ -280,7 +238,7 @@ mod tests {
         };
         let overwrite = |path: &Path| {
             let file = File::options().write(true).open(path).unwrap();
-            file.write_all_at(b"torn", 1).unwrap();
+            system::write_all_at(&file, b"torn", 1).unwrap();
             // As by a program that gives it its old time again.
             file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         };

@@ -17,7 +17,7 @@ use super::{AHEAD_BYTES, Digest, Hasher, Seen, Source, pad, rest_of};
 use crate::error::IoContext;
 use crate::job::Job;
 use crate::parallel::Team;
-use crate::{Error, Result};
+use crate::{Error, Result, system};
 
 /// Bytes of one file in memory: all lanes together fill a usual second-level cache.
 const LANE_BYTES: usize = 32 * 1024;
@@ -38,9 +38,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// The most files that all threads together keep open: a share of what this process may.
 fn most_open() -> usize {
-    use rustix::process::{Resource, getrlimit};
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit / 3).unwrap_or(usize::MAX)
+    usize::try_from(system::most_open_files() / 3).unwrap_or(usize::MAX)
 }
 
 /// Digests files on all threads of a team. Files not reached because the job was
@@ -324,9 +322,7 @@ impl Lane {
         let mut filled = 0;
         while filled < LANE_BYTES {
             // Straight to the system: this is the inner loop of a million small files.
-            let count = rustix::io::retry_on_intr(|| {
-                rustix::io::read(&self.file, &mut window[filled..LANE_BYTES])
-            })?;
+            let count = system::read(&self.file, &mut window[filled..LANE_BYTES])?;
             filled += count;
             self.size += count as u64;
             // A short read that ends where the file was said to end needs no second one.
@@ -343,9 +339,8 @@ impl Lane {
 
 /// Whether a file could not be opened because too many are open.
 fn is_lack_of_handles(error: &Error) -> bool {
-    use rustix::io::Errno;
     let Error::Io { source, .. } = error else { return false };
-    matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE))
+    source.raw_os_error().is_some_and(system::is_lack_of_handles)
 }
 
 #[cfg(test)]
@@ -445,7 +440,7 @@ mod tests {
     impl Source for Odd {
         fn open(&self) -> Result<(File, u64)> {
             if self.is_refused.swap(false, Ordering::Relaxed) {
-                return Err::<_, std::io::Error>(rustix::io::Errno::MFILE.into()).at(&self.path);
+                return Err(system::testing::lack_of_handles()).at(&self.path);
             }
             Ok((File::open(&self.path).at(&self.path)?, self.size))
         }

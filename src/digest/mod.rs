@@ -29,11 +29,11 @@ use std::sync::mpsc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::error::IoContext;
 use crate::job::Job;
 use crate::parallel::Team;
+use crate::system::{self, Kind, Links, Stat};
 use crate::{Error, Result, runtime};
 use kernel::{BLOCK_BYTES, INITIAL, Kernel};
 
@@ -196,22 +196,17 @@ fn pad(window: &mut [u8], filled: usize, size: u64) -> usize {
     end
 }
 
-/// Opens a regular file for reading: links in the last component are not followed unless `follow`,
-/// and a FIFO, socket or device is an error instead of a wait.
-pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
-    open_with_size(path, follow).map(|(file, _)| file)
+/// Opens a regular file for reading: a FIFO, socket or device is an error instead of a wait.
+pub fn open_regular(path: &Path, links: Links) -> Result<File> {
+    open_with_size(path, links).map(|(file, _)| file)
 }
 
 /// As [`open_regular`]; also gives the file's size.
-pub fn open_with_size(path: &Path, follow: bool) -> Result<(File, u64)> {
-    let mut flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    if !follow {
-        flags |= OFlags::NOFOLLOW;
-    }
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).at(path)?);
-    let stat = rustix::fs::fstat(&file).at(path)?;
-    if FileType::from_raw_mode(stat.st_mode).is_file() {
-        Ok((file, u64::try_from(stat.st_size).unwrap_or_default()))
+pub fn open_with_size(path: &Path, links: Links) -> Result<(File, u64)> {
+    let file = system::open(path, links).at(path)?;
+    let stat = Stat::of(&file).at(path)?;
+    if stat.kind == Kind::File {
+        Ok((file, stat.size()))
     } else {
         Err(Error::UnsafePath { path: path.display().to_string(), why: "it is not a regular file" })
     }
@@ -229,7 +224,7 @@ pub trait Source: Sync {
 /// A regular file; links to it are followed.
 impl<P: AsRef<Path> + Sync> Source for P {
     fn open(&self) -> Result<(File, u64)> {
-        open_with_size(self.as_ref(), true)
+        open_with_size(self.as_ref(), Links::Follow)
     }
 
     fn path(&self) -> PathBuf {
@@ -246,7 +241,7 @@ pub fn of_reader(file: impl Read, path: &Path, job: &Job) -> Result<Seen> {
 
 /// Digests one regular file, following links.
 pub fn of_file(path: &Path, job: &Job) -> Result<Seen> {
-    let (file, size) = open_with_size(path, true)?;
+    let (file, size) = open_with_size(path, Links::Follow)?;
     rest_of(&file, size, path, Hasher::default(), job)
 }
 
@@ -441,11 +436,11 @@ mod tests {
     fn only_regular_files_are_opened() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
-        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
-        assert!(matches!(open_regular(&fifo, true), Err(Error::UnsafePath { .. })));
+        system::testing::fifo(&fifo);
+        assert!(matches!(open_regular(&fifo, Links::Follow), Err(Error::UnsafePath { .. })));
         let link = folder.path().join("link");
-        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
-        assert!(open_regular(&link, false).is_err());
-        assert!(open_regular(&link, true).is_ok());
+        system::new_link("/etc/passwd", &link).unwrap();
+        assert!(open_regular(&link, Links::Refuse).is_err());
+        assert!(open_regular(&link, Links::Follow).is_ok());
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -17,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::kernel::{BLOCK_BYTES, Kernel, MAX_LANES};
 use super::{Hasher, Seen};
-use crate::fs::atomic;
+use crate::system;
 
 /// Messages that may wait for one hashing thread; as many again are being worked on.
 const QUEUE_MESSAGES: usize = 64;
@@ -196,7 +195,7 @@ impl Stream {
             None => Piece::Content(content),
             Some(file) if has_time => Piece::Unwritten(content, Arc::clone(file), offset),
             Some(file) => {
-                file.write_all_at(&content, offset)?;
+                system::write_all_at(file, &content, offset)?;
                 Piece::Content(content)
             }
         };
@@ -214,7 +213,7 @@ impl Stream {
         }
         if let Some(file) = self.file.take() {
             // Nobody else has it: what was to be written came before the end.
-            there(Arc::try_unwrap(file).map(atomic::close))?;
+            there(Arc::try_unwrap(file).map(system::close))?;
         }
         Ok(hasher)
     }
@@ -276,7 +275,7 @@ fn take(feeds: &mut Vec<Feed>, Message { home, piece }: Message) {
         Piece::Unwritten(content, file, offset) => {
             // Whoever pushes looks at it too: not locked while writing.
             let has_failed = lock(&feed.home.failure).is_some();
-            if !has_failed && let Err(failure) = file.write_all_at(&content, offset) {
+            if !has_failed && let Err(failure) = system::write_all_at(&file, &content, offset) {
                 *lock(&feed.home.failure) = Some(failure);
             }
             feed.add(content);

@@ -10,6 +10,7 @@ use sha2::{Sha256, Sha512};
 use super::{open_regular, read_windows};
 use crate::job::Job;
 use crate::parallel::try_map;
+use crate::system::Links;
 use crate::{Error, Result};
 
 /// A member of the SHA-2 family.
@@ -57,7 +58,7 @@ impl Sha {
 fn of_file<D: sha2::Digest>(path: &Path, job: &Job) -> Result<ShaSeen> {
     let mut hasher = D::new();
     let mut size = 0;
-    read_windows(open_regular(path, true)?, path, job, |piece| {
+    read_windows(open_regular(path, Links::Follow)?, path, job, |piece| {
         hasher.update(piece);
         size += piece.len() as u64;
     })?;

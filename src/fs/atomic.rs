@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,12 +9,10 @@ use tempfile::TempPath;
 
 use crate::Result;
 use crate::error::IoContext;
+use crate::system::{self, Name};
 
 /// Begins the name of everything unfinished, so that readers of a registry take it for internal.
 pub const STAGE_PREFIX: &str = "..tmp-";
-
-/// Where the system names the files that a process has open.
-const NAMELESS: &str = "/proc/self/fd";
 
 /// A file without its final name. Dropped, it leaves nothing; [`persist`] gives it its name.
 ///
@@ -37,29 +34,16 @@ impl Staged {
 /// Opens an unfinished file in `folder`, with `mode` less the umask from birth.
 pub fn stage(folder: &Path, mode: u32) -> Result<Staged> {
     let path = folder.join(unused_name());
-    let made = File::options().read(true).write(true).create_new(true).mode(mode).open(&path);
-    let file = made.at(folder)?;
+    let file = system::new_file(&path, mode).at(folder)?;
     Ok(Staged { file, path: Some(TempPath::try_from_path(path).at(folder)?) })
 }
 
 /// As [`stage`], without any name where the file system has such files.
 pub fn stage_nameless(folder: &Path, mode: u32) -> Result<Staged> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{Mode, OFlags};
-        use rustix::io::Errno;
-        // By this name it gets its own, and a system without it (a chroot) is no reason to fail.
-        if !Path::new(NAMELESS).exists() {
-            return stage(folder, mode);
-        }
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        match rustix::fs::open(folder, flags, Mode::from_raw_mode(mode)) {
-            Ok(file) => return Ok(Staged { file: file.into(), path: None }),
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
-            Err(error) => return Err(error).at(folder),
-        }
+    match system::nameless_file(folder, mode).at(folder)? {
+        Some(file) => Ok(Staged { file, path: None }),
+        None => stage(folder, mode),
     }
-    stage(folder, mode)
 }
 
 /// A name that no other process has, nor this one before: without asking the system for random
@@ -113,21 +97,11 @@ pub fn stage_folder(folder: &Path) -> Result<StagedFolder> {
     Ok(StagedFolder { path })
 }
 
-/// Closes a file that was written: network file systems tell only then that a disk or a quota is
-/// full, and dropping a file does not listen.
-pub fn close(file: File) -> io::Result<()> {
-    match nix::unistd::close(file) {
-        // It is closed all the same.
-        Ok(()) | Err(nix::errno::Errno::EINTR) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Gives a staged file its final name, replacing what is there, once closing it has succeeded.
 pub fn persist(staged: Staged, target: &Path) -> Result<()> {
     let Staged { file, path } = staged;
     let Some(path) = path else { return name(&file, target).at(target) };
-    close(file).at(target)?;
+    system::close(file).at(target)?;
     match path.persist(target) {
         Err(error) if error.error.kind() == ErrorKind::CrossesDevices => {
             copy_over(&error.path, target)
@@ -152,7 +126,7 @@ pub fn rename(file: &Path, target: &Path) -> Result<()> {
 fn copy_over(file: &Path, target: &Path) -> Result<()> {
     let folder = target.parent().unwrap_or_else(|| Path::new("."));
     let mut from = File::open(file).at(file)?;
-    let mode = from.metadata().at(file)?.permissions().mode();
+    let mode = system::mode_of(&from.metadata().at(file)?.permissions());
     let staged = stage_nameless(folder, mode & 0o777)?;
     io::copy(&mut from, &mut staged.file()).at(target)?;
     persist(staged, target)
@@ -160,12 +134,9 @@ fn copy_over(file: &Path, target: &Path) -> Result<()> {
 
 /// Gives a name to a file that has none, replacing what is there.
 fn name(file: &File, target: &Path) -> io::Result<()> {
-    use rustix::fs::{AtFlags, CWD, linkat};
-    use std::os::fd::AsRawFd;
     // There is nothing left to tell when the other descriptor, which it is named by, is closed.
-    close(file.try_clone()?)?;
-    let nameless = format!("{NAMELESS}/{}", file.as_raw_fd());
-    replace(target, |path| Ok(linkat(CWD, &nameless, CWD, path, AtFlags::SYMLINK_FOLLOW)?))
+    system::close(file.try_clone()?)?;
+    replace(target, |path| system::give_name(file, path))
 }
 
 /// Makes `target` by a function that does not replace what is there, and replaces it.
@@ -185,12 +156,12 @@ pub fn replace(target: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Res
 
 /// Renames something, unless the new name is taken.
 pub fn rename_new(old: &Path, new: &Path) -> std::io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-    match renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE) {
-        // File systems without that flag: the caller's locks or random names keep others away.
-        Err(Errno::INVAL | Errno::NOSYS) => fs::rename(old, new),
-        other => Ok(other?),
+    match system::rename_new(Name::Path(old), Name::Path(new)) {
+        // File systems without that: the caller's locks or random names keep others away.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            fs::rename(old, new)
+        }
+        other => other,
     }
 }
 
@@ -223,15 +194,7 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 
 /// Makes everything written to the file system of `path` durable, in one call where there is one.
 pub fn sync_file_system(path: &Path) -> Result<()> {
-    let handle = File::open(path).at(path)?;
-    #[cfg(target_os = "linux")]
-    rustix::fs::syncfs(&handle).at(path)?;
-    #[cfg(not(target_os = "linux"))]
-    {
-        rustix::fs::sync();
-        handle.sync_all().at(path)?;
-    }
-    Ok(())
+    File::open(path).and_then(|handle| system::sync_file_system(&handle)).at(path)
 }
 
 /// Removes a file; one that is not there is fine.
@@ -312,7 +275,7 @@ mod tests {
             crate::Error::Io { source, .. } => source.raw_os_error(),
             _ => None,
         };
-        let wanted = Some(rustix::io::Errno::NOENT.raw_os_error());
+        let wanted = system::code_of(ErrorKind::NotFound);
         assert_eq!(number(stage(&missing, 0o600).unwrap_err()), wanted);
         assert_eq!(number(stage_nameless(&missing, 0o600).unwrap_err()), wanted);
         assert_eq!(number(stage_folder(&missing).unwrap_err()), wanted);

@@ -3,13 +3,13 @@
 
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use walkdir::WalkDir;
 
 use super::atomic::{STAGE_PREFIX, remove_file, remove_tree};
+use crate::system::Stat;
 
 /// Unfinished files stay for so long.
 pub const LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -21,7 +21,7 @@ const TEMPORARY_PREFIX: &str = ".tmp";
 /// When something was last written, or moved to where it is: the later of the times of its
 /// modification and of its change.
 fn touched(metadata: &Metadata) -> SystemTime {
-    let changed = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let changed = u64::try_from(Stat::from(metadata).changed.0).unwrap_or_default();
     let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed);
     metadata.modified().map_or(changed, |modified| modified.max(changed))
 }

@@ -7,20 +7,17 @@
 //! up explicitly, which also ends it for the child's copies, and only by the process that took it.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
-
 use crate::error::IoContext;
 use crate::fs::owner;
 use crate::job::Job;
+use crate::system::{self, Stat};
 use crate::{Error, Result};
 
 /// How often a lock held by another process is tried, and cancellation looked for.
@@ -77,12 +74,12 @@ pub struct Locked {
 
 impl Locked {
     /// Locks an open file, if no other process holds it.
-    pub fn try_new(file: File, mode: Mode) -> std::result::Result<Self, (File, Errno)> {
-        let operation = match mode {
-            Mode::Shared => FlockOperation::NonBlockingLockShared,
-            Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    pub fn try_new(file: File, mode: Mode) -> std::result::Result<Self, (File, TryLockError)> {
+        let locked = match mode {
+            Mode::Shared => file.try_lock_shared(),
+            Mode::Exclusive => file.try_lock(),
         };
-        match flock(&file, operation) {
+        match locked {
             Ok(()) => Ok(Self { file, owner: std::process::id() }),
             Err(error) => Err((file, error)),
         }
@@ -98,7 +95,7 @@ impl Drop for Locked {
     fn drop(&mut self) {
         if self.owner == std::process::id() {
             // Closing would release it, too, but not before all children have closed their copies.
-            let _ = flock(&self.file, FlockOperation::Unlock);
+            let _ = self.file.unlock();
         }
     }
 }
@@ -150,7 +147,7 @@ impl LockTable {
         job: &Job,
     ) -> Result<Option<LockGuard<'_>>> {
         let is_foreign = std::fs::symlink_metadata(path)
-            .is_ok_and(|found| found.is_symlink() || !owner::is_ours(found.uid()));
+            .is_ok_and(|found| found.is_symlink() || !owner::is_ours(Stat::from(&found).user));
         if !is_foreign {
             return self.lock(path, mode, job).map(Some);
         }
@@ -293,7 +290,7 @@ fn remove_if_unused(Locked { file, owner }: &Locked, path: &Path, is_exclusive: 
     if *owner != std::process::id() {
         return;
     }
-    let is_alone = is_exclusive || flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    let is_alone = is_exclusive || file.try_lock().is_ok();
     if is_alone
         && file.metadata().is_ok_and(|metadata| metadata.len() == 0)
         && is_still_there(file, path)
@@ -304,7 +301,7 @@ fn remove_if_unused(Locked { file, owner }: &Locked, path: &Path, is_exclusive: 
 }
 
 fn timed_out(path: &Path) -> Error {
-    Error::Io { path: path.to_owned(), source: Errno::TIMEDOUT.into() }
+    Error::Io { path: path.to_owned(), source: system::error(io::ErrorKind::TimedOut) }
 }
 
 /// Whether locks were wanted where the file system has none.
@@ -320,11 +317,6 @@ pub fn are_missing() -> bool {
     ARE_MISSING.load(Ordering::Relaxed)
 }
 
-fn is_unsupported(error: Errno) -> bool {
-    // The last one: some network file systems lock only what is open for writing.
-    matches!(error, Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::BADF)
-}
-
 fn is_refused(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
@@ -337,12 +329,8 @@ fn lock_file(
     deadline: Instant,
     job: &Job,
 ) -> Result<(Locked, bool)> {
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .mode(file_mode)
-        .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default());
+    let mut options = system::no_link(file_mode);
+    options.read(true).write(true);
     let mut is_made = false;
     loop {
         let file = match options.clone().create_new(true).open(path) {
@@ -365,14 +353,14 @@ fn lock_file(
             close_to_others(&file).at(path)?;
         }
         match Locked::try_new(file, mode) {
-            Err((file, error)) if is_unsupported(error) => {
+            Err((file, TryLockError::Error(error))) if system::lacks_locks(&error) => {
                 ARE_MISSING.store(true, Ordering::Relaxed);
                 return Ok((Locked { file, owner: std::process::id() }, is_made));
             }
             Ok(locked) if is_still_there(&locked.file, path) => return Ok((locked, is_made)),
             Ok(_) => continue, // removed with its folder while we waited: the lock of nothing
-            Err((_, Errno::WOULDBLOCK)) => {}
-            Err((_, error)) => return Err(error).at(path),
+            Err((_, TryLockError::WouldBlock)) => {}
+            Err((_, TryLockError::Error(error))) => return Err(error).at(path),
         }
         job.check()?;
         if Instant::now() >= deadline {
@@ -384,11 +372,10 @@ fn lock_file(
 
 /// Takes away what others may do with a lock file, so that they cannot hold it.
 fn close_to_others(file: &File) -> io::Result<()> {
-    let metadata = file.metadata()?;
-    if metadata.mode() & 0o777 & !PRIVATE_MODE == 0 {
+    if Stat::of(file)?.mode & 0o777 & !PRIVATE_MODE == 0 {
         return Ok(());
     }
-    match file.set_permissions(Permissions::from_mode(PRIVATE_MODE)) {
+    match file.set_permissions(system::permissions(PRIVATE_MODE)) {
         // It belongs to another instance, which runs as another user.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         other => other,
@@ -397,16 +384,15 @@ fn close_to_others(file: &File) -> io::Result<()> {
 
 /// Closes a lock file to others, if there is one, without locking it.
 pub fn close(path: &Path) -> Result<()> {
-    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    match File::options().read(true).custom_flags(no_follow).open(path) {
+    match system::no_link(PRIVATE_MODE).read(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         opened => opened.and_then(|file| close_to_others(&file)).at(path),
     }
 }
 
 fn is_still_there(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(ours), Ok(named)) => ours.ino() == named.ino() && ours.dev() == named.dev(),
+    match (Stat::of(file), std::fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(named)) => ours.identity.place == Stat::from(&named).identity.place,
         _ => false,
     }
 }
@@ -468,12 +454,12 @@ mod tests {
         let (table, other) = (table(60_000), table(0));
         let job = Job::default();
         assert!(table.lock_unless_foreign(&path, Mode::Exclusive, &job).unwrap().is_some());
-        std::os::unix::fs::symlink("elsewhere", folder.path().join("link")).unwrap();
+        system::new_link("elsewhere", folder.path().join("link")).unwrap();
         let link = folder.path().join("link");
         assert!(table.lock_unless_foreign(&link, Mode::Exclusive, &job).unwrap().is_none());
         // Only the superuser can give a file away.
-        if nix::unistd::geteuid().is_root() {
-            std::os::unix::fs::chown(&path, Some(54_321), None).unwrap();
+        if system::testing::is_superuser() {
+            system::testing::give_to(&path, 54_321);
             let held = other.lock(&path, Mode::Exclusive, &job).unwrap();
             assert!(table.lock_unless_foreign(&path, Mode::Exclusive, &job).unwrap().is_none());
             drop(held);
@@ -485,10 +471,10 @@ mod tests {
     fn private_locks_are_closed_to_others() {
         let folder = tempfile::tempdir().unwrap();
         let [made, found, other] = ["made", "found", "other"].map(|name| folder.path().join(name));
-        let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
+        let mode = |path: &Path| system::mode_of(&path.metadata().unwrap().permissions()) & 0o777;
         for path in [&found, &other] {
             std::fs::write(path, "{}").unwrap();
-            std::fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
+            system::set_mode(path, 0o666).unwrap();
         }
         let table = LockTable::private(Duration::ZERO);
         for path in [&made, &found] {
@@ -538,7 +524,7 @@ mod tests {
             for _ in 0..3_000 {
                 let _held = table.lock(&path, Mode::Shared, &Job::default()).unwrap();
                 let other = File::open(&path).unwrap();
-                assert!(flock(&other, FlockOperation::NonBlockingLockExclusive).is_err());
+                assert!(other.try_lock().is_err());
             }
         };
         std::thread::scope(|scope| {

@@ -3,14 +3,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use nix::unistd::{Gid, Group, Uid, User};
-use rustix::fs::{Mode, fgetxattr, fstat};
-
 use crate::error::IoContext;
+use crate::system::{self, AsHandle, Stat};
 use crate::{Error, Result};
 
 /// Where Linux keeps a POSIX access list.
@@ -32,23 +28,24 @@ enum Writer {
 ///
 /// 1. A group counts, unless its owner is known to be its only member.
 /// 2. Of a POSIX access list each user and group counts.
-pub fn other_writer(handle: impl AsFd) -> io::Result<Option<String>> {
-    let stat = fstat(&handle)?;
-    let mode = Mode::from_raw_mode(stat.st_mode);
-    if mode.contains(Mode::WOTH) {
+pub fn other_writer(handle: &impl AsHandle) -> io::Result<Option<String>> {
+    const GROUP_WRITES: u32 = 0o020;
+    const OTHERS_WRITE: u32 = 0o002;
+    let stat = Stat::of(handle)?;
+    if stat.mode & OTHERS_WRITE != 0 {
         return Ok(Some("everybody".to_owned()));
     }
     // With an access list these bits are its mask: without them it allows nobody to write.
-    if !mode.contains(Mode::WGRP) {
+    if stat.mode & GROUP_WRITES == 0 {
         return Ok(None);
     }
     let mut text = vec![0; ACCESS_LIST_BYTES];
-    let writers = match fgetxattr(&handle, ACCESS_LIST, &mut text[..]) {
-        Ok(length) => writers_of(&text[..length], stat.st_gid),
+    let writers = match system::attribute_of(handle, ACCESS_LIST, &mut text) {
+        Ok(length) => writers_of(&text[..length], stat.group),
         // There is no such list.
-        Err(_) => vec![Writer::Group(stat.st_gid)],
+        Err(_) => vec![Writer::Group(stat.group)],
     };
-    Ok(writers.into_iter().find_map(|writer| name_unless_owner(writer, stat.st_uid)))
+    Ok(writers.into_iter().find_map(|writer| name_unless_owner(writer, stat.user)))
 }
 
 /// Makes a folder, and those around it, without following a link that somebody else may have put on
@@ -84,7 +81,7 @@ fn foreign_link(path: &Path, links: usize) -> Option<PathBuf> {
         if !found.is_symlink() {
             continue;
         }
-        if links == 0 || !is_ours(found.uid()) || has_foreign_entries(&folder) {
+        if links == 0 || !is_ours(Stat::from(&found).user) || has_foreign_entries(&folder) {
             return Some(at);
         }
         let target = fs::read_link(&at).ok()?;
@@ -95,15 +92,14 @@ fn foreign_link(path: &Path, links: usize) -> Option<PathBuf> {
 
 /// Whether a file of this owner is this user's own, or the superuser's.
 pub fn is_ours(uid: u32) -> bool {
-    uid == 0 || uid == Uid::effective().as_raw()
+    uid == 0 || uid == system::user_id()
 }
 
 /// Whether others may rename what is in a folder. One that cannot be looked at is left to the
 /// owners of its entries.
 fn has_foreign_entries(folder: &Path) -> bool {
-    const STICKY: u32 = 0o1000;
     File::open(folder).is_ok_and(|handle| {
-        handle.metadata().is_ok_and(|found| found.mode() & STICKY == 0)
+        Stat::of(&handle).is_ok_and(|found| !found.is_sticky())
             && other_writer(&handle).is_ok_and(|writer| writer.is_some())
     })
 }
@@ -132,29 +128,28 @@ fn writers_of(list: &[u8], gid: u32) -> Vec<Writer> {
 
 fn name_unless_owner(writer: Writer, owner: u32) -> Option<String> {
     match writer {
-        Writer::User(uid) if uid == owner || uid == 0 || Uid::effective().as_raw() == uid => None,
+        Writer::User(uid) if uid == owner || uid == 0 || system::user_id() == uid => None,
         Writer::User(uid) => {
-            let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-            Some(format!("user '{}'", known.map_or_else(|| uid.to_string(), |user| user.name)))
+            let name = system::user(uid).map_or_else(|| uid.to_string(), |user| user.name);
+            Some(format!("user '{name}'"))
         }
-        Writer::Group(gid) if is_private(Gid::from_raw(gid), Uid::from_raw(owner)) => None,
+        Writer::Group(gid) if is_private(gid, owner) => None,
         Writer::Group(gid) => {
-            let known = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
-            let name = known.map_or_else(|| gid.to_string(), |group| group.name);
+            let name = system::group(gid).map_or_else(|| gid.to_string(), |group| group.name);
             Some(format!("the members of group '{name}'"))
         }
     }
 }
 
 /// Whether a user is the only member of a group. A group that nobody knows may have any.
-fn is_private(gid: Gid, owner: Uid) -> bool {
-    let (Ok(Some(user)), Ok(Some(group))) = (User::from_uid(owner), Group::from_gid(gid)) else {
+fn is_private(gid: u32, owner: u32) -> bool {
+    let (Some(user), Some(group)) = (system::user(owner), system::group(gid)) else {
         return false;
     };
-    let is_member = user.gid == gid || group.mem.contains(&user.name);
+    let is_member = user.group == gid || group.members.contains(&user.name);
     is_member
-        && group.mem.iter().all(|name| *name == user.name)
-        && !is_group_of_others(&read("/etc/passwd"), gid.as_raw(), owner.as_raw())
+        && group.members.iter().all(|name| *name == user.name)
+        && !is_group_of_others(&read("/etc/passwd"), gid, owner)
         // Users of a directory service cannot be listed, but by custom nobody else gets a group
         // that is named like a user.
         && (group.name == user.name || has_local_users_only(&read("/etc/nsswitch.conf")))
@@ -183,12 +178,8 @@ fn has_local_users_only(nsswitch: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
-
-    use rustix::fs::{XattrFlags, fsetxattr};
-
     use super::*;
+    use crate::system::testing;
 
     const PASSWD: &str = "root:x:0:0::/:\nann:x:1:100::/:/bin/sh\nbob:x:2:100::/:\n\ncat:x:3:3::/:";
 
@@ -213,15 +204,15 @@ mod tests {
     fn modes_say_who_may_write() {
         let file = tempfile::tempfile().unwrap();
         let writer = |mode| {
-            file.set_permissions(Permissions::from_mode(mode)).unwrap();
+            file.set_permissions(system::permissions(mode)).unwrap();
             other_writer(&file).unwrap()
         };
         for mode in [0o600, 0o644, 0o755, 0o444] {
             assert_eq!(writer(mode), None, "{mode:o}");
         }
         assert_eq!(writer(0o646).as_deref(), Some("everybody"));
-        let gid = fstat(&file).unwrap().st_gid;
-        let is_alone = is_private(Gid::from_raw(gid), Uid::effective());
+        let gid = Stat::of(&file).unwrap().group;
+        let is_alone = is_private(gid, system::user_id());
         assert_eq!(writer(0o664).is_none(), is_alone);
     }
 
@@ -233,7 +224,7 @@ mod tests {
             fs::create_dir_all(at(name)).unwrap();
         }
         let link = |target: &str, name: &str| {
-            std::os::unix::fs::symlink(at(target), at(name)).unwrap();
+            system::new_link(at(target), at(name)).unwrap();
         };
         link("other", "cache/own");
         link("cache/own/deep", "safe/chain");
@@ -241,7 +232,7 @@ mod tests {
         make_folders(&at("safe/chain/new")).unwrap();
         assert!(at("other/new").is_dir() && at("other/deep/new").is_dir());
         let with_mode = |mode| {
-            fs::set_permissions(at("cache"), Permissions::from_mode(mode)).unwrap();
+            fs::set_permissions(at("cache"), system::permissions(mode)).unwrap();
             [make_folders(&at("cache/own/more")), make_folders(&at("safe/chain/more"))]
         };
         for refused in with_mode(0o777) {
@@ -254,8 +245,8 @@ mod tests {
         link("cache/loop", "cache/loop");
         assert!(make_folders(&at("cache/loop/x")).is_err());
         // Only the superuser can give a link away.
-        if nix::unistd::geteuid().is_root() {
-            std::os::unix::fs::lchown(at("cache/own"), Some(54_321), None).unwrap();
+        if testing::is_superuser() {
+            testing::give_link_to(&at("cache/own"), 54_321);
             assert!(make_folders(&at("cache/own/theirs")).is_err());
         }
     }
@@ -288,9 +279,10 @@ mod tests {
         assert_eq!(writers_of(&[], 7), []);
 
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let file = File::create(folder.path().join("f")).unwrap();
+        let path = folder.path().join("f");
+        let file = File::create(&path).unwrap();
         // Where the file system has no access lists there is nothing more to see.
-        if fsetxattr(&file, ACCESS_LIST, &of_user(6), XattrFlags::empty()).is_ok() {
+        if system::set_attribute(&path, ACCESS_LIST, &of_user(6)).is_ok() {
             assert_eq!(other_writer(&file).unwrap().as_deref(), Some("user '54321'"));
         }
     }

@@ -1,50 +1,21 @@
 //! Sorted listings of a folder.
 
-use std::ffi::{CStr, OsStr};
-use std::mem::MaybeUninit;
+use std::ffi::CStr;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 
 use crate::error::IoContext;
 use crate::fs::once_more_if_stale;
 use crate::job::Job;
 use crate::parallel::try_map;
+pub use crate::system::Kind;
+use crate::system::{self, Buffer, Folder as Handle, Links};
 use crate::{Error, Result, runtime};
 
-/// Bytes of names that the system gives at a time.
-const BUFFER_BYTES: usize = 64 * 1024;
 /// So many folders are read by all threads; fewer are read before the threads have begun.
 const WORTH_SHARING: usize = 16;
 /// Batches for each thread: enough for folders of unequal size.
 const BATCHES: usize = 8;
-
-/// What an entry is, links not followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A regular file.
-    File,
-    /// A symbolic link, wherever it leads.
-    Link,
-    /// A folder.
-    Folder,
-    /// A FIFO, socket or device.
-    Special,
-}
-
-impl Kind {
-    fn of(kind: FileType) -> Self {
-        match kind {
-            FileType::RegularFile => Self::File,
-            FileType::Symlink => Self::Link,
-            FileType::Directory => Self::Folder,
-            _ => Self::Special,
-        }
-    }
-}
 
 /// One entry below the root of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +37,7 @@ pub fn entries(folder: &Path) -> Result<Vec<(String, Kind)>> {
     read(
         &handle,
         || folder.to_owned(),
-        &mut new_buffer(),
+        &mut system::buffer(),
         |name, _, kind| {
             found.push((name.to_owned(), kind));
             Ok(())
@@ -76,61 +47,30 @@ pub fn entries(folder: &Path) -> Result<Vec<(String, Kind)>> {
     Ok(found)
 }
 
-type Buffer = Vec<MaybeUninit<u8>>;
-
-fn new_buffer() -> Buffer {
-    vec![MaybeUninit::uninit(); BUFFER_BYTES]
-}
-
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-
-fn open(folder: &Path) -> Result<OwnedFd> {
-    let opened = once_more_if_stale(|| Ok(openat(CWD, folder, FOLDER, Mode::empty())?));
-    opened.at(folder)
+fn open(folder: &Path) -> Result<Handle> {
+    once_more_if_stale(|| Handle::open(folder, Links::Follow)).at(folder)
 }
 
 /// Calls `each` with the name and kind of every entry, in the order of the file system.
 fn read(
-    handle: &OwnedFd,
+    handle: &Handle,
     folder: impl Fn() -> PathBuf,
     buffer: &mut Buffer,
     mut each: impl FnMut(&str, &CStr, Kind) -> Result<()>,
 ) -> Result<()> {
-    let mut entry = |name: &CStr, kind: FileType| {
-        if matches!(name.to_bytes(), b"." | b"..") {
-            return Ok(());
-        }
+    let failed = |source| Error::Io { path: folder(), source };
+    handle.each(buffer, failed, |name, kind| {
         let text = name.to_str().map_err(|_| Error::UnsafePath {
-            path: folder().join(OsStr::from_bytes(name.to_bytes())).to_string_lossy().into_owned(),
+            path: folder().join(system::text(name.to_bytes())).to_string_lossy().into_owned(),
             why: "the name is not valid UTF-8; rename the file",
         })?;
         // Some file systems do not tell the kind with the name.
-        let kind = if kind == FileType::Unknown {
-            let found = statat(handle, name, AtFlags::SYMLINK_NOFOLLOW)
-                .or_else(|error| Err(error).at(folder().join(text)))?;
-            FileType::from_raw_mode(found.st_mode)
-        } else {
-            kind
+        let kind = match kind {
+            Some(kind) => kind,
+            None => handle.kind_of(name).or_else(|error| Err(error).at(folder().join(text)))?,
         };
-        each(text, name, Kind::of(kind))
-    };
-    #[cfg(target_os = "linux")]
-    {
-        let mut listing = rustix::fs::RawDir::new(handle, buffer);
-        while let Some(found) = listing.next() {
-            let found = found.or_else(|error| Err(error).at(folder()))?;
-            entry(found.file_name(), found.file_type())?;
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = buffer;
-        for found in rustix::fs::Dir::read_from(handle).or_else(|error| Err(error).at(folder()))? {
-            let found = found.or_else(|error| Err(error).at(folder()))?;
-            entry(found.file_name(), found.file_type())?;
-        }
-    }
-    Ok(())
+        each(text, name, kind)
+    })
 }
 
 /// Folders that one thread has read, their names and steps each in one piece of memory: threads
@@ -177,7 +117,7 @@ type Keep<'a> = &'a (dyn Fn(&str) -> bool + Sync);
 /// What is the same for all folders of a walk.
 struct Walk<'a> {
     root: &'a Path,
-    handle: OwnedFd,
+    handle: Handle,
     keep: Keep<'a>,
     sizes: Sizes,
     job: &'a Job,
@@ -187,7 +127,7 @@ impl Walk<'_> {
     /// Reads every folder, level by level.
     fn tree(&self) -> Result<Tree> {
         let mut first = Batch::default();
-        self.folder(&self.handle, String::new(), &mut new_buffer(), &mut first)?;
+        self.folder(&self.handle, String::new(), &mut system::buffer(), &mut first)?;
         let mut tree = Tree::default();
         tree.add(first);
         let mut level = 0;
@@ -207,23 +147,23 @@ impl Walk<'_> {
         let read = |buffer: &mut Buffer, paths: &&[String]| {
             let mut batch = Batch::default();
             for path in *paths {
-                let flags = FOLDER | OFlags::NOFOLLOW;
-                let handle = openat(&self.handle, path.as_str(), flags, Mode::empty())
-                    .or_else(|error| Err(error).at(self.root.join(path.as_str())))?;
+                let handle = self.handle.folder(path);
+                let handle =
+                    handle.or_else(|error| Err(error).at(self.root.join(path.as_str())))?;
                 self.folder(&handle, path.clone(), buffer, &mut batch)?;
             }
             Ok(batch)
         };
         if paths.len() < WORTH_SHARING {
-            return Ok(vec![read(&mut new_buffer(), &paths)?]);
+            return Ok(vec![read(&mut system::buffer(), &paths)?]);
         }
         let count = paths.len().div_ceil(runtime::threads() * BATCHES);
-        try_map(&paths.chunks(count).collect::<Vec<_>>(), new_buffer, read)
+        try_map(&paths.chunks(count).collect::<Vec<_>>(), system::buffer, read)
     }
 
     fn folder(
         &self,
-        handle: &OwnedFd,
+        handle: &Handle,
         path: String,
         buffer: &mut Buffer,
         batch: &mut Batch,
@@ -238,7 +178,7 @@ impl Walk<'_> {
                 return Ok(());
             }
             let size = if self.sizes == Sizes::Wanted && kind != Kind::Folder {
-                size_of(handle, c_name).or_else(|error| Err(error).at(place().join(name)))?
+                handle.size_of(c_name).or_else(|error| Err(error).at(place().join(name)))?
             } else {
                 0
             };
@@ -399,19 +339,6 @@ enum Visit<'a> {
     Empty(&'a str),
 }
 
-fn size_of(folder: &OwnedFd, name: &CStr) -> rustix::io::Result<u64> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{StatxFlags, statx};
-        statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::SIZE).map(|found| found.stx_size)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
-            .map(|found| u64::try_from(found.st_size).unwrap_or_default())
-    }
-}
-
 /// Lists everything below `root` for which `keep(name)` holds, in byte order of the paths; links
 /// are never followed.
 pub fn walk(root: &Path, keep: Keep<'_>, job: &Job) -> Result<Vec<Entry>> {
@@ -473,7 +400,7 @@ mod tests {
         fs::create_dir_all(root.path().join("d/e")).unwrap();
         fs::write(root.path().join("d/.f"), "").unwrap();
         fs::write(root.path().join("a"), "").unwrap();
-        std::os::unix::fs::symlink("d", root.path().join("l")).unwrap();
+        system::new_link("d", root.path().join("l")).unwrap();
         assert_eq!(paths(root.path(), &|_| true), ["a", "d/", "d/.f", "d/e/!", "l@"]);
         assert_eq!(paths(root.path(), &|name| !name.starts_with('.')), ["a", "d/", "d/e/!", "l@"]);
     }
@@ -496,7 +423,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("d/e")).unwrap();
         fs::write(root.path().join("d/f"), "abc").unwrap();
-        std::os::unix::fs::symlink("d/f", root.path().join("l")).unwrap();
+        system::new_link("d/f", root.path().join("l")).unwrap();
         let job = Job::default();
         let files = |tree: Tree| {
             let files = tree.files(|path, size| (path.to_owned(), size));

@@ -1,6 +1,5 @@
 //! Whose certificates are believed, read when the first `https` URL comes: plain HTTP needs none.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -16,6 +15,7 @@ use rustls::{
 };
 
 use crate::parallel::aside;
+use crate::system::{Identity, Stat};
 use crate::{Error, Result};
 
 /// Variables that name certificates, the first one that is set wins.
@@ -70,9 +70,7 @@ pub(super) enum Source {
 /// What changes with a file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State {
-    device: u64,
-    file: u64,
-    size: u64,
+    identity: Identity,
     changed: (i64, i64),
 }
 
@@ -95,8 +93,8 @@ impl Source {
 impl State {
     fn of(path: &Path) -> Option<Self> {
         let status = std::fs::metadata(path).ok()?;
-        let changed = (status.ctime(), status.ctime_nsec());
-        Some(Self { device: status.dev(), file: status.ino(), size: status.len(), changed })
+        let Stat { identity, changed, .. } = Stat::from(&status);
+        Some(Self { identity, changed })
     }
 }
 

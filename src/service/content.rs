@@ -12,7 +12,6 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
 use bytes::Bytes;
-use rustix::buffer::spare_capacity;
 
 use crate::digest::WINDOW_BYTES;
 use crate::service::conditions::{
@@ -22,6 +21,7 @@ use crate::service::conditions::{
 use crate::service::media_type;
 use crate::service::sendfile::{Outbox, PART_BYTES};
 use crate::service::threads;
+use crate::system;
 
 /// Up to this size content is read at once, on the thread that answers: handing it to another
 /// thread would take longer than reading it.
@@ -79,10 +79,8 @@ impl Source for Opened {
         let mut bytes = Vec::with_capacity(size);
         while bytes.len() < size {
             let offset = range.start + bytes.len() as u64;
-            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), offset) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+            if system::append_at(&self.file, &mut bytes, offset)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         // The file may have grown, and there may be more room than was asked for.

@@ -11,13 +11,14 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use crate::service::threads;
+use crate::system;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -106,11 +107,9 @@ fn warm(file: &File, mut range: Range<u64>) -> io::Result<()> {
     while range.start < range.end {
         let room =
             usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(scratch.len());
-        match rustix::io::pread(file, &mut scratch[..room], range.start) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => range.start += read as u64,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        match system::read_at(file, &mut scratch[..room], range.start)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            read => range.start += read as u64,
         }
     }
     Ok(())
@@ -125,60 +124,32 @@ pub(crate) enum Storage {
     Cached,
 }
 
-#[cfg(target_os = "linux")]
 impl Storage {
     /// None if sending the file could wait for a disk or a network unnoticed.
     fn of(file: &File) -> Option<Self> {
-        use rustix::io::Errno;
-
-        match peek(file, 0) {
-            Ok(_) | Err(Errno::AGAIN) => Some(Self::Cached),
-            Err(_) => {
-                let kind = rustix::fs::fstatfs(file).ok()?.f_type;
-                (kind == TMPFS_MAGIC).then_some(Self::Memory)
+        match system::peek(file, 0) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                system::is_in_memory(file).then_some(Self::Memory)
             }
+            _ => Some(Self::Cached),
         }
     }
 
     /// Whether a part is in memory. Only some pages are asked for, as content comes and goes in
     /// larger pieces.
     fn has(self, file: &File, range: &Range<u64>) -> io::Result<bool> {
-        use rustix::io::Errno;
-
         if self == Self::Memory {
             return Ok(true);
         }
         for offset in range.clone().step_by(64 * 1024).chain([range.end - 1]) {
-            match peek(file, offset) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            match system::peek(file, offset) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
-                Err(Errno::AGAIN) => return Ok(false),
-                Err(error) => return Err(error.into()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
             }
         }
         Ok(true)
-    }
-}
-
-#[cfg(target_os = "linux")]
-const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
-
-/// Reads one byte, unless that would have to wait.
-#[cfg(target_os = "linux")]
-fn peek(file: &File, offset: u64) -> rustix::io::Result<usize> {
-    let mut byte = [0];
-    let mut buffers = [io::IoSliceMut::new(&mut byte)];
-    rustix::io::preadv2(file, &mut buffers, offset, rustix::io::ReadWriteFlags::NOWAIT)
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Storage {
-    fn of(_: &File) -> Option<Self> {
-        None
-    }
-
-    fn has(self, _: &File, _: &Range<u64>) -> io::Result<bool> {
-        Ok(self == Self::Memory)
     }
 }
 
@@ -208,10 +179,10 @@ impl Socket {
         }
         loop {
             ready!(self.stream.poll_write_ready(context))?;
-            let sending = || send(&self.stream, &part.file, part.offset, slice.len());
+            let sending = || system::send_file(&self.stream, &part.file, part.offset, slice.len());
             match self.stream.try_io(Interest::WRITABLE, sending) {
                 // The file has become shorter.
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Poll::Ready(Err(ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => {
                     part.offset += sent as u64;
                     part.marker.advance(sent);
@@ -221,22 +192,12 @@ impl Socket {
                     return Poll::Ready(Ok(sent));
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                    ErrorKind::WouldBlock | ErrorKind::Interrupted => {}
                     _ => return Poll::Ready(Err(error)),
                 },
             }
         }
     }
-}
-
-#[cfg(target_os = "linux")]
-fn send(stream: &TcpStream, file: &File, mut offset: u64, size: usize) -> io::Result<usize> {
-    Ok(rustix::fs::sendfile(stream, file, Some(&mut offset), size)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn send(_: &TcpStream, _: &File, _: u64, _: usize) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn mixed_up() -> io::Error {
@@ -298,7 +259,6 @@ impl AsyncWrite for Socket {
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use std::io::Write;
@@ -395,13 +355,13 @@ mod tests {
         let marker = outbox.push(&file, 0..100_000).unwrap();
         file.set_len(60_000).unwrap();
         let (result, received) = run(sent(&outbox, &[&marker]));
-        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::UnexpectedEof);
         assert!(received == vec![1; 60_000]);
         // None where it cannot be told what is in memory: emulators lack the call. Such a file is
         // read, as any other body.
         if let Some(storage) = Storage::of(&file) {
             let late = outbox.part(storage, &file, 0..100_000);
-            assert_eq!(run(late).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            assert_eq!(run(late).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         }
     }
 

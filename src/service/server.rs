@@ -1,10 +1,8 @@
 //! Bind, serve, stop, drain: what all services share.
 
-use std::fs::File;
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -28,6 +25,7 @@ use crate::job::Job;
 use crate::service::log::Log;
 use crate::service::sendfile::{Outbox, Socket};
 use crate::service::threads::{self, Lost};
+use crate::system::{self, EndSignals, LocalStream};
 
 /// How long running requests may go on after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(3);
@@ -48,22 +46,15 @@ pub struct Embedding {
     /// The socket to serve, bound by that process.
     pub listener: TcpListener,
     /// Is told the URL once the service is ready, and ends the service when closed.
-    pub lifeline: std::os::unix::net::UnixStream,
+    pub lifeline: LocalStream,
 }
 
 impl Embedding {
     /// Takes the listener from stdin and the lifeline from stdout, where the other process has put
     /// them; both streams lead to nowhere afterwards.
     pub fn from_standard_streams() -> Result<Self> {
-        let take = || {
-            let listener = io::stdin().as_fd().try_clone_to_owned()?;
-            let lifeline = io::stdout().as_fd().try_clone_to_owned()?;
-            let nowhere = File::options().read(true).write(true).open("/dev/null")?;
-            rustix::stdio::dup2_stdin(&nowhere)?;
-            rustix::stdio::dup2_stdout(&nowhere)?;
-            Ok::<_, io::Error>(Self { listener: listener.into(), lifeline: lifeline.into() })
-        };
-        take().at("standard streams")
+        let (listener, lifeline) = system::take_standard_streams().at("standard streams")?;
+        Ok(Self { listener, lifeline })
     }
 }
 
@@ -72,7 +63,7 @@ pub(crate) fn listen(
     host: &str,
     port: u16,
     embedding: Option<Embedding>,
-) -> Result<(TcpListener, Option<std::os::unix::net::UnixStream>)> {
+) -> Result<(TcpListener, Option<LocalStream>)> {
     Ok(match embedding {
         Some(Embedding { listener, lifeline }) => (listener, Some(lifeline)),
         None => (bind(host, port)?, None),
@@ -80,7 +71,7 @@ pub(crate) fn listen(
 }
 
 /// Tells the parent, if there is one, and the log that the service is ready.
-pub(crate) fn announce(url: &str, lifeline: Option<std::os::unix::net::UnixStream>, log: &Log) {
+pub(crate) fn announce(url: &str, lifeline: Option<LocalStream>, log: &Log) {
     if let Some(mut lifeline) = lifeline {
         // A parent that is gone is noticed when its end of the lifeline closes.
         let _ = lifeline.write_all(format!("listening on {url}\n").as_bytes());
@@ -118,30 +109,11 @@ fn can_start(count: usize) -> io::Result<()> {
     })
 }
 
-/// Puts `/dev/null` where standard streams are closed: what is opened next would be taken for them.
-pub(crate) fn fill_standard_streams() {
-    // Where there is no such device, nothing can be done.
-    while let Ok(nowhere) = File::options().read(true).write(true).open("/dev/null") {
-        if nowhere.as_raw_fd() > 2 {
-            return;
-        }
-        let _ = nowhere.into_raw_fd(); // stays open
-    }
-}
-
 /// Connections at a time: a share of the files that may be open, since requests need some, too.
 fn most_connections() -> usize {
-    use rustix::process::{Resource, getrlimit};
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit / 4).unwrap_or(usize::MAX).clamp(4, Semaphore::MAX_PERMITS)
-}
-
-/// Allows as many open files as the system does: connections must not use up those of requests.
-pub(crate) fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where that is refused, the limit stays as it is.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    usize::try_from(system::most_open_files() / 4)
+        .unwrap_or(usize::MAX)
+        .clamp(4, Semaphore::MAX_PERMITS)
 }
 
 /// Listens on `host`, or fails with the address in the error. Port 0 means any free port.
@@ -226,7 +198,7 @@ impl Drop for CancelOnDrop {
 ///
 /// The signal handlers are in place when this returns.
 pub(crate) fn end_of_service(
-    lifeline: Option<&std::os::unix::net::UnixStream>,
+    lifeline: Option<&LocalStream>,
 ) -> Result<impl Future<Output = ()> + use<>> {
     let lifeline = lifeline.map(watched).transpose().at("lifeline")?;
     let mut signals = Signals::watch().at("signals")?;
@@ -242,19 +214,15 @@ pub(crate) fn end_of_service(
 /// is the same for the whole process, and its children.
 struct Signals {
     receiver: UnixStream,
-    handlers: Vec<signal_hook::SigId>,
+    _handlers: EndSignals,
 }
 
 impl Signals {
     fn watch() -> io::Result<Self> {
-        let (receiver, sender) = std::os::unix::net::UnixStream::pair()?;
+        let (receiver, sender) = LocalStream::pair()?;
         receiver.set_nonblocking(true)?;
-        let mut signals = Self { receiver: UnixStream::from_std(receiver)?, handlers: Vec::new() };
-        for signal in [SIGTERM, SIGINT] {
-            let handler = signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
-            signals.handlers.push(handler);
-        }
-        Ok(signals)
+        let handlers = EndSignals::to(&sender)?;
+        Ok(Self { receiver: UnixStream::from_std(receiver)?, _handlers: handlers })
     }
 
     async fn come(&mut self) {
@@ -263,15 +231,7 @@ impl Signals {
     }
 }
 
-impl Drop for Signals {
-    fn drop(&mut self) {
-        for handler in self.handlers.drain(..) {
-            signal_hook::low_level::unregister(handler);
-        }
-    }
-}
-
-fn watched(lifeline: &std::os::unix::net::UnixStream) -> std::io::Result<UnixStream> {
+fn watched(lifeline: &LocalStream) -> std::io::Result<UnixStream> {
     let lifeline = lifeline.try_clone()?;
     lifeline.set_nonblocking(true)?;
     UnixStream::from_std(lifeline)

@@ -1,9 +1,8 @@
 //! Many files at once: bounded in number and memory, resumed where that is safe, verified, and
 //! given their final name only when whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read, Seek};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +23,7 @@ use crate::fs::litter::{self, PART_SUFFIX};
 use crate::fs::lock::{Locked, Mode};
 use crate::http::{Http, Response, Tries};
 use crate::job::{Job, Share};
+use crate::system::{self, Stat};
 use crate::{Error, Result, runtime};
 
 /// Downloads at once unless the caller asks for a number.
@@ -350,7 +350,8 @@ impl<'a> Transfer<'a> {
         let file = locked.file();
         // Another process may have finished and moved it between opening and locking.
         let is_same = fs::symlink_metadata(&path)
-            .is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
+            .map(|there| Stat::from(&there).identity.place)
+            .is_ok_and(|there| Stat::of(file).is_ok_and(|ours| ours.identity.place == there));
         if !is_same {
             return Ok(None);
         }
@@ -365,17 +366,9 @@ impl<'a> Transfer<'a> {
 
 /// Opens a file of this user, which is made if need be; `None` if that cannot be.
 fn open_own(path: &Path) -> Option<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
-        .open(path)
-        .ok()?;
-    let is_ours = file.metadata().ok()?.uid() == rustix::process::geteuid().as_raw();
-    is_ours.then_some(file)
+    let mut options = system::no_link(FILE_MODE);
+    let file = options.read(true).write(true).create(true).open(path).ok()?;
+    (Stat::of(&file).ok()?.user == system::user_id()).then_some(file)
 }
 
 /// What a server says about content by digest and length.
@@ -482,7 +475,7 @@ impl Part {
 
     fn write(&mut self, piece: &[u8], scratch: &Path) -> Result<()> {
         let offset = self.received;
-        let written = self.file(scratch)?.write_all_at(piece, offset);
+        let written = system::write_all_at(self.file(scratch)?, piece, offset);
         written.at(&self.target)?;
         self.received += piece.len() as u64;
         Ok(())

@@ -1,25 +1,21 @@
 //! A verified copy of a directory for a service to take over.
 
-use std::fs::{self, File};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Component, Path, PathBuf};
-
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, openat};
 
 use crate::digest::copy::{Stamp, at_rest, copy};
 use crate::digest::together::Together;
 use crate::digest::{self, Digest};
 use crate::error::{IoContext, system_message};
-use crate::fs::atomic::close;
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
 use crate::parallel::Team;
 use crate::relpath::clean_path;
+use crate::system::{self, Links, Stat};
 use crate::{Error, Result};
 
 /// Mode of copies, less the umask: the service must be able to read files that were private.
-const FILE_MODE: RawMode = 0o666;
+const FILE_MODE: u32 = 0o666;
 
 /// The content of a directory, checked and ready to be copied.
 #[derive(Debug)]
@@ -69,9 +65,7 @@ impl Survey {
     fn size(&self, team: &Team) -> Result<u64> {
         let root = Folder::open(&self.root)?;
         let size = |(): &mut (), file: &String| {
-            let stat = rustix::fs::statat(&root.handle, file, AtFlags::SYMLINK_NOFOLLOW);
-            let size = stat.map_or(0, |stat| stat.st_size);
-            Ok::<_, Error>(u64::try_from(size).unwrap_or_default())
+            Ok::<_, Error>(root.handle.stat(file).map_or(0, |stat| stat.size()))
         };
         Ok(team.try_map(&self.files, || (), size)?.iter().sum())
     }
@@ -93,7 +87,7 @@ impl Survey {
         }
         for (path, text) in &self.links {
             let link = destination.join(path);
-            std::os::unix::fs::symlink(text, &link).at(&link)?;
+            system::new_link(text, &link).at(&link)?;
         }
         // In order, and so by directory: threads that create files in the same one wait for each
         // other.
@@ -188,7 +182,7 @@ fn portable_link(root: &Path, path: &str) -> Result<PathBuf> {
     // Services compare paths as text, so the path as the user wrote it is preferred.
     let written = clean_path(&target);
     let is_same = fs::metadata(&written)
-        .is_ok_and(|other| other.dev() == end.dev() && other.ino() == end.ino());
+        .is_ok_and(|other| Stat::from(&other).identity.place == Stat::from(&end).identity.place);
     Ok(if is_same { written } else { real })
 }
 
@@ -211,17 +205,18 @@ impl Folders {
     }
 
     fn copy(&mut self, name: &str, whole: impl FnOnce(&[u8]), job: &Job) -> Result<Stamp> {
-        let (input, from) = self.source.file(name, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
-        let stat = rustix::fs::fstat(&input).at(from)?;
-        if !FileType::from_raw_mode(stat.st_mode).is_file() {
+        let (source, from) = self.source.at(name);
+        let input = source.file(name).at(from)?;
+        let stat = Stat::of(&input).at(from)?;
+        if stat.kind != system::Kind::File {
             let path = from.display().to_string();
             return Err(Error::UnsafePath { path, why: "it is not a regular file" });
         }
         let stamp = at_rest(Stamp::of_stat(&stat), (&input, from))?;
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        let (output, to) = self.copy.file(name, flags, FILE_MODE)?;
+        let (copies, to) = self.copy.at(name);
+        let output = copies.new_file(name, FILE_MODE).at(to)?;
         copy((&input, from), (&output, to), stamp, job, whole)?;
-        close(output).at(to)?;
+        system::close(output).at(to)?;
         Ok(stamp)
     }
 }
@@ -229,28 +224,26 @@ impl Folders {
 /// A directory, and the path of one of its files for messages: always in the same memory, as
 /// threads that allocate for every file wait for each other.
 struct Folder {
-    handle: OwnedFd,
+    handle: system::Folder,
     file: PathBuf,
 }
 
 impl Folder {
     fn open(path: &Path) -> Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = rustix::fs::open(path, flags, Mode::empty()).at(path)?;
+        let handle = system::Folder::open(path, Links::Follow).at(path)?;
         Ok(Self { handle, file: path.join("none") })
     }
 
-    fn file(&mut self, name: &str, flags: OFlags, mode: RawMode) -> Result<(File, &Path)> {
+    /// The directory, and the path of one of its files.
+    fn at(&mut self, name: &str) -> (&system::Folder, &Path) {
         self.file.set_file_name(name);
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.handle, name, flags, Mode::from_raw_mode(mode)).at(&self.file)?;
-        Ok((File::from(file), &self.file))
+        (&self.handle, &self.file)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use crate::system::new_link as symlink;
 
     use super::*;
     use crate::digest::WINDOW_BYTES;
@@ -321,7 +314,7 @@ mod tests {
                 symlink("d", root.join("l")).unwrap();
             },
             |root| {
-                nix::unistd::mkfifo(&root.join("l"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+                system::testing::fifo(&root.join("l"));
             },
         ] {
             let from = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ use crate::digest::{Digest, Hasher, open_with_size};
 use crate::error::IoContext;
 use crate::http::{Http, Stream, Touched, was_refused};
 use crate::job::{Job, Share};
+use crate::system::Links;
 use crate::{Error, Result};
 
 /// What is read and sent at a time.
@@ -151,7 +152,7 @@ impl Transfer<'_> {
         fate: &Arc<Fate>,
     ) -> Result<Stream> {
         lock(share).seek(0);
-        let (file, size) = open_with_size(&self.item.file, true)?;
+        let (file, size) = open_with_size(&self.item.file, Links::Follow)?;
         fate.is_whole.store(size == 0, Ordering::Relaxed);
         fate.touched.touch();
         let source = Source {

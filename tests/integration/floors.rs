@@ -88,6 +88,45 @@ fn no_arrow_leads_upward() {
     }
 }
 
+/// Files of `src/` in which one of these words is, but for those below `but`.
+fn files_with(words: &[&str], but: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new(source()).into_iter().map(Result::unwrap) {
+        let path = entry.path().strip_prefix(source()).unwrap();
+        if !entry.file_type().is_file() || but.iter().any(|one| path.starts_with(one)) {
+            continue;
+        }
+        let text = fs::read_to_string(entry.path()).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for (line, word) in code.flat_map(|line| words.iter().map(move |word| (line, word))) {
+            if line.contains(word) {
+                found.push(format!("{}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn only_system_knows_which_system_it_is() {
+    let words = [
+        "std::os::",
+        "rustix",
+        "nix::",
+        "libc",
+        "signal_hook",
+        "target_os",
+        "cfg(unix",
+        "cfg(windows",
+        "cfg!(unix",
+        "cfg!(windows",
+        "/dev/null",
+        "/proc/",
+    ];
+    assert_eq!(files_with(&words, &["system"]), Vec::<String>::new());
+    assert!(!files_with(&words, &[]).is_empty(), "the search finds something where it is");
+}
+
 #[test]
 fn imports_are_found_in_every_form() {
     let text = "use crate::fs::walk;\nuse crate::{Error, job, names::{A, B}};\n// crate::http\n\

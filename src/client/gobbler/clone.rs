@@ -1,7 +1,6 @@
 //! A directory of links to the files of a version, to be changed and uploaded as the next one.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::error::IoContext;
@@ -10,6 +9,7 @@ use crate::job::Job;
 use crate::registry::format::layout::MANIFEST;
 use crate::registry::format::model::Manifest;
 use crate::relpath::RelPath;
+use crate::system;
 use crate::{Error, Result};
 
 /// Makes a link in `destination` to each file of a version of `registry`, and its empty
@@ -41,7 +41,7 @@ pub fn clone_version(
         if entry.is_folder() {
             folders.push(target);
         } else if target.symlink_metadata().is_ok() {
-            return Err(std::io::Error::from(rustix::io::Errno::EXIST)).at(target);
+            return Err(system::error(std::io::ErrorKind::AlreadyExists)).at(target);
         } else {
             links.push((path.under(&folder), target));
         }
@@ -59,7 +59,7 @@ pub fn clone_version(
             fs::create_dir_all(parent).at(parent)?;
             parent.clone_into(&mut made);
         }
-        symlink(original, &link).at(&link)?;
+        system::new_link(original, &link).at(&link)?;
         job.file_done();
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::registry::format::layout::{MANIFEST, is_kept};
 use crate::registry::format::model::Manifest;
 use crate::relpath::RelPath;
 use crate::settings::{self, Verify};
+use crate::system;
 use crate::transfer::stage::Survey;
 use crate::{Error, Result, runtime};
 
@@ -58,7 +59,7 @@ impl Copied {
         let Some(digests) = &mut self.digests else { return work() };
         // Every process of a machine reads the same from its own disks, and digesting large files
         // takes longer than copying them.
-        let most = if is_local(staging) { SMALL_BYTES } else { u64::MAX };
+        let most = if system::is_local(staging) { SMALL_BYTES } else { u64::MAX };
         let is_wanted = |&file: &usize| digests[file].is_none() && self.stamps[file].size <= most;
         let wanted: Vec<usize> = (0..digests.len()).filter(is_wanted).collect();
         if wanted.is_empty() {
@@ -121,23 +122,5 @@ impl Copied {
             }
         }
         Ok(())
-    }
-}
-
-/// True if a directory is known to be on a file system that this machine alone changes.
-fn is_local(folder: &Path) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        // btrfs, ext, f2fs, overlay, tmpfs, XFS and ZFS.
-        const LOCAL: [i64; 7] =
-            [0x9123_683e, 0xef53, 0xf2f5_2010, 0x794c_7630, 0x0102_1994, 0x5846_5342, 0x2fc1_2fc1];
-        #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
-        let kind = rustix::fs::statfs(folder).map(|found| i64::from(found.f_type));
-        kind.is_ok_and(|kind| LOCAL.contains(&kind))
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = folder;
-        false
     }
 }

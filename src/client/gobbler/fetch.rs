@@ -34,6 +34,7 @@ use crate::registry::format::layout::{MANIFEST, SUMMARY, is_internal};
 use crate::registry::format::model::{Manifest, ManifestEntry, Summary};
 use crate::relpath::RelPath;
 use crate::settings::{self, Verify};
+use crate::system;
 use crate::transfer::download::{self, Options};
 use crate::transfer::plan::{Expected, Item, differing};
 use crate::{Error, Result, runtime};
@@ -196,7 +197,7 @@ impl Fetcher<'_> {
         }
         let listing = self.service.list(Some(path), true, self.job).await?;
         if listing.is_empty() && self.is_file(path).await? {
-            let error = std::io::Error::from(rustix::io::Errno::NOTDIR);
+            let error = system::error(std::io::ErrorKind::NotADirectory);
             return Err(Error::Io { path: path.as_str().into(), source: error });
         }
         let mut files = Vec::new();
@@ -741,8 +742,6 @@ mod tests {
 
     #[test]
     fn equal_content_is_kept_once() {
-        use std::os::unix::fs::MetadataExt;
-
         let (site, cache) = (Site::new(), tempfile::tempdir().unwrap());
         publish(&site, &[("f", "text")], false);
         let original = fetch(Fetch::File, "p/a/v/f", &site, cache.path()).unwrap();
@@ -754,7 +753,7 @@ mod tests {
         site.put("/fetch/p/a/w/..summary", "{}");
         // The link itself is not even served.
         let copy = fetch(Fetch::File, "p/a/w/g", &site, cache.path()).unwrap();
-        let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+        let inode = |path: &Path| system::Stat::from(&fs::metadata(path).unwrap()).identity.place;
         assert_eq!(inode(&copy), inode(&original));
     }
 

@@ -117,7 +117,7 @@ mod tests {
         for name in ["..manifest", "x", "sub/y", "sub/..links", "sub/..hidden/z", "subject"] {
             std::fs::write(version.join(name), "").unwrap();
         }
-        std::os::unix::fs::symlink("sub", version.join("link")).unwrap();
+        crate::system::new_link("sub", version.join("link")).unwrap();
         let source = Source::Local(registry.path().to_owned());
         (registry, source)
     }

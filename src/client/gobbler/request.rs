@@ -1,9 +1,7 @@
 //! Requests for changes: a file in the staging directory, whose name is posted to the service.
 
 use std::fmt::Write as _;
-use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rand::RngExt;
@@ -17,6 +15,7 @@ use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::http::Document;
 use crate::job::Job;
+use crate::system;
 use crate::{Error, Result, runtime};
 
 const RANDOM_LETTERS: usize = 12;
@@ -44,8 +43,7 @@ pub fn send_request(
 
 /// Makes a directory with a new name in `staging`; with `is_kept` false only the name is wanted.
 pub fn allocate_upload_directory(staging: &Path, is_kept: bool) -> Result<PathBuf> {
-    let (_, path) =
-        claim(staging, "upload-", |path| DirBuilder::new().mode(FOLDER_MODE).create(path))?;
+    let (_, path) = claim(staging, "upload-", |path| system::new_folder(path, FOLDER_MODE))?;
     if !is_kept {
         atomic::remove_tree(&path)?;
     }
@@ -67,20 +65,14 @@ impl RequestFile {
         // Everybody may post the name of a request: there is none before it is written.
         let mut file = None;
         let (name, path) = claim(staging, atomic::STAGE_PREFIX, |path| {
-            file = Some(
-                OpenOptions::new()
-                    .write(true)
-                    .create_new(true) // neither follows a link nor opens what another user put there
-                    .mode(FILE_MODE)
-                    .open(path)?,
-            );
+            file = Some(system::new_file(path, FILE_MODE)?);
             Ok(())
         })?;
         let unfinished = Self { name, path };
         let mut file = file.expect("the name was claimed by opening the file");
         let text = pretty_ascii(&with_action(payload, action));
         file.write_all(text.as_bytes()).at(&unfinished.path)?;
-        atomic::close(file).at(&unfinished.path)?;
+        system::close(file).at(&unfinished.path)?;
         let (name, path) = claim(staging, &format!("request-{action}-"), |path| {
             atomic::rename_new(&unfinished.path, path)
         })?;
@@ -149,8 +141,6 @@ fn pretty_ascii(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rustix::fs::Mode;
-
     use super::*;
 
     #[test]
@@ -169,10 +159,8 @@ mod tests {
         let request = RequestFile::create(staging.path(), "upload", &Value::Null).unwrap();
         assert!(request.name.starts_with("request-upload-"));
         let path = staging.path().join(&request.name);
-        let umask = rustix::process::umask(Mode::empty());
-        rustix::process::umask(umask);
-        let mode = Mode::from_raw_mode(rustix::fs::stat(&path).unwrap().st_mode);
-        assert_eq!(mode, Mode::from_raw_mode(0o644) - umask);
+        let mode = system::mode_of(&std::fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode, 0o644 & !system::testing::umask());
         drop(request);
         assert!(!path.exists());
     }

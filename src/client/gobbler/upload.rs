@@ -1,7 +1,6 @@
 //! Uploads: a directory is copied to the staging directory, unless it is there, and handed over.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -14,6 +13,7 @@ use crate::fs::atomic;
 use crate::fs::walk::{self, Kind};
 use crate::http::was_sent;
 use crate::job::Job;
+use crate::system::{self, Stat};
 use crate::transfer::stage::Survey;
 use crate::{Error, Result, parallel, runtime};
 
@@ -58,7 +58,7 @@ pub fn upload_directory(
     let service = Service::new(url, &runtime)?;
     let real = directory.canonicalize().at(directory)?;
     if !real.is_dir() {
-        return Err(std::io::Error::from(rustix::io::Errno::NOTDIR)).at(directory);
+        return Err(system::error(std::io::ErrorKind::NotADirectory)).at(directory);
     }
     let real_staging = staging.canonicalize().at(staging)?;
     if real_staging.starts_with(&real) {
@@ -111,8 +111,9 @@ pub fn upload_directory(
 /// Only the service knows whether a group or an access list lets it in, so where that is in doubt
 /// it gets a request that it refuses, once it has read it.
 fn check_umask(service: &Service, staging: &Path, made: &Path, job: &Job) -> Result<()> {
-    let (owner, copy) = (fs::metadata(staging).at(staging)?.uid(), fs::metadata(made).at(made)?);
-    if copy.mode() & FOR_OTHERS == FOR_OTHERS || copy.uid() == owner {
+    let stat = |path: &Path| fs::metadata(path).map(|found| Stat::from(&found)).at(path);
+    let (owner, copy) = (stat(staging)?.user, stat(made)?);
+    if copy.mode & FOR_OTHERS == FOR_OTHERS || copy.user == owner {
         return Ok(());
     }
     let request = RequestFile::create(staging, "upload", &json!({}))?;
@@ -218,7 +219,7 @@ mod tests {
         let directory = staging.path().join("mine");
         fs::create_dir(&directory).unwrap();
         let link = tempfile::tempdir().unwrap().keep().join("link");
-        std::os::unix::fs::symlink(staging.path(), &link).unwrap();
+        system::new_link(staging.path(), &link).unwrap();
         let (url, server) = answering(staging.path(), |text| {
             let request: serde_json::Value = serde_json::from_str(text).unwrap();
             assert_eq!(request["source"], "mine");

@@ -9,7 +9,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::fs::owner::{make_folders, other_writer};
 use crate::job::Job;
 use crate::relpath::RelPath;
 use crate::runtime::PerProcess;
+use crate::system::{self, Stat};
 use crate::{Error, Result};
 
 const BUCKET: &str = "bucket";
@@ -106,7 +106,8 @@ impl Cache {
     /// Gives the content of `original` a second name: a hard link, else a symbolic one, else a
     /// copy. What is there is replaced.
     pub fn link(&self, original: &Path, target: &Path) -> Result<()> {
-        let symbolic: Link = |original, name| symlink(std::path::absolute(original)?, name);
+        let symbolic: Link =
+            |original, name| system::new_link(std::path::absolute(original)?, name);
         cache::share(original, target, &[cache::HARD, symbolic], &self.scratch()?)
     }
 
@@ -121,7 +122,7 @@ pub(super) fn checked(key: &str) -> Result<RelPath> {
     let path = RelPath::parse(key)?;
     // A name like any other elsewhere.
     let is_drive = |part: &str| {
-        cfg!(windows)
+        system::HAS_DRIVES
             && matches!(part.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic())
     };
     if path.components().any(is_drive) {
@@ -137,7 +138,7 @@ pub fn store_private(file: &Path, content: &[u8], job: &Job) -> Result<()> {
     if let Some(above) = folder.parent() {
         make_folders(above)?;
     }
-    match fs::DirBuilder::new().mode(PRIVATE_FOLDER).create(folder) {
+    match system::new_folder(folder, PRIVATE_FOLDER) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         other => other.at(folder)?,
     }
@@ -151,7 +152,7 @@ pub fn store_private(file: &Path, content: &[u8], job: &Job) -> Result<()> {
 /// Fails if a folder of secrets is not the user's own: whoever planted it could replace them.
 fn check_private(folder: &Path) -> Result<()> {
     let handle = fs::File::open(folder).at(folder)?;
-    let is_own = handle.metadata().at(folder)?.uid() == rustix::process::geteuid().as_raw();
+    let is_own = Stat::of(&handle).at(folder)?.user == system::user_id();
     if is_own && other_writer(&handle).at(folder)?.is_none() {
         return Ok(());
     }
@@ -164,8 +165,6 @@ fn check_private(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -176,7 +175,7 @@ mod tests {
         for key in ["../x", "p/../../x", "/x", "p//x", "p/a/v/"] {
             assert!(matches!(cache.object(key), Err(Error::UnsafePath { .. })), "{key}");
         }
-        assert_eq!(cache.object("C:/x").is_err(), cfg!(windows));
+        assert_eq!(cache.object("C:/x").is_err(), system::HAS_DRIVES);
         assert!(!cache.is_complete("p/a/v").unwrap());
         drop(cache.lock("p/a/v", &Job::default()).unwrap());
         cache.set_complete("p/a/v", true).unwrap();
@@ -207,11 +206,11 @@ mod tests {
         let file = folder.path().join("new/credentials/token.txt");
         store_private(&file, b"one", &Job::default()).unwrap();
         store_private(&file, b"two", &Job::default()).unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mode = |path: &Path| system::mode_of(&fs::metadata(path).unwrap().permissions());
         assert_eq!(fs::read(&file).unwrap(), b"two");
         assert_eq!(mode(&file), 0o600);
         assert_eq!(mode(file.parent().unwrap()), 0o700);
-        fs::set_permissions(file.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
+        system::set_mode(file.parent().unwrap(), 0o777).unwrap();
         let refused = store_private(&file, b"three", &Job::default());
         assert!(matches!(refused, Err(Error::UnsafePath { .. })));
         assert_eq!(fs::read(&file).unwrap(), b"two");

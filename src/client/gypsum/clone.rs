@@ -1,7 +1,7 @@
 //! A directory of links to the cached files of a version, to be changed and uploaded as the next.
 
+use crate::system::new_link as symlink;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::cache::{Cache, checked};

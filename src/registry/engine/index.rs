@@ -21,6 +21,7 @@ use crate::registry::format::verify::{self, Found};
 use crate::registry::format::{layout, time};
 use crate::registry::store;
 use crate::relpath::clean_path;
+use crate::system;
 
 /// A version as its files show it.
 struct Index {
@@ -48,7 +49,7 @@ enum Place {
 impl Source for Content {
     fn open(&self) -> crate::Result<(File, u64)> {
         match &self.place {
-            Place::Inside(path) => digest::open_with_size(path, false),
+            Place::Inside(path) => digest::open_with_size(path, system::Links::Refuse),
             Place::Outside(file) => file.open(),
         }
     }

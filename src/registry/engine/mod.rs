@@ -31,7 +31,6 @@ mod upload;
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +45,7 @@ use crate::fs::atomic;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
+use crate::system;
 use crate::{Error, Result};
 
 pub use permissions::PermissionsChange;
@@ -282,7 +282,7 @@ fn owner<'a>(
 }
 
 fn make_folder(path: &Path) -> Result<()> {
-    fs::DirBuilder::new().mode(FOLDER_MODE).create(path).at(path)
+    system::new_folder(path, FOLDER_MODE).at(path)
 }
 
 /// A new hidden folder beside others in `parent`, with a name that nobody else uses.

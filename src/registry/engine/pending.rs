@@ -458,7 +458,7 @@ mod tests {
         fixture.write("registry/p/a/w/..links", &format!(r#"{{"f":{link},"g":{link}}}"#));
         fixture.write("registry/p/a/w/..tmp-3", "1");
         // `f` has become a copy, `g` is still a link, and the manifest knows of neither.
-        std::os::unix::fs::symlink("../v/f", fixture.path("registry/p/a/w/g")).unwrap();
+        crate::system::new_link("../v/f", fixture.path("registry/p/a/w/g")).unwrap();
         fixture.open();
         let manifest = store::manifest(&fixture.path("registry/p/a/w")).unwrap();
         assert!(manifest.values().all(|entry| entry.link.is_none()));

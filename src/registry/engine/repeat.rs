@@ -8,8 +8,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{XattrFlags, getxattr, removexattr, setxattr};
-
 use super::resolve::{Resolver, Target};
 use super::transfer::{self, UserFile};
 use super::upload::Upload;
@@ -22,6 +20,7 @@ use crate::registry::failure::{Failure, FailureKind};
 use crate::registry::format::layout;
 use crate::registry::format::model::{Manifest, ManifestEntry};
 use crate::registry::store;
+use crate::system;
 
 /// How long a client has to ask again.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -55,7 +54,9 @@ impl Change<'_> {
     /// Whether the change was made at `folder`, not long ago, and nobody was told.
     fn is_unanswered(self, folder: &Path) -> bool {
         let mut value = [0; 32];
-        let Ok(length) = getxattr(folder, self.attribute(), &mut value[..]) else { return false };
+        let Ok(length) = system::attribute(folder, &self.attribute(), &mut value) else {
+            return false;
+        };
         let since = std::str::from_utf8(&value[..length]).ok().and_then(|text| text.parse().ok());
         since.is_some_and(|since| now().saturating_sub(since) < PATIENCE.as_secs())
     }
@@ -81,7 +82,7 @@ impl Receipt {
         let receipt = Self::found(folder, change);
         let since = now().to_string();
         // The change itself does not depend on it: without the mark, a repeat is refused.
-        let _ = setxattr(folder, &receipt.attribute, since.as_bytes(), XattrFlags::empty());
+        let _ = system::set_attribute(folder, &receipt.attribute, since.as_bytes());
         receipt
     }
 
@@ -99,7 +100,7 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         // A mark that stays is too old after a day.
-        let _ = removexattr(&self.folder, &self.attribute);
+        let _ = system::remove_attribute(&self.folder, &self.attribute);
     }
 }
 
@@ -211,8 +212,8 @@ fn have_content<S: digest::Source>(
 
 #[cfg(test)]
 mod tests {
+    use crate::system::new_link as symlink;
     use std::fs;
-    use std::os::unix::fs::symlink;
 
     use super::super::{Options, PermissionsChange};
     use super::*;
@@ -407,7 +408,9 @@ mod tests {
         fixture.killed_after_upload(|_| {});
         let before = (now() - PATIENCE.as_secs()).to_string();
         let attribute = Change::Upload.attribute();
-        setxattr(fixture.version(), attribute, before.as_bytes(), XattrFlags::REPLACE).unwrap();
+        let version = fixture.version();
+        system::attribute(&version, &attribute, &mut [0; 32]).expect("it is marked");
+        system::set_attribute(&version, &attribute, before.as_bytes()).unwrap();
         assert!(fixture.upload(&fixture.open(), |_| {}).is_err());
     }
 }

@@ -27,6 +27,7 @@ use crate::registry::format::layout;
 use crate::registry::format::links::{self, Owner};
 use crate::registry::format::model::{Link, Links, Manifest};
 use crate::registry::store;
+use crate::system;
 
 /// What is going to be deleted: a project, an asset or a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -352,7 +353,7 @@ fn within(place: &str, failure: Failure) -> Failure {
 
 fn make_copy(copy: &Copy<'_>, job: &Job) -> Result<(), Failure> {
     // The origin may be a link into a whitelisted directory.
-    let from = open_regular(&copy.from, true)?;
+    let from = open_regular(&copy.from, system::Links::Follow)?;
     let stamp = Stamp::of(&from).at(&copy.from)?;
     write_copy((&from, &copy.from), &copy.stage, stamp, job)?;
     let seen = digest::of_file(&copy.stage, job)?;

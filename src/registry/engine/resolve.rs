@@ -56,7 +56,7 @@ impl Source for Outside {
         // Whoever may write there may have put a link in its place meanwhile.
         let opened = Root::open(&self.root).and_then(|root| root.open_file(&self.inside));
         let (file, stat) = opened.at(&self.path)?;
-        Ok((file, u64::try_from(stat.st_size).unwrap_or_default()))
+        Ok((file, stat.size()))
     }
 
     fn path(&self) -> PathBuf {

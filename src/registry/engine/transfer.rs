@@ -1,20 +1,15 @@
 //! Moving the files of an upload into the registry.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-
-use rustix::fs::{AtFlags, CWD, Dev, RawMode, RenameFlags, Stat, renameat_with, statat, unlinkat};
-use rustix::io::Errno;
 
 use super::resolve::{Manifests, Outside, Resolver, Target};
 use super::{Engine, FILE_MODE, make_folder};
 use crate::digest::copy::{Named, Stamp, copy};
 use crate::digest::{self, Seen, Source};
-use crate::fs::atomic::close;
 use crate::fs::beneath::Root;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
@@ -23,6 +18,7 @@ use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout::{self, Layout};
 use crate::registry::format::links::{self, DedupIndex, Owner};
 use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry};
+use crate::system::{self, Folder, Identity, Name, Stat, new_link, rename_new};
 
 /// Files of one folder that one thread moves: it opens the folder once for all of them.
 const MOVED_TOGETHER: usize = 256;
@@ -85,7 +81,7 @@ pub(super) struct UserFile<'a> {
 impl Source for UserFile<'_> {
     fn open(&self) -> crate::Result<(File, u64)> {
         let (file, stat) = open_source(self.root, self.path, self.source)?;
-        Ok((file, Identity::of(&stat).size))
+        Ok((file, stat.size()))
     }
 
     fn path(&self) -> PathBuf {
@@ -116,26 +112,6 @@ struct Movable<'a> {
     path: &'a str,
     seen: Seen,
     identity: Identity,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
-    device: Dev,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl Identity {
-    #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
-    fn of(stat: &Stat) -> Self {
-        Self {
-            device: stat.st_dev,
-            inode: stat.st_ino.into(),
-            size: u64::try_from(stat.st_size).unwrap_or_default(),
-            modified: (stat.st_mtime.into(), stat.st_mtime_nsec.try_into().unwrap_or_default()),
-        }
-    }
 }
 
 impl Engine {
@@ -252,10 +228,10 @@ impl Transferred {
     pub(super) fn remove_copied(&self) {
         for (path, identity) in &self.copied {
             let file = self.root.open_file(path);
-            if file.is_ok_and(|(_, stat)| Identity::of(&stat) == *identity)
+            if file.is_ok_and(|(_, stat)| stat.identity == *identity)
                 && let Ok((parent, name)) = self.root.open_parent(path)
             {
-                let _ = unlinkat(parent, name, AtFlags::empty());
+                let _ = parent.remove_file(name);
             }
         }
     }
@@ -271,11 +247,16 @@ pub(super) fn restore(stage: &Path, source: &Path) -> Result<(), Failure> {
         if entry.kind != Kind::File {
             continue;
         }
-        match renameat_with(CWD, stage.join(&entry.path), parent, name, RenameFlags::NOREPLACE) {
+        let moved = rename_new(Name::Path(&stage.join(&entry.path)), Name::In(&parent, name));
+        match moved.map_err(|error| (error.kind(), error)) {
             // The last two: nothing can be moved between these folders, so this is a copy.
-            Ok(()) | Err(Errno::EXIST | Errno::XDEV | Errno::INVAL) => {}
-            Err(error) => {
-                return Err(Failure::system("rename", &source.join(&entry.path), &error.into()));
+            Ok(())
+            | Err((
+                ErrorKind::AlreadyExists | ErrorKind::CrossesDevices | ErrorKind::InvalidInput,
+                _,
+            )) => {}
+            Err((_, error)) => {
+                return Err(Failure::system("rename", &source.join(&entry.path), &error));
             }
         }
     }
@@ -286,8 +267,8 @@ pub(super) fn restore(stage: &Path, source: &Path) -> Result<(), Failure> {
 pub(super) fn open_root(source: &Path, owner: Option<u32>) -> Result<Root, Failure> {
     let system = |error| Failure::system("open", source, &error);
     let root = Root::open(source).map_err(system)?;
-    let found = rustix::fs::fstat(&root).map_err(|error| system(error.into()))?;
-    if owner.is_some_and(|owner| owner != found.st_uid) {
+    let found = Stat::of(root.handle()).map_err(system)?;
+    if owner.is_some_and(|owner| owner != found.user) {
         return Err(Failure::internal(format!(
             "{source:?} was replaced while the request was looked at"
         )));
@@ -334,15 +315,15 @@ pub(super) fn read_link(root: &Root, path: &str, source: &Path) -> Result<String
     let full = source.join(path);
     let (parent, name) =
         root.open_parent(path).map_err(|error| Failure::system("open", &full, &error))?;
-    let text = rustix::fs::readlinkat(parent, name, Vec::new())
-        .map_err(|error| Failure::system("readlink", &full, &error.into()))?;
+    let text =
+        parent.read_link(name).map_err(|error| Failure::system("readlink", &full, &error))?;
     text.into_string()
         .map_err(|_| Failure::internal(format!("target of link {full:?} is not valid UTF-8")))
 }
 
 /// Makes a symbolic link with exactly this text.
 pub(super) fn place_link(path: &Path, text: &Path) -> Result<(), Failure> {
-    symlink(text, path).map_err(|error| Failure::system("symlink", path, &error))
+    new_link(text, path).map_err(|error| Failure::system("symlink", path, &error))
 }
 
 /// Copies all files that cannot be linked or moved.
@@ -416,10 +397,8 @@ fn copy_or_postpone(
     let stat = root
         .look_at(path)
         .map_err(|error| Failure::system("stat", &transfer.source.join(path), &error))?;
-    let identity = Identity::of(&stat);
-    let may_move = transfer.consume
-        && stat.st_uid == rustix::process::geteuid().as_raw()
-        && stat.st_nlink == 1;
+    let identity = stat.identity;
+    let may_move = transfer.consume && stat.user == system::user_id() && stat.names == 1;
     if may_move || transfer.known.has_size(identity.size) {
         return Ok(Look::Candidate { identity, may_move });
     }
@@ -457,7 +436,7 @@ fn copy_file(
 ) -> Result<Identity, Failure> {
     let full = transfer.source.join(path);
     let (from, stat) = open_source(root, path, transfer.source)?;
-    let identity = Identity::of(&stat);
+    let identity = stat.identity;
     write_copy((&from, &full), &transfer.stage.join(path), Stamp::of_stat(&stat), job)?;
     Ok(identity)
 }
@@ -469,12 +448,7 @@ pub(super) fn write_copy(
     stamp: Stamp,
     job: &Job,
 ) -> Result<(), Failure> {
-    let to = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(target)
+    let to = system::new_file(target, FILE_MODE)
         .map_err(|error| Failure::system("write", target, &error))?;
     copy(from, (&to, target), stamp, job, |_| ()).map_err(|error| match error {
         crate::Error::Digest { .. } => Failure::internal(format!(
@@ -482,7 +456,7 @@ pub(super) fn write_copy(
         )),
         other => other.into(),
     })?;
-    close(to).map_err(|error| Failure::system("close", target, &error))
+    system::close(to).map_err(|error| Failure::system("close", target, &error))
 }
 
 /// The directory part of a path.
@@ -518,26 +492,34 @@ impl Transfer<'_> {
     }
 
     /// False if the file cannot be moved between these two directories.
-    fn move_file(&self, source: &OwnedFd, file: &Movable<'_>) -> Result<bool, Failure> {
+    fn move_file(&self, source: &Folder, file: &Movable<'_>) -> Result<bool, Failure> {
         let name = file.path.rsplit('/').next().unwrap_or(file.path);
         let target = self.stage.join(file.path);
-        match renameat_with(source, name, CWD, &target, RenameFlags::NOREPLACE) {
-            Err(Errno::XDEV | Errno::INVAL | Errno::ACCESS | Errno::PERM) => return Ok(false),
-            other => {
-                other.map_err(|error| Failure::system("rename", &target, &error.into()))?;
+        match rename_new(Name::In(source, name), Name::Path(&target)) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::CrossesDevices
+                        | ErrorKind::InvalidInput
+                        | ErrorKind::PermissionDenied
+                ) =>
+            {
+                return Ok(false);
             }
+            other => other.map_err(|error| Failure::system("rename", &target, &error))?,
         }
         // The name may have been given to another file since.
-        let placed = statat(CWD, &target, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|error| Failure::system("lstat", &target, &error.into()))?;
-        if Identity::of(&placed) != file.identity {
+        let placed = fs::symlink_metadata(&target)
+            .map_err(|error| Failure::system("lstat", &target, &error))?;
+        let placed = Stat::from(&placed);
+        if placed.identity != file.identity {
             let full = self.source.join(file.path);
-            renameat_with(CWD, &target, source, name, RenameFlags::NOREPLACE)
-                .map_err(|error| Failure::system("rename", &full, &error.into()))?;
+            rename_new(Name::Path(&target), Name::In(source, name))
+                .map_err(|error| Failure::system("rename", &full, &error))?;
             return Err(changed(self.source, file.path));
         }
-        if placed.st_mode & 0o7777 != FILE_MODE as RawMode {
-            fs::set_permissions(&target, Permissions::from_mode(FILE_MODE))
+        if placed.mode != FILE_MODE {
+            system::set_mode(&target, FILE_MODE)
                 .map_err(|error| Failure::system("chmod", &target, &error))?;
         }
         Ok(true)
@@ -639,9 +621,8 @@ mod tests {
         for name in ["same", "changed"] {
             fs::write(folder.path().join(name), "old").unwrap();
         }
-        let identity = |name: &str| {
-            Identity::of(&statat(CWD, folder.path().join(name), AtFlags::empty()).unwrap())
-        };
+        let identity =
+            |name: &str| Stat::from(&fs::metadata(folder.path().join(name)).unwrap()).identity;
         let copied = ["same", "changed"].map(|name| (name.to_owned(), identity(name))).into();
         let root = Root::open(folder.path()).unwrap();
         fs::write(folder.path().join("changed"), "newer").unwrap();
@@ -658,7 +639,7 @@ mod tests {
             fs::create_dir_all(path(folder)).unwrap();
         }
         fs::write(path("stage/a/b/f"), "").unwrap();
-        symlink("../outside", path("source/a")).unwrap();
+        new_link("../outside", path("source/a")).unwrap();
         restore(&path("stage"), &path("source")).unwrap();
         assert!(!path("outside/b/f").exists());
     }

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -28,6 +27,7 @@ use crate::registry::format::json;
 use crate::registry::format::layout::{self, Layout, PENDING_PREFIX};
 use crate::registry::store;
 use crate::relpath::RelPath;
+use crate::system::{self, Identity, Links, is_absent};
 use crate::{Error, Result};
 
 /// How long the locks of others are waited for.
@@ -49,26 +49,6 @@ pub struct Directory {
     received: Mutex<HashMap<String, (Identity, Digest)>>,
     /// Asked once: it takes making a folder.
     ignores_case: OnceLock<bool>,
-}
-
-/// Tells whether a file is still the one it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl Identity {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
 }
 
 /// An object that is being received, digested on the way. Dropped, it leaves nothing.
@@ -168,7 +148,7 @@ impl Directory {
             && !name.starts_with(STAGE_PREFIX)
             && (!layout::is_lock(name)
                 || (name == layout::LOCK
-                    && digest::open_regular(&folder.join(name), false)
+                    && digest::open_regular(&folder.join(name), Links::Refuse)
                         .is_ok_and(|file| parse_lock(&file).is_some())))
     }
 
@@ -214,7 +194,7 @@ impl Directory {
         for component in Path::new(inside).components() {
             let outer = folder.clone();
             folder.push(component);
-            match fs::DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
+            match system::new_folder(&folder, FOLDER_MODE) {
                 Ok(()) if self.is_durable => atomic::sync_folder(&outer)?,
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -295,7 +275,7 @@ impl Directory {
             other => other.map_err(|error| busy(error, &format!("project '{project}'")))?,
         };
         let path = folder.join(layout::LOCK);
-        let file = digest::open_regular(&path, false)?;
+        let file = digest::open_regular(&path, Links::Refuse)?;
         if mode == Mode::Exclusive {
             self.sweep_folder(&folder)?;
         }
@@ -322,19 +302,8 @@ fn busy(error: Error, what: &str) -> Failure {
     }
 }
 
-/// True if the system's error means that there is no such object.
-fn is_absent(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(
-        error.kind(),
-        ErrorKind::NotFound
-            | ErrorKind::NotADirectory
-            | ErrorKind::IsADirectory
-            | ErrorKind::InvalidInput
-            | ErrorKind::InvalidFilename
-    ) || [Errno::LOOP, Errno::NXIO, Errno::XDEV]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+fn identity_of(metadata: &Metadata) -> Identity {
+    system::Stat::from(metadata).identity
 }
 
 /// The entries of a folder; one that is not there has none.
@@ -392,7 +361,7 @@ impl DirectoryHold<'_> {
         if self.objects.is_durable {
             file.sync_all()?;
         }
-        atomic::close(file)
+        system::close(file)
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
@@ -451,7 +420,7 @@ impl Objects for Directory {
     fn stat(&self, key: &str) -> Result<Option<Stat>, Failure> {
         Ok(self.open_file(key)?.map(|(_, metadata)| Stat {
             size: metadata.len(),
-            state: format!("{:?}", Identity::of(&metadata)),
+            state: format!("{:?}", identity_of(&metadata)),
             modified: metadata.modified().ok(),
             md5: None,
         }))
@@ -523,7 +492,7 @@ impl Objects for Directory {
             for (index, key) in keys.iter().enumerate() {
                 let path = self.target(key)?;
                 let known = received.get(key).filter(|(identity, _)| {
-                    fs::symlink_metadata(&path).is_ok_and(|found| Identity::of(&found) == *identity)
+                    fs::symlink_metadata(&path).is_ok_and(|found| identity_of(&found) == *identity)
                 });
                 digests.push(known.map(|(_, md5)| *md5));
                 if known.is_none() {
@@ -616,11 +585,8 @@ impl Objects for Directory {
             return Ok(true);
         }
         let stage = atomic::stage_folder(&self.root)?;
-        fs::set_permissions(
-            stage.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(FOLDER_MODE),
-        )
-        .map_err(|error| Failure::system("chmod", stage.path(), &error))?;
+        system::set_mode(stage.path(), FOLDER_MODE)
+            .map_err(|error| Failure::system("chmod", stage.path(), &error))?;
         for (name, value) in objects {
             let path = stage.path().join(name);
             atomic::write(&path, &json::plain(value), FILE_MODE, self.is_durable)?;
@@ -691,7 +657,7 @@ impl Objects for Directory {
         if received.len() >= REMEMBERED {
             received.clear();
         }
-        received.insert(key, (Identity::of(&metadata), md5));
+        received.insert(key, (identity_of(&metadata), md5));
         Ok(true)
     }
 

@@ -2,7 +2,6 @@
 //! and calling the engine.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -16,6 +15,7 @@ use crate::names::{AssetName, BadName, ProjectName, VersionName};
 use crate::registry::engine::{Doomed, Engine, PermissionsChange, Receipt, Upload};
 use crate::registry::format::model::Uploader;
 use crate::registry::{Failure, FailureContext};
+use crate::system::Stat;
 
 /// The actions that a request file can name, without the health check.
 pub(super) const ACTIONS: &[&str] = &[
@@ -142,15 +142,16 @@ impl Call<'_> {
         }
         let opened =
             Root::open(&directory).map_err(|error| Failure::system("open", &directory, &error))?;
-        let writer =
-            other_writer(&opened).map_err(|error| Failure::system("fstat", &directory, &error))?;
+        let writer = other_writer(opened.handle())
+            .map_err(|error| Failure::system("fstat", &directory, &error))?;
         if let Some(writer) = writer {
             return Err(Failure::forbidden(format!(
                 "directory {source:?} can be written by {writer}, so that its content need not be \
                  its owner's; run `chmod go-w` on it and look at what is in it"
             )));
         }
-        let owner = users::name_of(metadata.uid());
+        let owner_id = Stat::from(&metadata).user;
+        let owner = users::name_of(owner_id);
         let owner =
             fields.acting(&owner).within(|| format!("failed to find owner of {directory:?}"))?;
         if owner != user {
@@ -167,7 +168,7 @@ impl Call<'_> {
             asset: &asset,
             version: &version,
             source: &directory,
-            source_owner: Some(metadata.uid()),
+            source_owner: Some(owner_id),
             user,
             on_probation,
             consume,

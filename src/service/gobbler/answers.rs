@@ -3,8 +3,6 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,6 +14,7 @@ use tokio::sync::watch;
 use crate::Result;
 use crate::error::IoContext;
 use crate::registry::engine::Receipt;
+use crate::system::{Identity, Stat};
 
 /// Begins the name of every request file.
 pub(super) const PREFIX: &str = "request-";
@@ -63,24 +62,7 @@ impl Answer {
 }
 
 /// Tells whether a request file is still the one that was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl Stamp {
-    pub(super) fn of(file: &Metadata) -> Self {
-        Self {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            modified: (file.mtime(), file.mtime_nsec()),
-        }
-    }
-}
+pub(super) type Stamp = Identity;
 
 /// Answers to come.
 pub(super) type Waiting = watch::Receiver<Option<Arc<Answer>>>;
@@ -146,7 +128,7 @@ impl Answers {
         for entry in fs::read_dir(staging).at(staging)? {
             let entry = entry.at(staging)?;
             let name = entry.file_name();
-            if name.as_bytes().starts_with(PREFIX.as_bytes()) {
+            if name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
                 let lifetime = entry.metadata().map_or(LIFETIME, |file| lifetime_of(&file));
                 let name: Arc<OsStr> = name.into();
                 let end = now + lifetime;
@@ -174,7 +156,7 @@ impl Answers {
         file: &Metadata,
         now: Instant,
     ) -> Result<(Running, Waiting), Place> {
-        let stamp = Stamp::of(file);
+        let stamp = Stat::from(file).identity;
         let mut table = self.table();
         match table.find(name, Some(stamp), now) {
             Place::Free => {}
@@ -351,18 +333,18 @@ mod tests {
         let file = staging.write("content");
         let find = |stamp, now| word(&answers.find(name, stamp, now));
         let (running, mut waiting) = answers.begin(name, &file, now).unwrap();
-        assert_eq!(find(Some(Stamp::of(&file)), now), "running");
+        assert_eq!(find(Some(Stat::from(&file).identity), now), "running");
         // However long it takes, and also if its author has taken it away.
         assert_eq!(find(None, now + 10 * LIFETIME), "running");
         assert!(answers.begin(name, &file, now).is_err());
         running.finish(answer(200, 7));
         assert_eq!(waiting.borrow_and_update().as_ref().unwrap().body.len(), 7);
-        assert_eq!(find(Some(Stamp::of(&file)), now), "200 7");
+        assert_eq!(find(Some(Stat::from(&file).identity), now), "200 7");
         assert_eq!(find(None, now), "200 7");
         let other = staging.write("another");
-        assert_eq!(find(Some(Stamp::of(&other)), now), "used");
+        assert_eq!(find(Some(Stat::from(&other).identity), now), "used");
         let later = Instant::now() + 2 * LIFETIME;
-        assert_eq!(find(Some(Stamp::of(&other)), later), "free");
+        assert_eq!(find(Some(Stat::from(&other).identity), later), "free");
         let table = answers.table();
         assert_eq!((table.names.len(), table.by_end.len(), table.answers), (0, 0, 0));
         assert_eq!(table.bytes, 0);
@@ -377,11 +359,11 @@ mod tests {
         let unwritten = staging.write("");
         let (running, _) = answers.begin(name, &unwritten, now).unwrap();
         running.finish(answer(400, 1));
-        assert_eq!(word(&answers.find(name, Some(Stamp::of(&unwritten)), now)), "400 1");
+        assert_eq!(word(&answers.find(name, Some(Stat::from(&unwritten).identity), now)), "400 1");
         let written = staging.write("content");
         let (running, _) = answers.begin(name, &written, now).unwrap();
         running.finish(answer(200, 2));
-        assert_eq!(word(&answers.find(name, Some(Stamp::of(&written)), now)), "200 2");
+        assert_eq!(word(&answers.find(name, Some(Stat::from(&written).identity), now)), "200 2");
     }
 
     #[test]
@@ -433,7 +415,7 @@ mod tests {
         let staging = Staging::new();
         let answers = Answers::starting_with(staging.0.path()).unwrap();
         let name = OsStr::new("request-x");
-        let stamp = Some(Stamp::of(&staging.write("content")));
+        let stamp = Some(Stat::from(&staging.write("content")).identity);
         assert_eq!(word(&answers.find(name, stamp, Instant::now())), "used");
         assert_eq!(word(&answers.find(name, stamp, Instant::now() + LIFETIME)), "free");
     }

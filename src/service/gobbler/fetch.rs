@@ -1,10 +1,8 @@
 //! Files of the registry over HTTP.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +20,7 @@ use crate::service::conditions::{
 };
 use crate::service::content::{About, MediaType, Opened, content, plain};
 use crate::service::threads;
+use crate::system;
 
 /// What stays as it is in a URL.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -43,7 +42,7 @@ pub(super) async fn fetch(
     if path == b"index.html" || path.ends_with(b"/index.html") {
         return redirect("./".to_owned(), query);
     }
-    let relative = Path::new(OsStr::from_bytes(if inner.is_empty() { b"." } else { inner }));
+    let relative = Path::new(system::text(if inner.is_empty() { b"." } else { inner }));
     let (mut file, mut metadata) = match open(roots, relative) {
         Ok(opened) => opened,
         Err(error) => return refusal(&error),
@@ -71,24 +70,14 @@ fn open(roots: &Roots, path: &Path) -> io::Result<(File, fs::Metadata)> {
     if metadata.is_file() || metadata.is_dir() {
         Ok((file, metadata))
     } else {
-        Err(rustix::io::Errno::NOENT.into())
+        Err(system::error(io::ErrorKind::NotFound))
     }
 }
 
 fn refusal(error: &io::Error) -> Response<Body> {
     match error.kind() {
         io::ErrorKind::PermissionDenied => plain(StatusCode::FORBIDDEN, "403 Forbidden"),
-        io::ErrorKind::NotFound
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::InvalidFilename => plain(StatusCode::NOT_FOUND, "404 page not found"),
-        // A loop of links, or a socket: nothing that could be served.
-        _ if [rustix::io::Errno::LOOP, rustix::io::Errno::NXIO]
-            .iter()
-            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) =>
-        {
-            plain(StatusCode::NOT_FOUND, "404 page not found")
-        }
+        _ if system::is_absent(error) => plain(StatusCode::NOT_FOUND, "404 page not found"),
         io::ErrorKind::WouldBlock => {
             plain(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable")
         }

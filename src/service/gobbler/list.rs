@@ -1,12 +1,8 @@
 //! Listings of folders of the registry.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::lexical;
 use super::roots::Roots;
@@ -15,6 +11,7 @@ use crate::job::Job;
 use crate::registry::Failure;
 use crate::registry::format::json;
 use crate::relpath::clean;
+use crate::system::{self, Kind, Links};
 
 /// Answers `/list` as a JSON array.
 ///
@@ -54,7 +51,7 @@ fn locate(roots: &Roots, path: &[u8]) -> Result<Located, Failure> {
         inner => match std::str::from_utf8(inner).map(|inner| roots.layout().anchor(inner)) {
             Ok((place, "")) => place,
             Ok((place, inside)) => place.join(inside),
-            Err(_) => roots.registry().join(OsStr::from_bytes(inner)),
+            Err(_) => roots.registry().join(system::text(inner)),
         },
     };
     let metadata = fs::symlink_metadata(&full);
@@ -137,7 +134,7 @@ impl Listing<'_> {
                 continue;
             }
             job.check()?;
-            let folder = root.join(OsStr::from_bytes(&path));
+            let folder = root.join(system::text(&path));
             match entries_of(&folder)? {
                 None => {}
                 Some(entries) if entries.is_empty() => self.push(&path),
@@ -172,7 +169,7 @@ fn entries_of(folder: &Path) -> Result<Option<Entries>, Failure> {
         Ok(entries) => Ok(Some(entries)),
         Err(error)
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-                || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
+                || system::is_loop(&error) =>
         {
             Ok(None)
         }
@@ -186,28 +183,20 @@ fn unreadable(folder: &Path, error: &io::Error) -> Failure {
 
 /// The entries of a folder in byte order of their names; unfinished work is left out.
 pub(super) fn entries(folder: &Path) -> io::Result<Entries> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let handle = rustix::fs::open(folder, flags, Mode::empty())?;
+    let handle = system::Folder::open(folder, Links::Refuse)?;
     let mut found = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&handle)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if matches!(name, b"." | b"..") || name.starts_with(STAGE_PREFIX.as_bytes()) {
-            continue;
+    handle.each(&mut system::buffer(), io::Error::from, |c_name, kind| {
+        let name = c_name.to_bytes();
+        if name.starts_with(STAGE_PREFIX.as_bytes()) {
+            return Ok(());
         }
-        let kind = match entry.file_type() {
-            FileType::Unknown => {
-                let flags = AtFlags::SYMLINK_NOFOLLOW;
-                match rustix::fs::statat(&handle, entry.file_name(), flags) {
-                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                    Err(rustix::io::Errno::NOENT) => continue,
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            known => known,
+        let kind = match kind.map_or_else(|| handle.kind_of(c_name), Ok) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            kind => kind?,
         };
-        found.push((name.to_vec(), kind == FileType::Directory));
-    }
+        found.push((name.to_vec(), kind == Kind::Folder));
+        Ok(())
+    })?;
     found.sort_unstable();
     Ok(found)
 }
@@ -226,10 +215,10 @@ mod tests {
         for name in ["p/a/v/f.txt", "p/a/v/d/<g>", "p/a/..LOCK", "p/a/..tmp-1/x", "p/a/v/f"] {
             fs::write(root.join(name), "").unwrap();
         }
-        std::os::unix::fs::symlink("..", root.join("p/a/v/up")).unwrap();
+        system::new_link("..", root.join("p/a/v/up")).unwrap();
         fs::create_dir(folder.path().join("outside")).unwrap();
         fs::create_dir(folder.path().join("outside/in")).unwrap();
-        std::os::unix::fs::symlink("../../outside", root.join("p/out")).unwrap();
+        system::new_link("../../outside", root.join("p/out")).unwrap();
         let roots = Roots::new(Layout::new(root), Vec::new());
         (folder, roots)
     }
@@ -255,7 +244,7 @@ mod tests {
         assert_eq!(listed(&roots, "p/a/v/f.txt", true), "[]");
         assert_eq!(listed(&roots, "p/out", true), "[]");
         let alias = roots.registry().with_file_name("alias");
-        std::os::unix::fs::symlink(roots.registry(), &alias).unwrap();
+        system::new_link(roots.registry(), &alias).unwrap();
         let aliased = Roots::new(Layout::new(alias), Vec::new());
         assert_eq!(listed(&aliased, "", false), r#"["p/"]"#);
         assert_eq!(listed(&aliased, "p/a", false), r#"["..LOCK","v/"]"#);

@@ -18,7 +18,6 @@ mod users;
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,10 +35,8 @@ use crate::registry::store;
 use crate::service::hosts::Hosts;
 use crate::service::log::Log;
 use crate::service::server::{self, Embedding, Work};
+use crate::system::{self, Stat};
 use crate::{Error, Result};
-
-/// Only owners may rename what is in a directory of this mode.
-const STICKY: u32 = 0o1000;
 
 /// Runs the service until SIGTERM or SIGINT, or until its `embedding` process is gone.
 ///
@@ -50,7 +47,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
             return Err(io::Error::from(io::ErrorKind::NotADirectory)).at(directory);
         }
     }
-    server::fill_standard_streams();
+    system::fill_standard_streams();
     let staging_fault = staging_fault(&options.staging)?;
     if let Some(why) = &staging_fault
         && !options.insecure_staging
@@ -58,7 +55,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
         let why = format!("{why}; run `chmod +t` on it, or start with `-insecure-staging`");
         return Err(Error::invalid("-staging", options.staging.to_string_lossy(), why));
     }
-    server::raise_file_limit();
+    system::raise_file_limit();
     // Before anybody can connect: a request file made after that is no old one.
     let answers = Arc::new(answers::Answers::starting_with(&options.staging)?);
     let (listener, lifeline) = server::listen(&options.host, options.port, embedding)?;
@@ -106,7 +103,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
 /// Why the owner of a file in the staging directory is no proof of who put it under its name.
 fn staging_fault(staging: &Path) -> Result<Option<String>> {
     let handle = File::open(staging).at(staging)?;
-    if handle.metadata().at(staging)?.permissions().mode() & STICKY != 0 {
+    if Stat::of(&handle).at(staging)?.is_sticky() {
         return Ok(None);
     }
     let writer = other_writer(&handle).at(staging)?;

@@ -1,7 +1,6 @@
 //! The command line of the Gobbler service.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use super::lexical;
 use super::spoofing::Spoofing;
 use crate::error::IoContext;
 use crate::relpath::clean_path;
+use crate::system;
 use crate::{Error, Result};
 
 /// What `-help` prints.
@@ -245,7 +245,7 @@ fn parse_whitelist(text: &[u8]) -> Result<Vec<PathBuf>, usize> {
         if line.trim_ascii().is_empty() || line.starts_with(b"#") {
             continue;
         }
-        let directory = clean_path(Path::new(OsStr::from_bytes(line)));
+        let directory = clean_path(Path::new(system::text(line)));
         if !directory.is_absolute() {
             return Err(index + 1);
         }
@@ -271,7 +271,7 @@ struct Flag<'a> {
 impl<'a> Words<'a> {
     fn flag(&mut self) -> Result<Option<Flag<'a>>, BadOptions> {
         let Some((word, rest)) = self.rest.split_first() else { return Ok(None) };
-        let bytes = word.as_bytes();
+        let bytes = word.as_encoded_bytes();
         let body = match bytes {
             b"--" => return Ok(None),
             [b'-', b'-', body @ ..] | [b'-', body @ ..] if !body.is_empty() => body,
@@ -283,7 +283,7 @@ impl<'a> Words<'a> {
         }
         self.rest = rest;
         let (name, value) = match body.iter().position(|byte| *byte == b'=') {
-            Some(at) => (&body[..at], Some(OsStr::from_bytes(&body[at + 1..]))),
+            Some(at) => (&body[..at], Some(system::text(&body[at + 1..]))),
             None => (body, None),
         };
         Ok(Some(Flag { name: String::from_utf8_lossy(name).into_owned(), value }))
@@ -332,7 +332,7 @@ impl Flag<'_> {
     }
 
     fn boolean(&self) -> Result<bool, BadOptions> {
-        match self.value.map(OsStr::as_bytes) {
+        match self.value.map(OsStr::as_encoded_bytes) {
             None | Some(b"1" | b"t" | b"T" | b"true" | b"TRUE" | b"True") => Ok(true),
             Some(b"0" | b"f" | b"F" | b"false" | b"FALSE" | b"False") => Ok(false),
             Some(other) => Err(syntax(
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn directories_must_be_text() {
-        let strange = OsStr::from_bytes(b"/\xff").to_owned();
+        let strange = system::text(b"/\xff").to_owned();
         let arguments = ["-staging".into(), strange, "-registry".into(), "/r".into()];
         let refused = Options::parse(&arguments).unwrap_err();
         assert_eq!(refused.exit_code(), 1);

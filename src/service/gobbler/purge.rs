@@ -123,8 +123,8 @@ mod tests {
             fs::create_dir_all(root.path().join(folder)).unwrap();
         }
         fs::write(outside.join("precious"), "").unwrap();
-        std::os::unix::fs::symlink(&outside, staging.join("link")).unwrap();
-        std::os::unix::fs::symlink(&outside, staging.join("old/link")).unwrap();
+        crate::system::new_link(&outside, staging.join("link")).unwrap();
+        crate::system::new_link(&outside, staging.join("old/link")).unwrap();
         fs::write(staging.join("file"), "").unwrap();
         // A file that was moved in deep inside: its folder is the only one that tells.
         let later = OLD + Duration::from_secs(3600);

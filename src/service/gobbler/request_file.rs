@@ -3,18 +3,15 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{Read, Seek};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use rustix::fs::{Mode, OFlags};
-
-use super::answers::{Answer, Answers, LIFETIME, PREFIX, Place, Running, Stamp, Waiting};
+use super::answers::{Answer, Answers, LIFETIME, PREFIX, Place, Running, Waiting};
 use super::users;
 use crate::fs::owner::other_writer;
 use crate::registry::Failure;
+use crate::system::{self, Links, Stat};
 
 /// The action that needs nothing but its file.
 pub(super) const HEALTH_CHECK: &str = "health_check";
@@ -46,7 +43,7 @@ pub(super) enum Admitted {
 
 /// The rest of the name of a request file, after its prefix; it must be one path component.
 fn rest_of(name: &OsStr) -> Result<&[u8], Failure> {
-    let Some(rest) = name.as_bytes().strip_prefix(PREFIX.as_bytes()) else {
+    let Some(rest) = name.as_encoded_bytes().strip_prefix(PREFIX.as_bytes()) else {
         return Err(Failure::invalid("file name should start with \"request-\""));
     };
     if rest.contains(&b'/') {
@@ -76,12 +73,13 @@ pub(super) fn admit(
     let path = staging.join(name);
     let seen = fs::symlink_metadata(&path);
     let now = Instant::now();
-    let is_used = match answers.find(name, seen.as_ref().ok().map(Stamp::of), now) {
-        Place::Running(waiting) => return Ok(Admitted::Running(waiting)),
-        Place::Answered(answer) => return Ok(Admitted::Answered(answer)),
-        Place::Used => true,
-        Place::Free => false,
-    };
+    let is_used =
+        match answers.find(name, seen.as_ref().ok().map(|seen| Stat::from(seen).identity), now) {
+            Place::Running(waiting) => return Ok(Admitted::Running(waiting)),
+            Place::Answered(answer) => return Ok(Admitted::Answered(answer)),
+            Place::Used => true,
+            Place::Free => false,
+        };
     let seen = seen.map_err(|error| {
         let reason = Failure::system("lstat", &path, &error).reason;
         Failure::invalid(format!("failed to access path; {reason}"))
@@ -104,7 +102,7 @@ pub(super) fn admit(
     let action = action.ok_or_else(|| Failure::invalid("invalid request type"))?;
     match answers.begin(name, &metadata, now) {
         Ok((running, waiting)) => {
-            let user = users::name_of(metadata.uid());
+            let user = users::name_of(Stat::from(&metadata).user);
             let file = RequestFile { action, path, user, content };
             Ok(Admitted::New(file, running, waiting))
         }
@@ -137,9 +135,7 @@ fn unreadable(call: &str, path: &Path, error: &std::io::Error) -> Failure {
 
 fn open_again(path: &Path) -> std::io::Result<(File, Metadata)> {
     // Whatever has taken the place of the file meanwhile is neither followed nor waited for.
-    let flags =
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let file = system::open(path, Links::Refuse)?;
     let metadata = file.metadata()?;
     Ok((file, metadata))
 }
@@ -152,7 +148,7 @@ fn check(file: &Metadata) -> Result<(), Failure> {
         "path is a symbolic link"
     } else if !file.is_file() {
         "path is not a regular file"
-    } else if file.nlink() > 1 {
+    } else if Stat::from(file).names > 1 {
         "path seems to have multiple hard links"
     } else {
         match file.modified().map(|modified| (now.duration_since(modified), modified)) {
@@ -208,7 +204,7 @@ mod tests {
         let staging = folder.path();
         let answers = Arc::new(Answers::default());
         let make = |name: &str| fs::write(staging.join(name), "{}").unwrap();
-        let me = users::name_of(fs::metadata(staging).unwrap().uid());
+        let me = users::name_of(Stat::from(&fs::metadata(staging).unwrap()).user);
 
         assert_eq!(
             reason(staging, "upload-1", &answers),
@@ -227,7 +223,7 @@ mod tests {
         );
         fs::create_dir(staging.join("request-upload-d")).unwrap();
         assert_eq!(reason(staging, "request-upload-d", &answers), "path is a directory");
-        std::os::unix::fs::symlink("x", staging.join("request-upload-l")).unwrap();
+        system::new_link("x", staging.join("request-upload-l")).unwrap();
         assert_eq!(reason(staging, "request-upload-l", &answers), "path is a symbolic link");
         make("request-upload-h");
         fs::hard_link(staging.join("request-upload-h"), staging.join("other")).unwrap();
@@ -236,7 +232,7 @@ mod tests {
             "path seems to have multiple hard links"
         );
         let fifo = staging.join("request-upload-f");
-        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        system::testing::fifo(&fifo);
         assert_eq!(reason(staging, "request-upload-f", &answers), "path is not a regular file");
 
         make("request-upload-1");

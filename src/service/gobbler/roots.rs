@@ -2,12 +2,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-
 use crate::registry::format::layout::Layout;
+use crate::system::{self, Links, Stat};
 
 /// The directories whose content may be served.
 #[derive(Debug)]
@@ -37,45 +35,13 @@ impl Roots {
     /// Links are followed, but what is really opened lies in the registry or in a whitelisted
     /// directory; anything else does not exist.
     pub(super) fn open(&self, path: &Path) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        #[cfg(target_os = "linux")]
-        if let Some(result) = self.open_beneath(path, flags) {
+        if let Some(result) = system::open_inside(self.registry(), path) {
             return result;
         }
         let whole = self.registry().join(path);
-        let file = File::from(rustix::fs::open(&whole, flags, Mode::empty())?);
-        self.check(&real_path(&file).or_else(|_| real_path_by_name(&file, &whole))?)?;
+        let file = system::open(&whole, Links::Follow)?;
+        self.check(&system::real_path(&file).or_else(|_| real_path_by_name(&file, &whole))?)?;
         Ok(file)
-    }
-
-    /// Lets the kernel resolve a path that never leaves the registry. None if the path leaves it (or
-    /// has absolute links), or if the kernel cannot do that.
-    #[cfg(target_os = "linux")]
-    fn open_beneath(&self, path: &Path, flags: OFlags) -> Option<io::Result<File>> {
-        use rustix::fs::ResolveFlags;
-        use rustix::io::Errno;
-
-        // Without a link and without `..` no path can leave: one step for most.
-        let whole = self.registry().join(path);
-        let resolve = ResolveFlags::NO_SYMLINKS;
-        match rustix::fs::openat2(rustix::fs::CWD, &whole, flags, Mode::empty(), resolve) {
-            Ok(file) => return Some(Ok(file.into())),
-            Err(Errno::LOOP) => {}
-            Err(Errno::NOSYS | Errno::PERM) => return None,
-            Err(error) => return Some(Err(error.into())),
-        }
-        // Opened each time: the registry may be replaced while the service runs.
-        let root = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = match rustix::fs::open(self.registry(), root, Mode::empty()) {
-            Ok(root) => root,
-            Err(error) => return Some(Err(error.into())),
-        };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
-            Ok(file) => Some(Ok(file.into())),
-            Err(Errno::XDEV | Errno::NOSYS | Errno::PERM | Errno::AGAIN) => None,
-            Err(error) => Some(Err(error.into())),
-        }
     }
 
     /// Fails unless the real path of a folder lies in the registry or a whitelisted directory.
@@ -90,40 +56,27 @@ impl Roots {
         if lies_in(self.registry()) || others.any(|root| lies_in(root)) {
             Ok(())
         } else {
-            Err(rustix::io::Errno::NOENT.into())
+            Err(system::error(io::ErrorKind::NotFound))
         }
     }
-}
-
-#[cfg(target_os = "linux")]
-fn real_path(file: &File) -> io::Result<PathBuf> {
-    use std::os::fd::AsRawFd;
-    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn real_path(file: &File) -> io::Result<PathBuf> {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-    Ok(PathBuf::from(OsStr::from_bytes(rustix::fs::getpath(file)?.as_bytes())))
 }
 
 /// The path of an open file where the system does not tell it.
 fn real_path_by_name(file: &File, name: &Path) -> io::Result<PathBuf> {
     let real = fs::canonicalize(name)?;
-    let (open, named) = (file.metadata()?, fs::symlink_metadata(&real)?);
-    if (open.dev(), open.ino()) == (named.dev(), named.ino()) {
+    let named = Stat::from(&fs::symlink_metadata(&real)?);
+    if Stat::of(file)?.identity.place == named.identity.place {
         Ok(real)
     } else {
         // Something else has taken its place meanwhile.
-        Err(rustix::io::Errno::NOENT.into())
+        Err(system::error(io::ErrorKind::NotFound))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use crate::system::new_link as symlink;
 
     #[test]
     fn links_lead_only_to_the_registry_and_the_whitelist() {

@@ -1,7 +1,5 @@
 //! Which request gets which answer.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,6 +23,7 @@ use crate::registry::{Failure, FailureKind};
 use crate::service::content::plain;
 use crate::service::log::Entry as LogEntry;
 use crate::service::threads::{Lost, caught};
+use crate::system;
 
 /// The service's own name.
 const NAME: &str = "gobbler API";
@@ -121,7 +120,7 @@ async fn new_request(state: &Arc<State>, name: &str, entry: &mut LogEntry<'_>) -
 }
 
 async fn answer_to(state: &Arc<State>, name: &str) -> Result<Arc<Answer>, Failure> {
-    let name = OsString::from_vec(percent_decode_str(name).collect());
+    let name = system::into_text(percent_decode_str(name).collect());
     let checker = Arc::clone(state);
     let admitted = state
         .work

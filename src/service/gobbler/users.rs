@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::runtime::PerProcess;
+use crate::system;
 
 /// How long a name is believed: lookups may go over the network, renames are rare.
 const VALID: Duration = Duration::from_secs(5 * 60);
@@ -21,13 +22,13 @@ pub(super) fn name_of(uid: u32) -> String {
         return name;
     }
     // Asked without the lock, so that a slow answer for one user holds up nobody else.
-    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
-        Ok(Some(user)) => {
+    match system::user(uid) {
+        Some(user) => {
             let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
             names.insert(uid, (Instant::now(), user.name.clone()));
             user.name
         }
-        Ok(None) | Err(_) => uid.to_string(),
+        None => uid.to_string(),
     }
 }
 

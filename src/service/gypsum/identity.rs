@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use crate::http::{Http, url};
 use crate::registry::bucket::{Identity, is_equal};
 use crate::registry::format::json;
 use crate::service::log::Log;
+use crate::system::{self, Stat};
 use crate::{Error, Result, runtime};
 
 /// How long an answer of GitHub is believed.
@@ -88,7 +88,7 @@ struct Tokens {
 }
 
 /// Tells whether a file is still the one that was read.
-type Stamp = (u64, u64, i64, i64, u32);
+type Stamp = (system::Identity, u32);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,14 +134,14 @@ impl TokenFile {
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
-    let found = fs::metadata(path).ok()?;
-    Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec(), found.mode()))
+    let found = Stat::from(&fs::metadata(path).ok()?);
+    Some((found.identity, found.mode))
 }
 
 fn read(path: &Path, is_insecure: bool) -> Result<Vec<(Hash, Identity)>> {
     let invalid = |why: String| Error::invalid("tokens", path.to_string_lossy(), why);
     let file = File::open(path).at(path)?;
-    let mode = file.metadata().at(path)?.permissions().mode();
+    let mode = Stat::of(&file).at(path)?.mode;
     if mode & 0o077 != 0 && !is_insecure {
         return Err(invalid(format!(
             "others can read or change it (mode {:03o}); run `chmod 600` on it, or start with `--insecure-tokens`",
@@ -273,7 +273,7 @@ mod tests {
         let path = folder.path().join("tokens");
         let with = |text: &str, mode: u32| {
             fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            system::set_mode(&path, mode).unwrap();
             read(&path, false).map_err(|error| error.to_string())
         };
         let digest = crate::digest::hex(&Sha256::digest("secret"));
@@ -299,7 +299,7 @@ mod tests {
         }
         assert!(read(&folder.path().join("none"), false).is_err());
         fs::write(&path, "{}").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        system::set_mode(&path, 0o644).unwrap();
         assert!(read(&path, true).unwrap().is_empty());
     }
 }

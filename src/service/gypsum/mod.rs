@@ -26,6 +26,7 @@ use crate::registry::store;
 use crate::service::hosts::Hosts;
 use crate::service::log::Log;
 use crate::service::server::{self, Embedding, Work};
+use crate::system;
 use crate::{Error, Result};
 use identity::Identities;
 use signature::Signer;
@@ -47,8 +48,8 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
             .map_err(|error| Error::invalid("public_url", url, error.chain()))?;
     }
     let rules = options.bucket()?;
-    server::fill_standard_streams();
-    server::raise_file_limit();
+    system::fill_standard_streams();
+    system::raise_file_limit();
     // Dropped last: the writer waits for the lines of everything else.
     let (log, _writer) = Log::start().at("log")?;
     let identities = Identities::new(
