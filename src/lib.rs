@@ -6,10 +6,10 @@
 //! ```text
 //! python -> client, digest, fs, http, job, registry, relpath, runtime, service, settings, transfer
 //! client -> digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, system, transfer
-//! service -> digest, fs, http, job, names, registry, relpath, runtime, system
+//! service -> digest, fs, http, job, names, quote, registry, relpath, runtime, system
 //! transfer -> digest, fs, http, job, parallel, relpath, runtime, system
-//! registry -> digest, fs, job, names, parallel, relpath, system
-//! http -> fs, job, parallel, runtime, settings, system
+//! registry -> digest, fs, job, names, parallel, quote, relpath, system
+//! http -> fs, job, parallel, quote, runtime, settings, system
 //! digest -> job, parallel, runtime, settings, system
 //! fs -> job, parallel, relpath, runtime, system
 //! parallel -> runtime
@@ -28,6 +28,7 @@ pub mod names;
 pub mod parallel;
 #[cfg(feature = "python")]
 mod python;
+pub mod quote;
 pub mod registry;
 pub mod relpath;
 pub mod runtime;

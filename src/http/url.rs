@@ -1,12 +1,9 @@
-//! Quoting of paths and queries, and URLs that are safe to show.
+//! URLs: parts that are quoted, and wholes that are safe to show.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
+pub use crate::quote::{quote_component, quote_path, quote_plus};
 use crate::{Error, Result};
-
-// Everything but the unreserved characters of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Words in the name of a parameter or header whose value must not be shown.
 const SECRET_WORDS: [&str; 11] = [
@@ -24,35 +21,6 @@ const SECRET_WORDS: [&str; 11] = [
 ];
 /// Such names without such a word.
 const SECRET_NAMES: [&str; 5] = ["code", "pw", "pwd", "sid", "sig"];
-
-/// Quotes a path, leaving its slashes.
-pub fn quote_path(path: &str) -> String {
-    let mut quoted = String::with_capacity(path.len() + 16);
-    for (index, component) in path.split('/').enumerate() {
-        if index > 0 {
-            quoted.push('/');
-        }
-        quoted.extend(utf8_percent_encode(component, RESERVED));
-    }
-    quoted
-}
-
-/// Quotes one component of a path or one value of a query: slashes too, and `%20` for a blank.
-pub fn quote_component(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
-}
-
-/// Quotes a value of a query, with `+` for a blank and `%2F` for a slash.
-pub fn quote_plus(value: &str) -> String {
-    let mut quoted = String::with_capacity(value.len() + 16);
-    for (index, word) in value.split(' ').enumerate() {
-        if index > 0 {
-            quoted.push('+');
-        }
-        quoted.extend(utf8_percent_encode(word, RESERVED));
-    }
-    quoted
-}
 
 /// Accepts an `http` or `https` URL.
 pub fn parse(url: &str) -> Result<Url> {
@@ -119,12 +87,6 @@ pub fn base(url: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quoting_is_that_of_urllib() {
-        assert_eq!(quote_path("a b/c#?%41+é'"), "a%20b/c%23%3F%2541%2B%C3%A9%27");
-        assert_eq!(quote_plus("http://h:80/a b+~"), "http%3A%2F%2Fh%3A80%2Fa+b%2B~");
-    }
 
     #[test]
     fn secrets_are_not_shown() {

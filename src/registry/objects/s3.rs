@@ -22,7 +22,6 @@ use object_store::{
     Attribute, Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
     PutPayload, UpdateVersion,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
@@ -31,12 +30,11 @@ use super::{Content, Hold, Incoming, Limits, Lock, Objects, Purpose, Stat};
 use crate::digest::{Digest, Hasher, hex};
 use crate::job::Job;
 use crate::names::ProjectName;
+use crate::quote::{quote_component, quote_path};
 use crate::registry::failure::Failure;
 use crate::registry::format::{json, layout};
 use crate::{Error, Result};
 
-/// What is unreserved in a signed URL.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// After this time nobody is at work any more on what a lock has noted.
 const ABANDONED: Duration = Duration::from_secs(15 * 60);
 const DOCUMENT: &str = "application/json";
@@ -518,9 +516,7 @@ struct Presigner<'a> {
 impl Presigner<'_> {
     /// A URL to PUT an object to, with just that `Content-MD5`.
     fn put(&self, key: &str, md5: Digest, lifetime: Duration) -> String {
-        let quoted: Vec<String> =
-            key.split('/').map(|part| utf8_percent_encode(part, ESCAPED).to_string()).collect();
-        let url = format!("{}/{}", self.base, quoted.join("/"));
+        let url = format!("{}/{}", self.base, quote_path(key));
         let (_, rest) = url.split_once("://").unwrap_or(("", &url));
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let time = self.now.format("%Y%m%dT%H%M%SZ").to_string();
@@ -539,7 +535,7 @@ impl Presigner<'_> {
         let mut query = String::new();
         for (name, value) in &pairs {
             let start = if query.is_empty() { "" } else { "&" };
-            let _ = write!(query, "{start}{name}={}", utf8_percent_encode(value, ESCAPED));
+            let _ = write!(query, "{start}{name}={}", quote_component(value));
         }
         let md5 = STANDARD.encode(md5.0);
         let request = format!(
