@@ -8,6 +8,8 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
 
+use crate::service::answer::empty;
+
 /// The first time whose year has more than four digits.
 const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
 
@@ -39,8 +41,7 @@ pub(crate) fn insert_last_modified(headers: &mut HeaderMap, modified: Option<Sys
 
 /// 304: what the client has is right.
 pub(crate) fn not_modified(modified: Option<SystemTime>) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    let mut response = empty(StatusCode::NOT_MODIFIED);
     insert_last_modified(response.headers_mut(), modified);
     response
 }

@@ -14,6 +14,7 @@ use axum::http::{Response, StatusCode};
 use bytes::Bytes;
 
 use crate::digest::WINDOW_BYTES;
+use crate::service::answer::{empty, plain};
 use crate::service::conditions::{
     BadRange, Verdict, evaluate, insert_last_modified, last_modified, not_modified, parse_ranges,
     value, whole_seconds,
@@ -139,16 +140,6 @@ impl Default for MediaType<'_> {
     }
 }
 
-/// An answer for humans: one line of text.
-pub(crate) fn plain(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!("{text}\n")));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
 /// The content of a regular file, or the part of it that the client asks for.
 pub(crate) fn content(
     source: impl Source,
@@ -159,8 +150,7 @@ pub(crate) fn content(
     let etag = about.etag.as_deref();
     let ranges = match evaluate(request, modified, etag) {
         Verdict::PreconditionFailed => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::PRECONDITION_FAILED;
+            let mut response = empty(StatusCode::PRECONDITION_FAILED);
             insert_last_modified(response.headers_mut(), modified);
             return Ok(response);
         }

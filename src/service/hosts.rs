@@ -13,8 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::header;
 use axum::http::request::Parts;
-
-use crate::http::url;
+use url::Url;
 
 /// Which names of a host a service answers to.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ impl Hosts {
         names: &[String],
         option: &'static str,
     ) -> Self {
-        let public = public_url.and_then(|text| url::parse(text).ok());
+        let public = public_url.and_then(|text| Url::parse(text).ok());
         let public = public.and_then(|url| url.host_str().map(bare));
         let named: Vec<String> = names.iter().map(|name| bare(name)).chain(public).collect();
         let is_strict = address.ip().is_loopback() || !names.is_empty();

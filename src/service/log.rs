@@ -36,14 +36,14 @@ pub(crate) struct Writer {
 
 impl Log {
     /// Starts the writing thread. All clones of the log must be gone when the writer is dropped.
-    pub(crate) fn start() -> std::io::Result<(Self, Writer)> {
+    pub(crate) fn start() -> std::io::Result<(Writer, Self)> {
         let (lines, receiver) = sync_channel(BACKLOG);
         let lost = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&lost);
         let thread = std::thread::Builder::new()
             .name("selenite-log".to_owned())
             .spawn(move || write_all(&receiver, &count))?;
-        Ok((Self { lines, lost }, Writer { thread: Some(thread) }))
+        Ok((Writer { thread: Some(thread) }, Self { lines, lost }))
     }
 
     /// Logs one event. Control characters are escaped, so that no name can forge a line.

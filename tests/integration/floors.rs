@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
@@ -37,13 +37,22 @@ fn imports() -> Arrows {
     arrows
 }
 
-/// The rooms that follow `crate::`, alone or in braces.
+/// The rooms that follow `crate::`.
 fn rooms_of(text: &str) -> BTreeSet<String> {
+    let names = names_after("crate::", text);
+    names
+        .into_iter()
+        .filter(|name| name.starts_with(|letter: char| letter.is_ascii_lowercase()))
+        .collect()
+}
+
+/// The names that follow some text, alone or in braces.
+fn names_after(start: &str, text: &str) -> BTreeSet<String> {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let text: String = lines.flat_map(|line| [line, "\n"]).collect();
     let mut rooms = BTreeSet::new();
-    for rest in text.split("crate::").skip(1) {
+    for rest in text.split(start).skip(1) {
         let mut names = Vec::new();
         if let Some(list) = rest.strip_prefix('{') {
             let (mut depth, mut name) = (0, String::new());
@@ -62,7 +71,7 @@ fn rooms_of(text: &str) -> BTreeSet<String> {
             names.push(rest.to_owned());
         }
         for name in names {
-            let end = |letter: char| !letter.is_ascii_lowercase() && letter != '_';
+            let end = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
             let room = name.trim().split(end).next().unwrap_or_default();
             if !room.is_empty() {
                 rooms.insert(room.to_owned());
@@ -125,6 +134,65 @@ fn only_system_knows_which_system_it_is() {
     ];
     assert_eq!(files_with(&words, &["system"]), Vec::<String>::new());
     assert!(!files_with(&words, &[]).is_empty(), "the search finds something where it is");
+}
+
+/// The files of a room that each of its files imports from, tests aside. A module imports from its
+/// parts, and a part that names something of `super` that is no other part, from the module.
+fn files_of(room: &str) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
+    let top = source().join(room);
+    let file_of = |folder: &Path, name: &str| {
+        let module = folder.join(name).join("mod.rs");
+        [folder.join(name).with_extension("rs"), module].into_iter().find(|file| file.exists())
+    };
+    let mut files = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(&top).into_iter().map(Result::unwrap) {
+        let path = entry.into_path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let folder = path.parent().unwrap();
+        let mut used: BTreeSet<_> = names_after(&format!("crate::{room}::"), &text)
+            .iter()
+            .map(|name| file_of(&top, name).unwrap_or_else(|| top.join("mod.rs")))
+            .collect();
+        if path.ends_with("mod.rs") {
+            let parts =
+                text.lines().filter_map(|line| line.split("mod ").nth(1)?.strip_suffix(';'));
+            used.extend(parts.filter_map(|part| file_of(folder, part)));
+        } else {
+            let beside = names_after("super::", &text);
+            used.extend(
+                beside
+                    .iter()
+                    .map(|name| file_of(folder, name).unwrap_or_else(|| folder.join("mod.rs"))),
+            );
+        }
+        files.insert(path, used);
+    }
+    files
+}
+
+#[test]
+fn no_files_of_the_services_import_one_another_in_a_circle() {
+    let mut files = files_of("service");
+    // Again and again without those that import nothing that is left.
+    while let Some(last) =
+        files.iter().find(|(_, used)| used.is_empty()).map(|(file, _)| file.clone())
+    {
+        files.remove(&last);
+        for used in files.values_mut() {
+            used.remove(&last);
+        }
+    }
+    assert_eq!(files, BTreeMap::new());
+}
+
+#[test]
+fn a_service_asks_others_only_who_a_token_is() {
+    let asks = |path: &Path| fs::read_to_string(path).unwrap().contains("crate::http");
+    let asking: Vec<_> = files_of("service").into_keys().filter(|path| asks(path)).collect();
+    assert_eq!(asking, [source().join("service/gypsum/identity.rs")]);
 }
 
 #[test]

@@ -7,23 +7,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::header::HeaderMap;
 use axum::http::{Response, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::list;
 use super::roots::Roots;
 use crate::fs::atomic::STAGE_PREFIX;
+use crate::quote::quote_component;
 use crate::relpath::clean;
+use crate::service::answer::{self, plain};
 use crate::service::conditions::{
     insert_last_modified, is_modified_since, last_modified, not_modified,
 };
-use crate::service::content::{About, MediaType, Opened, content, plain};
+use crate::service::content::{About, MediaType, Opened, content};
 use crate::service::threads;
 use crate::system;
-
-/// What stays as it is in a URL.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Answers a GET or HEAD of `/fetch/...`; `path` is what follows, decoded, and `query` belongs to it.
 pub(super) async fn fetch(
@@ -48,7 +46,7 @@ pub(super) async fn fetch(
         Err(error) => return refusal(&error),
     };
     let base = String::from_utf8_lossy(inner.rsplit(|byte| *byte == b'/').next().unwrap_or(inner));
-    let escaped = utf8_percent_encode(&base, ESCAPED);
+    let escaped = quote_component(&base);
     let has_slash = path.is_empty() || path.ends_with(b"/");
     match (metadata.is_dir(), has_slash) {
         (true, false) => return redirect(format!("{escaped}/"), query),
@@ -90,13 +88,7 @@ fn redirect(mut location: String, query: Option<&str>) -> Response<Body> {
         location = format!("{location}?{query}");
     }
     // The query is the client's: it may hold what a header cannot.
-    let Ok(location) = HeaderValue::try_from(location) else {
-        return plain(StatusCode::BAD_REQUEST, "400 Bad Request");
-    };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    response.headers_mut().insert(header::LOCATION, location);
-    response
+    answer::moved(&location).unwrap_or_else(|| plain(StatusCode::BAD_REQUEST, "400 Bad Request"))
 }
 
 /// An HTML page of links to the entries of a folder.
@@ -116,11 +108,8 @@ async fn folder(
     match page.map_err(io::Error::from).flatten() {
         Err(error) => refusal(&error),
         Ok(page) => {
-            let mut response = Response::new(Body::from(page));
-            let headers = response.headers_mut();
-            headers
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-            insert_last_modified(headers, modified);
+            let mut response = answer::of_type("text/html; charset=utf-8", StatusCode::OK, page);
+            insert_last_modified(response.headers_mut(), modified);
             response
         }
     }
@@ -135,7 +124,7 @@ fn page_of(roots: &Roots, folder: &Path) -> io::Result<String> {
     for (name, is_folder) in list::entries(&real)? {
         let name = String::from_utf8_lossy(&name);
         let slash = if is_folder { "/" } else { "" };
-        let target = utf8_percent_encode(&name, ESCAPED);
+        let target = quote_component(&name);
         let shown = escape_html(&name);
         let _ = writeln!(page, "<a href=\"{target}{slash}\">{shown}{slash}</a>");
     }

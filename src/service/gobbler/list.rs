@@ -11,6 +11,7 @@ use crate::job::Job;
 use crate::registry::Failure;
 use crate::registry::format::json;
 use crate::relpath::clean;
+use crate::service::query::{self, BadEscape};
 use crate::system::{self, Kind, Links};
 
 /// Answers `/list` as a JSON array.
@@ -25,7 +26,7 @@ pub(super) fn list(
 ) -> Result<Vec<u8>, Failure> {
     let (mut full, mut metadata) = locate(roots, path)?;
     if metadata.is_err() {
-        (full, metadata) = locate(roots, &decode(path)?)?;
+        (full, metadata) = locate(roots, &query::decode(path).map_err(|bad| not_decodable(&bad))?)?;
     }
     let metadata = metadata.map_err(|error| missing(&full, &error))?;
     if !metadata.is_dir() {
@@ -62,28 +63,9 @@ fn missing(path: &Path, error: &io::Error) -> Failure {
     Failure::system("lstat", path, error).within("failed to obtain a directory listing")
 }
 
-/// Decodes `%XX` and `+`.
-fn decode(path: &[u8]) -> Result<Vec<u8>, Failure> {
-    let text: Vec<u8> = path.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    if let Some(escape) = bad_escape(&text) {
-        return Err(not_decodable(escape));
-    }
-    Ok(percent_encoding::percent_decode(&text).collect())
-}
-
 /// The refusal of a `path` with a bad escape.
-pub(super) fn not_decodable(escape: &[u8]) -> Failure {
-    let escape = String::from_utf8_lossy(escape);
-    Failure::invalid(format!("invalid 'path'; invalid URL escape {escape:?}"))
-}
-
-/// The first `%` that is not followed by two hexadecimal digits, with up to two bytes after it.
-pub(super) fn bad_escape(text: &[u8]) -> Option<&[u8]> {
-    (0..text.len()).filter(|at| text[*at] == b'%').find_map(|at| {
-        let escape = &text[at..text.len().min(at + 3)];
-        let is_good = escape.len() == 3 && escape[1..].iter().all(u8::is_ascii_hexdigit);
-        (!is_good).then_some(escape)
-    })
+pub(super) fn not_decodable(bad: &BadEscape) -> Failure {
+    Failure::invalid(format!("invalid 'path'; invalid URL escape {:?}", bad.0))
 }
 
 /// Names, and whether each is a folder.

@@ -23,81 +23,79 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use answers::Answers;
 pub use options::{BadOptions, Options, USAGE};
+use roots::Roots;
+use sources::Sources;
 pub use spoofing::Spoofing;
-
 use state::State;
 
 use crate::error::IoContext;
 use crate::fs::owner::other_writer;
 use crate::registry::engine::{self, Engine};
-use crate::registry::store;
 use crate::service::hosts::Hosts;
-use crate::service::log::Log;
-use crate::service::server::{self, Embedding, Work};
-use crate::system::{self, Stat};
+use crate::service::lifetime::{self, Embedding, Place, Ready};
+use crate::service::upkeep;
+use crate::service::work::Work;
+use crate::system::Stat;
 use crate::{Error, Result};
 
-/// Runs the service until SIGTERM or SIGINT, or until its `embedding` process is gone.
-///
-/// Returns when running requests are finished, or undone if they take longer than 3 s.
+/// Runs the service; see [`lifetime::run`].
 pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     for directory in [&options.staging, &options.registry] {
         if !fs::metadata(directory).at(directory)?.is_dir() {
             return Err(io::Error::from(io::ErrorKind::NotADirectory)).at(directory);
         }
     }
-    system::fill_standard_streams();
-    let staging_fault = staging_fault(&options.staging)?;
-    if let Some(why) = &staging_fault
+    let fault = staging_fault(&options.staging)?;
+    if let Some(why) = &fault
         && !options.insecure_staging
     {
         let why = format!("{why}; run `chmod +t` on it, or start with `-insecure-staging`");
         return Err(Error::invalid("-staging", options.staging.to_string_lossy(), why));
     }
-    system::raise_file_limit();
     // Before anybody can connect: a request file made after that is no old one.
-    let answers = Arc::new(answers::Answers::starting_with(&options.staging)?);
-    let (listener, lifeline) = server::listen(&options.host, options.port, embedding)?;
-    let address = server::address_of(&listener)?;
-    let url = server::url_of(address);
-    let engine = Engine::open(engine::Options {
-        registry: options.registry.clone(),
-        administrators: options.administrators.clone(),
-        whitelist: options.whitelist.clone(),
-        allow_roots: options.allow_roots.clone(),
-        durable: options.durable,
-    })?;
-    // Dropped last: the writer waits for the lines of everything else.
-    let (log, _writer) = Log::start().at("log")?;
-    let runtime = server::runtime(options.concurrency)?;
-    let state = Arc::new(State {
-        roots: Arc::new(roots::Roots::new(engine.layout().clone(), options.whitelist.clone())),
-        hosts: Hosts::new(address, None, &options.hosts, "-allow-host"),
-        turns: Semaphore::new(options.concurrency),
-        options,
-        engine,
-        answers,
-        sources: sources::Sources::default(),
-        work: Work::default(),
-        log,
-    });
-    runtime.block_on(async {
-        let end = server::end_of_service(lifeline.as_ref())?;
-        // From here on signals are obeyed, so others may know.
-        server::announce(&url, lifeline, &state.log);
-        if let Some(why) = staging_fault {
-            state.log.line(format!("warning: {}: {why}", state.options.staging.display()));
-        }
-        tokio::spawn(close_locks(Arc::clone(&state)));
-        tokio::spawn(purge::run(Arc::clone(&state)));
-        let router = routes::router(Arc::clone(&state));
-        server::serve(listener, router, &state.work, &state.log, end).await?;
-        state.log.line("stopped");
-        Ok(())
+    let answers = Arc::new(Answers::starting_with(&options.staging)?);
+    let place =
+        Place { host: options.host.clone(), port: options.port, concurrency: options.concurrency };
+    lifetime::run(&place, embedding, |start| {
+        let engine = Engine::open(engine::Options {
+            registry: options.registry.clone(),
+            administrators: options.administrators.clone(),
+            whitelist: options.whitelist.clone(),
+            allow_roots: options.allow_roots.clone(),
+            durable: options.durable,
+        })?;
+        let state = Arc::new(State {
+            roots: Arc::new(Roots::new(engine.layout().clone(), options.whitelist.clone())),
+            hosts: Hosts::new(start.address, None, &options.hosts, "-allow-host"),
+            turns: Semaphore::new(options.concurrency),
+            options,
+            engine,
+            answers,
+            sources: Sources::default(),
+            work: Work::default(),
+            log: start.log.clone(),
+        });
+        Ok(Ready {
+            router: routes::router(Arc::clone(&state)),
+            work: state.work.clone(),
+            upkeep: keep_up(state, fault),
+        })
     })
-    // Dropping the runtime ends what is left of the connections, and with them all clones of the
-    // state and its log.
+}
+
+/// Tells what is wrong with the staging directory, and keeps the registry in order.
+async fn keep_up(state: Arc<State>, fault: Option<String>) {
+    let State { work, log, engine, .. } = &*state;
+    if let Some(why) = fault {
+        log.line(format!("warning: {}: {why}", state.options.staging.display()));
+    }
+    let purged = Arc::clone(&state);
+    tokio::join!(
+        upkeep::close_locks(engine.layout().clone(), work, log),
+        upkeep::each_day(purge::FIRST, work, log, move |job| purge::purge(&purged, job)),
+    );
 }
 
 /// Why the owner of a file in the staging directory is no proof of who put it under its name.
@@ -110,16 +108,4 @@ fn staging_fault(staging: &Path) -> Result<Option<String>> {
     Ok(writer.map(|writer| {
         format!("it can be written by {writer} and has no sticky bit, so that requests of others can be renamed")
     }))
-}
-
-/// Closes lock files that an older or another service has left open.
-async fn close_locks(state: Arc<State>) {
-    let worker = Arc::clone(&state);
-    let closed = state.work.run(move |job| store::close_locks(worker.engine.layout(), job)).await;
-    let why = match closed {
-        Ok(Ok(())) => return,
-        Ok(Err(failure)) => failure.reason,
-        Err(panic) => panic.to_string(),
-    };
-    state.log.line(format!("cannot close all lock files to others: {why}"));
 }

@@ -4,7 +4,6 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::sources::Sources;
@@ -16,33 +15,12 @@ use crate::job::Job;
 use crate::registry::format::layout::Layout;
 
 /// From the start of the service to the first purge.
-const FIRST: Duration = Duration::from_secs(1);
-/// From one purge to the next.
-const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const FIRST: Duration = Duration::from_secs(1);
 /// Age at which entries of the staging directory and of the logs are removed.
 const OLD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Purges shortly after the start and then every day, until the service stops.
-pub(super) async fn run(state: Arc<State>) {
-    let mut pause = FIRST;
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = state.work.stopped() => return,
-        }
-        pause = EVERY;
-        let purged = Arc::clone(&state);
-        let outcome = tokio::select! {
-            outcome = state.work.run(move |job| purge(&purged, job)) => outcome,
-            () = state.work.stopped() => return,
-        };
-        if let Err(panic) = outcome {
-            state.log.line(format!("purge failed: {panic}"));
-        }
-    }
-}
-
-fn purge(state: &State, job: &Job) {
+/// Removes all that is old.
+pub(super) fn purge(state: &State, job: &Job) {
     let options = &state.options;
     let report = |what: &str, result: Result<u64>| match result {
         Ok(0) => {}

@@ -20,9 +20,10 @@ use super::{actions, lexical, list};
 use crate::job::Job;
 use crate::registry::format::json::{compact, read as read_json};
 use crate::registry::{Failure, FailureKind};
-use crate::service::content::plain;
+use crate::service::answer::{self, lost, open_to_all, plain};
 use crate::service::log::Entry as LogEntry;
-use crate::service::threads::{Lost, caught};
+use crate::service::query;
+use crate::service::threads::caught;
 use crate::system;
 
 /// The service's own name.
@@ -32,11 +33,11 @@ const URL: &str = "https://github.com/ArtifactDB/gobbler";
 
 /// All endpoints of the service.
 pub(super) fn router(state: Arc<State>) -> Router {
-    Router::new().fallback(answer).with_state(state)
+    Router::new().fallback(respond).with_state(state)
 }
 
 /// Every request ends here: the protocol knows no unknown paths.
-async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
+async fn respond(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
     // No endpoint takes a body.
     let (request, _) = request.into_parts();
     let mut entry = LogEntry::new(&state.log, &request);
@@ -58,7 +59,7 @@ async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) ->
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     let uri = &request.uri;
     let path = uri.path();
-    if list::bad_escape(path.as_bytes()).is_some() {
+    if query::check(path.as_bytes()).is_err() {
         return plain(StatusCode::BAD_REQUEST, "400 Bad Request");
     }
     let cleaned = lexical::clean_url(path);
@@ -66,7 +67,7 @@ async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) ->
         return moved(&cleaned, uri.query());
     }
     if *method == Method::OPTIONS {
-        return with_cors(preflight());
+        return open_to_all(preflight());
     }
     let Some(inner) = path.strip_prefix(&state.options.prefix) else {
         return not_allowed("OPTIONS");
@@ -77,13 +78,13 @@ async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) ->
         [] => not_allowed("OPTIONS"),
         _ if !inner.starts_with('/') => not_allowed("OPTIONS"),
         ["new", name] if *method == Method::POST && !name.is_empty() => {
-            with_cors(new_request(state, name, entry).await)
+            open_to_all(new_request(state, name, entry).await)
         }
         ["new", name] if !is_read && !name.is_empty() => not_allowed("GET, HEAD, OPTIONS, POST"),
         _ if !is_read => not_allowed("GET, HEAD, OPTIONS"),
         ["info"] => {
             let options = &state.options;
-            with_cors(json_answer(
+            open_to_all(json_answer(
                 StatusCode::OK,
                 &json!({
                     "registry": options.registry.to_string_lossy(),
@@ -91,13 +92,13 @@ async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) ->
                 }),
             ))
         }
-        ["list"] => with_cors(listing(state, uri.query().unwrap_or_default(), entry).await),
+        ["list"] => open_to_all(listing(state, uri.query().unwrap_or_default(), entry).await),
         ["fetch"] => moved(&format!("{path}/"), uri.query()),
         ["fetch", ..] => {
             let inner: Vec<u8> = percent_decode_str(&inner["/fetch/".len()..]).collect();
-            with_cors(fetch::fetch(&state.roots, &inner, uri.query(), &request.headers).await)
+            open_to_all(fetch::fetch(&state.roots, &inner, uri.query(), &request.headers).await)
         }
-        _ => with_cors(json_answer(StatusCode::OK, &json!({"name": NAME, "url": URL}))),
+        _ => open_to_all(json_answer(StatusCode::OK, &json!({"name": NAME, "url": URL}))),
     }
 }
 
@@ -114,7 +115,7 @@ async fn new_request(state: &Arc<State>, name: &str, entry: &mut LogEntry<'_>) -
                 // not get it may ask again.
                 tokio::spawn(async move { drop(receipt) });
             }
-            json_text(answer.status, answer.body.clone())
+            answer::json(answer.status, answer.body.clone())
         }
     }
 }
@@ -224,21 +225,10 @@ fn source_of(text: &[u8]) -> Option<String> {
     read_json::<Reading>(text).ok().map(|reading| reading.source)
 }
 
-fn lost(lost: &Lost) -> Failure {
-    let reason = format!("the service failed while processing the request; {lost}");
-    match lost {
-        Lost::Panic(_) => Failure::internal(reason),
-        Lost::NoThread => Failure::unavailable(reason),
-    }
-}
-
 async fn listing(state: &Arc<State>, query: &str, entry: &mut LogEntry<'_>) -> Response<Body> {
-    let bad_escape = query
-        .split('&')
-        .filter(|pair| pair.starts_with("path="))
-        .find_map(|pair| list::bad_escape(pair.as_bytes()));
-    if let Some(escape) = bad_escape {
-        return error_answer(list::not_decodable(escape), entry);
+    let mut pairs = query.split('&').filter(|pair| pair.starts_with("path="));
+    if let Err(bad) = pairs.try_for_each(|pair| query::check(pair.as_bytes())) {
+        return error_answer(list::not_decodable(&bad), entry);
     }
     let path = query_value(query, "path");
     let is_recursive = query_value(query, "recursive") == b"true";
@@ -249,7 +239,7 @@ async fn listing(state: &Arc<State>, query: &str, entry: &mut LogEntry<'_>) -> R
         .await
         .unwrap_or_else(|error| Err(lost(&error)));
     match listing {
-        Ok(text) => json_text(StatusCode::OK, text),
+        Ok(text) => answer::json(StatusCode::OK, text),
         Err(failure) => error_answer(failure, entry),
     }
 }
@@ -257,17 +247,11 @@ async fn listing(state: &Arc<State>, query: &str, entry: &mut LogEntry<'_>) -> R
 /// The first value of a key in a query, decoded; empty if there is none. A pair with a bad escape
 /// or a semicolon does not count.
 fn query_value(query: &str, key: &str) -> Vec<u8> {
-    let decode = |text: &str| -> Vec<u8> {
-        let text: Vec<u8> =
-            text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
-        percent_encoding::percent_decode(&text).collect()
-    };
-    query
-        .split('&')
-        .filter(|pair| !pair.contains(';') && list::bad_escape(pair.as_bytes()).is_none())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .find(|(name, _)| decode(name) == key.as_bytes())
-        .map_or_else(Vec::new, |(_, value)| decode(value))
+    query::values(query, key)
+        .flatten()
+        .filter(|value| !value.contains(';'))
+        .find_map(|value| query::decode(value.as_bytes()).ok())
+        .unwrap_or_default()
 }
 
 fn error_answer(failure: Failure, entry: &mut LogEntry<'_>) -> Response<Body> {
@@ -288,28 +272,11 @@ fn refusal(failure: &Failure) -> (StatusCode, Value) {
 }
 
 fn json_answer(status: StatusCode, answer: &Value) -> Response<Body> {
-    json_text(status, compact(answer))
-}
-
-fn json_text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(text.into());
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-fn with_cors(mut response: Response<Body>) -> Response<Body> {
-    response
-        .headers_mut()
-        .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    response
+    answer::json(status, compact(answer))
 }
 
 fn preflight() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = answer::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, OPTIONS"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
@@ -327,12 +294,10 @@ fn not_allowed(methods: &'static str) -> Response<Body> {
 fn moved(path: &str, query: Option<&str>) -> Response<Body> {
     let location = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let page = format!("<a href=\"{}\">Moved Permanently</a>.\n\n", escape_html(&location));
-    let mut response = Response::new(Body::from(page));
-    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    let mut response =
+        answer::of_type("text/html; charset=utf-8", StatusCode::MOVED_PERMANENTLY, page);
     if let Ok(location) = HeaderValue::try_from(location) {
-        headers.insert(header::LOCATION, location);
+        response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }

@@ -11,7 +11,7 @@ use super::sources::Sources;
 use crate::registry::engine::Engine;
 use crate::service::hosts::Hosts;
 use crate::service::log::Log;
-use crate::service::server::Work;
+use crate::service::work::Work;
 
 /// What all requests share.
 pub(super) struct State {

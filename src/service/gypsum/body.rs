@@ -6,20 +6,22 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, HttpBody};
-use axum::http::Response;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 
-use super::answer::{Refusal, done};
+use super::refusal::Refusal;
 use super::signature::Slug;
-use super::state::{State, lost};
+use super::state::State;
 use crate::digest::WINDOW_BYTES;
 use crate::job::Job;
 use crate::registry::Failure;
 use crate::registry::bucket::PresignedFile;
 use crate::registry::objects::Incoming;
+use crate::service::answer::{empty, lost};
+use crate::service::query;
 use crate::service::threads::Lost;
 
 /// Largest JSON of a request in bytes: some hundred thousand files.
@@ -111,7 +113,7 @@ pub(super) async fn receive(
         }
     }
     let incoming = written(writing.take()).await?;
-    let mut response = done();
+    let mut response = empty(StatusCode::OK);
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", file.md5)) {
         response.headers_mut().insert(header::ETAG, etag);
     }
@@ -179,12 +181,7 @@ async fn check(
     headers: &HeaderMap,
 ) -> Result<PresignedFile, Refusal> {
     let parts = Slug::decode(slug).map_err(|_| ended())?;
-    let value = |name: &str| {
-        query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find_map(|(key, value)| (key == name).then(|| value.to_owned()))
-    };
+    let value = |name| query::values(query, name).find_map(Result::ok).map(str::to_owned);
     let expires: u64 = value("expires").and_then(|text| text.parse().ok()).ok_or_else(ended)?;
     let signature = value("signature").ok_or_else(ended)?;
     let (worker, slug) = (Arc::clone(state), slug.to_owned());

@@ -11,7 +11,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 use crate::error::IoContext;
 use crate::http::{Http, url};
 use crate::registry::bucket::{Identity, is_equal};

@@ -1,9 +1,9 @@
 //! The gypsum service: users upload and read the objects of a registry over HTTP alone.
 
-mod answer;
 mod body;
 mod identity;
 mod options;
+mod refusal;
 mod routes;
 mod signature;
 mod state;
@@ -22,11 +22,10 @@ use crate::fs::lock;
 use crate::registry::bucket::Bucket;
 use crate::registry::format::layout::Layout;
 use crate::registry::objects::{Directory, Objects};
-use crate::registry::store;
 use crate::service::hosts::Hosts;
-use crate::service::log::Log;
-use crate::service::server::{self, Embedding, Work};
-use crate::system;
+use crate::service::lifetime::{self, Embedding, Place, Ready};
+use crate::service::upkeep;
+use crate::service::work::Work;
 use crate::{Error, Result};
 use identity::Identities;
 use signature::Signer;
@@ -34,54 +33,37 @@ use state::State;
 
 /// Requests that work on the registry at once; further ones wait.
 const CONCURRENCY: usize = 100;
-/// How long events are kept, and how often old ones are looked for.
+/// How long events are kept, and the time from the start to the first look for old ones.
 const LOG_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const FIRST_PURGE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Runs the service until SIGTERM or SIGINT, or until its `embedding` process is gone.
-///
-/// Returns when running requests are finished, or undone if they take longer than 3 s.
+/// Runs the service; see [`lifetime::run`].
 pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
-    if let Some(url) = &options.public_url {
-        crate::http::url::parse(url)
-            .map_err(|error| Error::invalid("public_url", url, error.chain()))?;
-    }
     let rules = options.bucket()?;
-    system::fill_standard_streams();
-    system::raise_file_limit();
-    // Dropped last: the writer waits for the lines of everything else.
-    let (log, _writer) = Log::start().at("log")?;
-    let identities = Identities::new(
-        options.tokens.clone(),
-        options.insecure_tokens,
-        options.github_url.as_deref(),
-        log.clone(),
-    )?;
-    let runtime = server::runtime(CONCURRENCY)?;
-    let objects = open_objects(&options, runtime.handle())?;
-    let (listener, lifeline) = server::listen(&options.host, options.port, embedding)?;
-    let address = server::address_of(&listener)?;
-    let url = server::url_of(address);
-    let hosts = Hosts::new(address, options.public_url.as_deref(), &options.hosts, "--allow-host");
-    let state = Arc::new(State {
-        bucket: Bucket::new(objects, rules),
-        url: url.clone(),
-        hosts,
-        identities,
-        signer: Signer::new(),
-        work: Work::default(),
-        options,
-        log,
-    });
-    runtime.block_on(async {
-        let end = server::end_of_service(lifeline.as_ref())?;
-        server::announce(&url, lifeline, &state.log);
-        tokio::spawn(keep_house(Arc::clone(&state)));
-        let router = routes::router(Arc::clone(&state));
-        server::serve(listener, router, &state.work, &state.log, end).await?;
-        state.log.line("stopped");
-        Ok(())
+    let place = Place { host: options.host.clone(), port: options.port, concurrency: CONCURRENCY };
+    lifetime::run(&place, embedding, |start| {
+        let identities = Identities::new(
+            options.tokens.clone(),
+            options.insecure_tokens,
+            options.github_url.as_deref(),
+            start.log.clone(),
+        )?;
+        let public_url = options.public_url.as_deref();
+        let state = Arc::new(State {
+            bucket: Bucket::new(open_objects(&options, start.runtime)?, rules),
+            url: start.url.to_owned(),
+            hosts: Hosts::new(start.address, public_url, &options.hosts, "--allow-host"),
+            identities,
+            signer: Signer::new(),
+            work: Work::default(),
+            options,
+            log: start.log.clone(),
+        });
+        Ok(Ready {
+            router: routes::router(Arc::clone(&state)),
+            work: state.work.clone(),
+            upkeep: keep_up(state),
+        })
     })
 }
 
@@ -115,37 +97,29 @@ fn open_objects(options: &Options, runtime: &Handle) -> Result<Arc<dyn Objects>>
 }
 
 /// Ends what dead processes have begun, and removes old events each day.
-async fn keep_house(state: Arc<State>) {
+async fn keep_up(state: Arc<State>) {
+    let State { work, log, options, .. } = &*state;
     let worker = Arc::clone(&state);
     let settled = state.run(move |job| Ok(worker.bucket.settle(job)?)).await;
     match settled {
         Ok(0) => {}
-        Ok(count) => state.log.line(format!("settled {count} projects")),
-        Err(refusal) => state.log.line(format!("cannot settle: {}", refusal.reason)),
+        Ok(count) => log.line(format!("settled {count} projects")),
+        Err(refusal) => log.line(format!("cannot settle: {}", refusal.reason)),
     }
     if lock::are_missing() {
-        state.log.line(lock::NONE);
+        log.line(lock::NONE);
     }
-    if let Some(registry) = state.options.registry.clone() {
-        let layout = Layout::new(registry).allowing(state.options.allow_roots.clone());
-        let closed = state.run(move |job| Ok(store::close_locks(&layout, job)?)).await;
-        if let Err(refusal) = closed {
-            state.log.line(format!("cannot close all lock files to others: {}", refusal.reason));
-        }
+    if let Some(registry) = options.registry.clone() {
+        let layout = Layout::new(registry).allowing(options.allow_roots.clone());
+        upkeep::close_locks(layout, work, log).await;
     }
-    let mut pause = FIRST_PURGE;
-    loop {
-        tokio::select! {
-            () = state.work.stopped() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-        pause = DAY;
-        let worker = Arc::clone(&state);
-        let purged = state.run(move |job| Ok(worker.bucket.purge_logs(LOG_AGE, job)?)).await;
-        match purged {
+    let purged = Arc::clone(&state);
+    upkeep::each_day(FIRST_PURGE, work, log, move |job| {
+        match purged.bucket.purge_logs(LOG_AGE, job) {
             Ok(0) => {}
-            Ok(count) => state.log.line(format!("removed {count} old events")),
-            Err(refusal) => state.log.line(format!("cannot remove events: {}", refusal.reason)),
+            Ok(count) => purged.log.line(format!("removed {count} old events")),
+            Err(failure) => purged.log.line(format!("cannot remove events: {}", failure.reason)),
         }
-    }
+    })
+    .await;
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::registry::bucket::{self, QuotaDefaults};
 use crate::{Error, Result};
@@ -89,8 +90,15 @@ fn growth_rate() -> f64 {
 }
 
 impl Options {
-    /// The rules of the registry.
+    /// Checks the settings, and makes the rules of the registry of them.
     pub(super) fn bucket(&self) -> Result<bucket::Options> {
+        if let Some(text) = &self.public_url {
+            let is_sound = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+            if !Url::parse(text).is_ok_and(is_sound) {
+                let why = "expected a URL such as `https://host/path`";
+                return Err(Error::invalid("public_url", text, why));
+            }
+        }
         for (argument, value) in
             [("quota_baseline", self.quota_baseline), ("quota_growth", self.quota_growth)]
         {

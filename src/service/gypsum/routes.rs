@@ -11,16 +11,15 @@ use axum::http::request::Parts;
 use axum::http::{Method, Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::answer::{self, Refusal, data, done};
 use super::body;
+use super::refusal::Refusal;
 use super::signature::Slug;
-use super::state::{State, lost};
+use super::state::State;
 use crate::digest::{Digest, REPR_DIGEST};
-use crate::http::url::quote_path;
 use crate::job::Job;
+use crate::quote::quote_path;
 use crate::registry::Failure;
 use crate::registry::bucket::{
     Identity, Started, VersionPath, check_start, parse_asset, parse_project,
@@ -28,8 +27,10 @@ use crate::registry::bucket::{
 use crate::registry::format::json::plain;
 use crate::registry::format::layout;
 use crate::registry::objects::Content;
+use crate::service::answer::{self, empty, lost};
 use crate::service::content::{self, About, MediaType};
 use crate::service::log::Entry as LogEntry;
+use crate::service::query;
 use crate::service::threads::caught;
 
 /// Where the protocol is described.
@@ -39,17 +40,17 @@ type Answer = Result<Response<Body>, Refusal>;
 
 /// All endpoints of the service.
 pub(super) fn router(state: Arc<State>) -> Router {
-    Router::new().fallback(answer).with_state(state)
+    Router::new().fallback(respond).with_state(state)
 }
 
-async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
+async fn respond(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
     let (request, mut body) = request.into_parts();
     let mut entry = LogEntry::new(&state.log, &request);
     if request.uri.path() != "/list" {
         entry.hide_query();
     }
     let routed = caught(route(&state, &request, &mut body, &mut entry)).await;
-    let mut response = match routed.unwrap_or_else(|panic| Err(lost(&panic))) {
+    let mut response = match routed.unwrap_or_else(|panic| Err(lost(&panic).into())) {
         Ok(response) => response,
         Err(refusal) => {
             entry.reason = Some(refusal.reason.clone());
@@ -57,35 +58,38 @@ async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response
         }
     };
     body::drain(&mut body).await;
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response = answer::open_to_all(response);
     entry.answered(&response);
     response
 }
 
-/// One segment of a path, decoded.
-fn decode(segment: &str) -> Result<String, Refusal> {
-    let malformed = || Refusal::new(400, "URI malformed");
-    let bytes = segment.as_bytes();
-    for (at, _) in segment.match_indices('%') {
-        let digits = bytes.get(at + 1..at + 3).unwrap_or_default();
-        if digits.len() != 2 || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(malformed());
-        }
-    }
-    let text = percent_decode_str(segment).decode_utf8().map_err(|_| malformed())?;
-    Ok(text.into_owned())
+/// 200 without anything.
+fn done() -> Response<Body> {
+    empty(StatusCode::OK)
 }
 
-/// A value of a query, decoded once.
+/// 200 with JSON.
+fn data(value: &Value) -> Response<Body> {
+    answer::json(StatusCode::OK, plain(value))
+}
+
+fn moved(location: &str) -> Answer {
+    answer::moved(location).ok_or_else(Refusal::no_such_endpoint)
+}
+
+/// One segment of a path, decoded.
+fn decode(segment: &str) -> Result<String, Refusal> {
+    text(query::unescape(segment.as_bytes())?)
+}
+
+/// The first value of a key in a query, decoded.
 fn query_value(query: &str, key: &str) -> Result<Option<String>, Refusal> {
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if decode(&name.replace('+', " "))? == key {
-            return decode(&value.replace('+', " ")).map(Some);
-        }
-    }
-    Ok(None)
+    let Some(value) = query::values(query, key).next() else { return Ok(None) };
+    text(query::decode(value?.as_bytes())?).map(Some)
+}
+
+fn text(decoded: Vec<u8>) -> Result<String, Refusal> {
+    String::from_utf8(decoded).map_err(|_| Refusal::new(400, "URI malformed"))
 }
 
 async fn route(
@@ -99,7 +103,7 @@ async fn route(
     }
     let headers = &request.headers;
     if request.method == Method::OPTIONS {
-        return Ok(answer::options(headers));
+        return Ok(preflight(headers));
     }
     let path = request.uri.path();
     let query = request.uri.query().unwrap_or_default();
@@ -108,10 +112,10 @@ async fn route(
     let method = request.method.as_str();
     match (method, raw.as_slice()) {
         _ if raw.contains(&"") => match collapsed(state, path, query, headers) {
-            Some(location) => Ok(answer::moved(&location)),
+            Some(location) => moved(&location),
             None => Err(Refusal::no_such_endpoint()),
         },
-        ("GET", []) => Ok(answer::moved(DOCUMENTATION)),
+        ("GET", []) => moved(DOCUMENTATION),
         ("GET", ["list"]) => call.list(query).await,
         // Proxies may send the slashes of a key decoded: it has no empty components.
         ("GET" | "HEAD", ["file", key @ ..]) if !key.is_empty() => {
@@ -155,6 +159,26 @@ async fn route(
         }
         _ => Err(Refusal::no_such_endpoint()),
     }
+}
+
+/// What browsers ask before they send a request to another site.
+fn preflight(request: &HeaderMap) -> Response<Body> {
+    let mut response = empty(StatusCode::OK);
+    let headers = response.headers_mut();
+    let is_preflight = request.contains_key(header::ORIGIN)
+        && request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    match request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        Some(wanted) if is_preflight => {
+            let methods = HeaderValue::from_static("GET,HEAD,POST,OPTIONS");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+        }
+        _ => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
+        }
+    }
+    response
 }
 
 /// The URL with single slashes.
@@ -245,7 +269,7 @@ impl Call<'_, '_> {
                 Ok(plain(&keys))
             })
             .await?;
-        Ok(answer::text(StatusCode::OK, keys))
+        Ok(answer::json(StatusCode::OK, keys))
     }
 
     async fn file(self, key: String) -> Answer {
@@ -320,7 +344,7 @@ impl Call<'_, '_> {
         };
         let Some(user) = found else {
             let refusal = json!({"message": "Bad credentials"});
-            return Ok(answer::document(StatusCode::UNAUTHORIZED, &refusal));
+            return Ok(answer::json(StatusCode::UNAUTHORIZED, plain(&refusal)));
         };
         Ok(data(&if organizations {
             user.organizations.iter().map(|login| json!({"login": login})).collect()
@@ -439,7 +463,7 @@ impl Call<'_, '_> {
                 Ok(plain(&describe(&version, &started)))
             })
             .await?;
-        Ok(answer::text(StatusCode::OK, started))
+        Ok(answer::json(StatusCode::OK, started))
     }
 
     async fn presign(self, slug: &str) -> Answer {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 use crate::digest::hex;
 use crate::registry::bucket::{VersionPath, is_equal};
 

@@ -1,15 +1,15 @@
 //! What all requests of one service share.
 
-use super::answer::Refusal;
 use super::identity::Identities;
 use super::options::Options;
+use super::refusal::Refusal;
 use super::signature::Signer;
 use crate::job::Job;
 use crate::registry::bucket::Bucket;
+use crate::service::answer::lost;
 use crate::service::hosts::Hosts;
 use crate::service::log::Log;
-use crate::service::server::Work;
-use crate::service::threads::Lost;
+use crate::service::work::Work;
 
 /// What all requests share.
 pub(super) struct State {
@@ -37,15 +37,6 @@ impl State {
         &self,
         work: impl FnOnce(&Job) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.work.run(work).await.map_err(|error| lost(&error))?
+        self.work.run(work).await.map_err(|error| Refusal::from(lost(&error)))?
     }
-}
-
-/// The refusal of a request whose work was lost.
-pub(super) fn lost(lost: &Lost) -> Refusal {
-    let status = match lost {
-        Lost::Panic(_) => 500,
-        Lost::NoThread => 503,
-    };
-    Refusal::new(status, format!("the service failed while processing the request; {lost}"))
 }

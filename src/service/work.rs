@@ -1,0 +1,116 @@
+//! Blocking work for requests, which ends with them and with the service.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::job::Job;
+use crate::service::threads::{self, Lost};
+
+/// Blocking work of a service, and the two steps of its end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Work {
+    stop: CancellationToken,
+    abandon: CancellationToken,
+    running: TaskTracker,
+}
+
+impl Work {
+    /// Runs `work` on a blocking thread.
+    ///
+    /// Its job is cancelled when the returned future is dropped (the client went away) and when
+    /// the service has to end; either way the work itself runs until it has undone what it did.
+    /// Fails if the work panics, or if the system allows no thread for it.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Job) -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        self.run_unless(std::future::pending(), work).await
+    }
+
+    /// [`Work::run`] whose job is cancelled also when `unwanted` resolves.
+    pub(super) async fn run_unless<T: Send + 'static>(
+        &self,
+        unwanted: impl Future<Output = ()>,
+        work: impl FnOnce(&Job) -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        let guard = CancelOnDrop(Arc::default());
+        let job = Arc::clone(&guard.0);
+        let running = self.running.token();
+        let mut task = pin!(threads::run(move || {
+            let _running = running;
+            work(&job)
+        }));
+        tokio::select! {
+            biased;
+            result = &mut task => return result,
+            () = self.abandon.cancelled() => guard.0.cancel(),
+            () = unwanted => guard.0.cancel(),
+        }
+        task.await
+    }
+
+    /// Tells everybody that the service takes no more requests.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+        self.running.close();
+    }
+
+    /// Cancels what is still running, and waits until all of it is undone.
+    pub(super) async fn abandon(&self) {
+        self.abandon.cancel();
+        self.running.wait().await;
+    }
+
+    /// Resolves when the service stops taking requests.
+    pub(super) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+}
+
+struct CancelOnDrop(Arc<Job>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn work_is_cancelled_when_its_client_goes_away() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let work = Work::default();
+            let undone = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&undone);
+            let running = work.run(move |job| {
+                while !job.is_cancelled() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                seen.store(true, Ordering::SeqCst);
+            });
+            assert!(tokio::time::timeout(Duration::from_millis(20), running).await.is_err());
+            work.running.close();
+            work.running.wait().await;
+            assert!(undone.load(Ordering::SeqCst));
+        });
+    }
+
+    #[test]
+    fn a_panic_is_an_error_of_its_own_request() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let work = Work::default();
+        let result = runtime.block_on(work.run(|_| panic!("on purpose")));
+        assert!(matches!(result, Err(Lost::Panic(_))));
+    }
+}
