@@ -10,7 +10,7 @@
 //! transfer -> digest, fs, http, job, parallel, relpath, runtime, system
 //! registry -> digest, fs, job, names, parallel, quote, relpath, system
 //! http -> fs, job, parallel, quote, runtime, settings, system
-//! digest -> job, parallel, runtime, settings, system
+//! digest -> fs, job, parallel, runtime, settings, system
 //! fs -> job, parallel, relpath, runtime, system
 //! parallel -> runtime
 //! runtime -> settings, system

@@ -1,8 +1,9 @@
-//! Every environment variable of ours, read anew by each call of its function.
+//! Every environment variable, read anew by each call of its function; nothing else reads any.
 //!
 //! A bad value is an error that names the variable. Whatever waits for the core calls [`check`] first:
 //! so each of them is told, and what cannot fail may pass over it.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::{Error, Result};
@@ -78,6 +79,12 @@ pub fn digest() -> Result<Option<&'static str>> {
     const KNOWN: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
     let what = "`avx512`, `avx2`, `neon` or `scalar`";
     value("SELENITE_DIGEST", what, |text| KNOWN.into_iter().find(|known| *known == text))
+}
+
+/// What a variable says that other programs read, too, and whose values are theirs: where logins,
+/// certificates, proxies and users' data are.
+pub fn shared(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 fn seconds(name: &'static str, default: Duration) -> Result<Duration> {

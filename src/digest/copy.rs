@@ -1,81 +1,15 @@
 //! Copies of files, read again and compared with their source.
 
-use std::fs::{File, Metadata};
-use std::io;
+use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use super::window::with_windows;
 use super::{Seen, of_reader};
 use crate::error::IoContext;
+use crate::fs::open::{Named, Stamp, changed};
 use crate::job::Job;
-use crate::system::{self, Stat};
+use crate::system;
 use crate::{Error, Result};
-
-/// No less than the resolution of the times of files.
-const TICK: Duration = Duration::from_millis(20);
-/// So long a file that changes all the time is waited for.
-const MOST_TICKS: usize = 5;
-
-/// An open file, and what messages call it.
-pub type Named<'a> = (&'a File, &'a Path);
-
-/// What tells that a file is still the same: its size, and the times of its modification and of its
-/// change in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// Size in bytes.
-    pub size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    /// The stamp of an open file.
-    pub fn of(file: &File) -> io::Result<Self> {
-        Stat::of(file).map(|stat| Self::of_stat(&stat))
-    }
-
-    /// The stamp of a file that was looked at.
-    pub fn of_stat(stat: &Stat) -> Self {
-        let Stat { identity, changed, .. } = *stat;
-        Self { size: identity.size, modified: identity.modified, changed }
-    }
-
-    /// The stamp of a file that was looked at in the way of the standard library.
-    pub fn of_metadata(found: &Metadata) -> Self {
-        Self::of_stat(&found.into())
-    }
-
-    /// True if the file may have changed within the present tick.
-    fn is_fresh(&self) -> bool {
-        let (seconds, nanoseconds) = self.changed;
-        let since = u64::try_from(seconds).unwrap_or_default();
-        let nanoseconds = u32::try_from(nanoseconds).unwrap_or_default();
-        let changed = SystemTime::UNIX_EPOCH + Duration::new(since, nanoseconds);
-        // What is said to come from the future was changed by another machine's clock.
-        SystemTime::now().duration_since(changed).is_ok_and(|age| age < TICK)
-    }
-}
-
-/// The stamp of an open file, seen to have `stamp`, that has come to rest. Of two changes within one
-/// tick of the system's clock the second one cannot be seen, so a file that has only just changed is
-/// waited for.
-pub fn at_rest(mut stamp: Stamp, (file, path): Named<'_>) -> Result<Stamp> {
-    for _ in 0..MOST_TICKS {
-        if !stamp.is_fresh() {
-            return Ok(stamp);
-        }
-        std::thread::sleep(TICK);
-        stamp = Stamp::of(file).at(path)?;
-    }
-    Err(changed(path))
-}
-
-fn changed(path: &Path) -> Error {
-    let why = "it has changed while it was copied; start again";
-    Error::invalid("file", path.to_string_lossy(), why)
-}
 
 /// Copies a regular file, which had `stamp` when it was opened, into the new and empty file `to`,
 /// which must be open for reading too. A file that changes meanwhile is refused.
@@ -200,8 +134,11 @@ fn compare(original: &Seen, copied: &Seen, copy: &Path) -> Result<()> {
 mod tests {
     use std::io::{Seek, SeekFrom, Write};
 
+    use std::time::SystemTime;
+
     use super::*;
     use crate::digest::WINDOW_BYTES;
+    use crate::fs::open::at_rest;
 
     /// Copies a file, calling `disturb` with it after it was opened.
     fn copied(content: &[u8], disturb: impl FnOnce(&Path)) -> Result<Vec<u8>> {

@@ -31,10 +31,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::error::IoContext;
+use crate::fs::open;
 use crate::job::Job;
 use crate::parallel::Team;
-use crate::system::{self, Kind, Links, Stat};
-use crate::{Error, Result, runtime};
+use crate::system::Links;
+use crate::{Result, runtime};
 use kernel::{BLOCK_BYTES, INITIAL, Kernel};
 
 /// Bytes read at a time.
@@ -196,22 +197,6 @@ fn pad(window: &mut [u8], filled: usize, size: u64) -> usize {
     end
 }
 
-/// Opens a regular file for reading: a FIFO, socket or device is an error instead of a wait.
-pub fn open_regular(path: &Path, links: Links) -> Result<File> {
-    open_with_size(path, links).map(|(file, _)| file)
-}
-
-/// As [`open_regular`]; also gives the file's size.
-pub fn open_with_size(path: &Path, links: Links) -> Result<(File, u64)> {
-    let file = system::open(path, links).at(path)?;
-    let stat = Stat::of(&file).at(path)?;
-    if stat.kind == Kind::File {
-        Ok((file, stat.size()))
-    } else {
-        Err(Error::UnsafePath { path: path.display().to_string(), why: "it is not a regular file" })
-    }
-}
-
 /// A file to be digested, opened when its turn comes.
 pub trait Source: Sync {
     /// Opens the file at its start; also gives its size as it is now.
@@ -224,7 +209,8 @@ pub trait Source: Sync {
 /// A regular file; links to it are followed.
 impl<P: AsRef<Path> + Sync> Source for P {
     fn open(&self) -> Result<(File, u64)> {
-        open_with_size(self.as_ref(), Links::Follow)
+        let (file, stat) = open::regular(self.as_ref(), Links::Follow)?;
+        Ok((file, stat.size()))
     }
 
     fn path(&self) -> PathBuf {
@@ -241,8 +227,8 @@ pub fn of_reader(file: impl Read, path: &Path, job: &Job) -> Result<Seen> {
 
 /// Digests one regular file, following links.
 pub fn of_file(path: &Path, job: &Job) -> Result<Seen> {
-    let (file, size) = open_with_size(path, Links::Follow)?;
-    rest_of(&file, size, path, Hasher::default(), job)
+    let (file, stat) = open::regular(path, Links::Follow)?;
+    rest_of(&file, stat.size(), path, Hasher::default(), job)
 }
 
 /// Digests many files in parallel; results are in the order given. A file that changes while it is
@@ -344,6 +330,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Error;
 
     fn reference(content: &[u8]) -> Seen {
         Seen { size: content.len() as u64, md5: Digest(Md5::digest(content).into()) }
@@ -430,17 +417,5 @@ mod tests {
         let seen = hasher.finish();
         assert_eq!(seen.md5.to_string(), "900150983cd24fb0d6963f7d28e17f72");
         assert_eq!(seen.size, 3);
-    }
-
-    #[test]
-    fn only_regular_files_are_opened() {
-        let folder = tempfile::tempdir().unwrap();
-        let fifo = folder.path().join("fifo");
-        system::testing::fifo(&fifo);
-        assert!(matches!(open_regular(&fifo, Links::Follow), Err(Error::UnsafePath { .. })));
-        let link = folder.path().join("link");
-        system::new_link("/etc/passwd", &link).unwrap();
-        assert!(open_regular(&link, Links::Refuse).is_err());
-        assert!(open_regular(&link, Links::Follow).is_ok());
     }
 }

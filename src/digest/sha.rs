@@ -7,7 +7,8 @@ use std::path::Path;
 
 use sha2::{Sha256, Sha512};
 
-use super::{open_regular, read_windows};
+use super::read_windows;
+use crate::fs::open;
 use crate::job::Job;
 use crate::parallel::try_map;
 use crate::system::Links;
@@ -58,7 +59,7 @@ impl Sha {
 fn of_file<D: sha2::Digest>(path: &Path, job: &Job) -> Result<ShaSeen> {
     let mut hasher = D::new();
     let mut size = 0;
-    read_windows(open_regular(path, Links::Follow)?, path, job, |piece| {
+    read_windows(open::regular(path, Links::Follow)?.0, path, job, |piece| {
         hasher.update(piece);
         size += piece.len() as u64;
     })?;

@@ -1,10 +1,10 @@
 //! Files and folders: listing, atomic replacement, locks.
 
 pub mod atomic;
-pub mod beneath;
 pub mod fold;
 pub mod litter;
 pub mod lock;
+pub mod open;
 pub mod owner;
 pub mod walk;
 

@@ -1,5 +1,6 @@
 //! The file where users keep a name and a password for each host: `~/.netrc`.
 
+use crate::settings;
 use std::collections::HashMap;
 use std::iter::Peekable;
 use std::path::PathBuf;
@@ -56,7 +57,7 @@ impl Netrc {
 /// The file that `NETRC` names, else the first of the usual ones that is there.
 fn location() -> Option<PathBuf> {
     let home = std::env::home_dir();
-    if let Some(named) = std::env::var_os("NETRC") {
+    if let Some(named) = settings::shared("NETRC") {
         let named = PathBuf::from(named);
         return match (named.strip_prefix("~"), home) {
             (Ok(rest), Some(home)) => Some(home.join(rest)),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::{Proxy, Url};
 
+use crate::settings;
 use crate::{Error, Result};
 
 /// Servers that are never reached through a proxy, besides those of `NO_PROXY`.
@@ -82,8 +83,9 @@ impl Proxies {
 
 /// The variable in small letters, which wins even if it is empty, or in capitals.
 fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).or_else(|_| std::env::var(name.to_uppercase()));
-    value.ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    let text = |name: &str| settings::shared(name)?.into_string().ok();
+    let value = text(name).or_else(|| text(&name.to_uppercase()));
+    value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// True if `url` is at `server`: everything (`*`), a network (`10.0.0.0/8`), or a host that may be

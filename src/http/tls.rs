@@ -15,6 +15,7 @@ use rustls::{
 };
 
 use crate::parallel::aside;
+use crate::settings;
 use crate::system::{Identity, Stat};
 use crate::{Error, Result};
 
@@ -257,7 +258,7 @@ fn is_authority(error: &rustls::Error) -> bool {
 
 fn named_by_environment() -> Option<Source> {
     VARIABLES.into_iter().find_map(|name| {
-        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+        let value = settings::shared(name).filter(|value| !value.is_empty())?;
         Some(Source::named(name, value.into()))
     })
 }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::digest::copy::{Stamp, at_rest, copy};
+use crate::digest::copy::copy;
 use crate::digest::together::Together;
 use crate::digest::{self, Digest};
 use crate::error::{IoContext, system_message};
+use crate::fs::open::{self, Stamp, at_rest};
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
 use crate::parallel::Team;
@@ -206,12 +207,7 @@ impl Folders {
 
     fn copy(&mut self, name: &str, whole: impl FnOnce(&[u8]), job: &Job) -> Result<Stamp> {
         let (source, from) = self.source.at(name);
-        let input = source.file(name).at(from)?;
-        let stat = Stat::of(&input).at(from)?;
-        if stat.kind != system::Kind::File {
-            let path = from.display().to_string();
-            return Err(Error::UnsafePath { path, why: "it is not a regular file" });
-        }
+        let (input, stat) = open::regular_in(source, name, from)?;
         let stamp = at_rest(Stamp::of_stat(&stat), (&input, from))?;
         let (copies, to) = self.copy.at(name);
         let output = copies.new_file(name, FILE_MODE).at(to)?;

@@ -15,8 +15,9 @@ use reqwest::header::HeaderMap;
 
 use super::download::concurrency;
 use crate::digest::push::{self, Lanes};
-use crate::digest::{Digest, Hasher, open_with_size};
+use crate::digest::{Digest, Hasher};
 use crate::error::IoContext;
+use crate::fs::open;
 use crate::http::{Http, Stream, Touched, was_refused};
 use crate::job::{Job, Share};
 use crate::system::Links;
@@ -152,7 +153,8 @@ impl Transfer<'_> {
         fate: &Arc<Fate>,
     ) -> Result<Stream> {
         lock(share).seek(0);
-        let (file, size) = open_with_size(&self.item.file, Links::Follow)?;
+        let (file, stat) = open::regular(&self.item.file, Links::Follow)?;
+        let size = stat.size();
         fate.is_whole.store(size == 0, Ordering::Relaxed);
         fate.touched.touch();
         let source = Source {

@@ -196,6 +196,13 @@ fn a_service_asks_others_only_who_a_token_is() {
 }
 
 #[test]
+fn only_settings_reads_the_environment() {
+    let words = ["env::var", "env!(\"SELENITE"];
+    assert_eq!(files_with(&words, &["settings.rs"]), Vec::<String>::new());
+    assert!(!files_with(&words, &[]).is_empty(), "the search finds something where it is");
+}
+
+#[test]
 fn imports_are_found_in_every_form() {
     let text = "use crate::fs::walk;\nuse crate::{Error, job, names::{A, B}};\n// crate::http\n\
                 fn f() -> crate::runtime::Runtime {}\n#[cfg(test)]\nmod tests { use crate::python; }";

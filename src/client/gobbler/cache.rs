@@ -15,6 +15,7 @@ use crate::fs::atomic;
 use crate::fs::owner::make_folders;
 use crate::http::url::quote_plus;
 use crate::relpath::RelPath;
+use crate::settings;
 use crate::system;
 use crate::{Error, Result};
 
@@ -30,7 +31,7 @@ fn around(path: &RelPath) -> impl Iterator<Item = RelPath> {
 
 /// The cache used unless the caller names one: the user's data directory for the Gobbler.
 pub fn default_cache() -> Result<PathBuf> {
-    let named = || std::env::var_os("XDG_DATA_HOME").filter(|path| !path.is_empty());
+    let named = || settings::shared("XDG_DATA_HOME").filter(|path| !path.is_empty());
     let data = system::HAS_XDG.then(named).flatten().map(PathBuf::from);
     let data = data.or_else(|| Some(std::env::home_dir()?.join(system::DATA_BELOW_HOME)));
     data.map(|data| data.join("gobbler")).ok_or_else(|| {

@@ -10,6 +10,7 @@ use super::{Engine, owner, replace_link};
 use crate::digest::{self, Source};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
+use crate::fs::open;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
@@ -49,7 +50,9 @@ enum Place {
 impl Source for Content {
     fn open(&self) -> crate::Result<(File, u64)> {
         match &self.place {
-            Place::Inside(path) => digest::open_with_size(path, system::Links::Refuse),
+            Place::Inside(path) => {
+                open::regular(path, system::Links::Refuse).map(|(file, stat)| (file, stat.size()))
+            }
             Place::Outside(file) => file.open(),
         }
     }

@@ -17,9 +17,8 @@ use super::pending::Pending;
 use super::resolve::Manifests;
 use super::transfer::{in_parallel, write_copy};
 use super::{Engine, replace_link, stage_name};
-use crate::digest::copy::Stamp;
-use crate::digest::{self, open_regular};
-use crate::error::IoContext;
+use crate::digest;
+use crate::fs::open::{self, Stamp};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
@@ -353,9 +352,8 @@ fn within(place: &str, failure: Failure) -> Failure {
 
 fn make_copy(copy: &Copy<'_>, job: &Job) -> Result<(), Failure> {
     // The origin may be a link into a whitelisted directory.
-    let from = open_regular(&copy.from, system::Links::Follow)?;
-    let stamp = Stamp::of(&from).at(&copy.from)?;
-    write_copy((&from, &copy.from), &copy.stage, stamp, job)?;
+    let (from, stat) = open::regular(&copy.from, system::Links::Follow)?;
+    write_copy((&from, &copy.from), &copy.stage, Stamp::of_stat(&stat), job)?;
     let seen = digest::of_file(&copy.stage, job)?;
     if seen.size != copy.size || seen.md5.to_string() != copy.md5sum {
         return Err(Failure::internal(format!(

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::digest::Source;
 use crate::error::IoContext;
-use crate::fs::beneath::Root;
+use crate::fs::open::Root;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout::{self, Layout};
 use crate::registry::format::links::Owner;
@@ -54,7 +54,7 @@ pub(super) struct Outside {
 impl Source for Outside {
     fn open(&self) -> crate::Result<(File, u64)> {
         // Whoever may write there may have put a link in its place meanwhile.
-        let opened = Root::open(&self.root).and_then(|root| root.open_file(&self.inside));
+        let opened = Root::open(&self.root).and_then(|root| root.regular(&self.inside));
         let (file, stat) = opened.at(&self.path)?;
         Ok((file, stat.size()))
     }

@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use super::resolve::{Manifests, Outside, Resolver, Target};
 use super::{Engine, FILE_MODE, make_folder};
-use crate::digest::copy::{Named, Stamp, copy};
+use crate::digest::copy::copy;
 use crate::digest::{self, Seen, Source};
-use crate::fs::beneath::Root;
+use crate::fs::open::Root;
+use crate::fs::open::{Named, Stamp};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::parallel;
@@ -227,7 +228,7 @@ impl Transferred {
     /// so is one that was changed after it was copied.
     pub(super) fn remove_copied(&self) {
         for (path, identity) in &self.copied {
-            let file = self.root.open_file(path);
+            let file = self.root.regular(path);
             if file.is_ok_and(|(_, stat)| stat.identity == *identity)
                 && let Ok((parent, name)) = self.root.open_parent(path)
             {
@@ -424,7 +425,7 @@ fn is_there(transfer: &Transfer<'_>, link: &Link, content: &Seen) -> bool {
 }
 
 fn open_source(root: &Root, path: &str, source: &Path) -> Result<(File, Stat), Failure> {
-    root.open_file(path).map_err(|error| Failure::system("open", &source.join(path), &error))
+    root.regular(path).map_err(|error| Failure::system("open", &source.join(path), &error))
 }
 
 /// Copies one file into the stage.

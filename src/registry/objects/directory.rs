@@ -16,9 +16,9 @@ use super::{Content, Hold, Limits, Lock, Objects, Purpose, Stat};
 use crate::digest::{self, Digest, Hasher, Seen};
 use crate::error::IoContext;
 use crate::fs::atomic::{self, STAGE_PREFIX, Staged};
-use crate::fs::beneath::Root;
 use crate::fs::litter;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
+use crate::fs::open::{self, Root};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::ProjectName;
@@ -112,7 +112,7 @@ impl Directory {
         let Some(path) = self.path(key) else { return Ok(None) };
         let system = |error: io::Error| Failure::system("open", &path, &error);
         let (root, inside) = self.layout.anchor(key);
-        let opened = Root::open(&root).and_then(|root| root.open_file(inside));
+        let opened = Root::open(&root).and_then(|root| root.regular(inside));
         let (file, _) = match opened {
             Ok(opened) => opened,
             Err(error) if is_absent(&error) => return Ok(None),
@@ -148,8 +148,8 @@ impl Directory {
             && !name.starts_with(STAGE_PREFIX)
             && (!layout::is_lock(name)
                 || (name == layout::LOCK
-                    && digest::open_regular(&folder.join(name), Links::Refuse)
-                        .is_ok_and(|file| parse_lock(&file).is_some())))
+                    && open::regular(&folder.join(name), Links::Refuse)
+                        .is_ok_and(|(file, _)| parse_lock(&file).is_some())))
     }
 
     /// Calls `each` with the keys of all objects below a folder; `prefix` is its own, with a slash.
@@ -275,7 +275,7 @@ impl Directory {
             other => other.map_err(|error| busy(error, &format!("project '{project}'")))?,
         };
         let path = folder.join(layout::LOCK);
-        let file = digest::open_regular(&path, Links::Refuse)?;
+        let (file, _) = open::regular(&path, Links::Refuse)?;
         if mode == Mode::Exclusive {
             self.sweep_folder(&folder)?;
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::spoofing::Spoofing;
 use super::users;
-use crate::fs::beneath::Root;
+use crate::fs::open::Root;
 use crate::fs::owner::other_writer;
 use crate::job::Job;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
