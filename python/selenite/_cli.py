@@ -48,10 +48,10 @@ class VerbatimCommand(click.Command):
 
 
 def _serve_gobbler() -> None:
-    from selenite import _core
+    from selenite._serve_gobbler import serve
 
     ctx = click.get_current_context()
-    ctx.exit(_core.serve_gobbler(ctx.args))
+    ctx.exit(serve(ctx.args))
 
 
 serve_gobbler = VerbatimCommand(

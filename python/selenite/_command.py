@@ -8,12 +8,12 @@ import sys
 def main() -> None:
     """Run the command.
 
-    The Gobbler service takes its flags itself, so it needs no other package.
+    The Gobbler service needs no other package.
     """
     if sys.argv[1:3] == ["serve", "gobbler"]:
-        from selenite import _core
+        from selenite._serve_gobbler import serve
 
-        sys.exit(_core.serve_gobbler(sys.argv[3:]))
+        sys.exit(serve(sys.argv[3:]))
     from selenite._needing import needing
 
     try:

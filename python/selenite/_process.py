@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 # Seconds between the request to stop and the end by force.
 _GRACE = 5.0
@@ -92,12 +93,13 @@ def _is_program(path: str) -> bool:
 
 
 def start_embedded(
-    service: str, arguments: list[str], listener: socket.socket, log: IO[bytes]
+    service: str, settings: dict[str, Any], listener: socket.socket, log: IO[bytes]
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     packages = Path(__file__).parents[1]
     # Neither `site` nor the user's packages: the child needs this one package only.
     child = str(Path(__file__).with_name("_service.py"))
-    command = [interpreter(), "-S", "-s", "-P", child, str(packages), service, *arguments]
+    command = [interpreter(), "-S", "-s", "-P", child, str(packages), service]
+    command.append(json.dumps(settings))
     ours, theirs = socket.socketpair()
     with theirs:
         try:

@@ -12,7 +12,7 @@ def main() -> int:
     """Serve with the listening socket as stdin and the parent's socket as stdout.
 
     The first argument is the folder that holds the packages, the second the name of the service,
-    the others are what the service takes.
+    the third its settings.
 
     Returns:
         The exit status.
@@ -20,9 +20,8 @@ def main() -> int:
     sys.path.insert(0, sys.argv[1])
     from selenite import _core
 
-    if sys.argv[2] == "gypsum":
-        return _core.serve_gypsum(sys.argv[3], embedded=True)
-    return _core.serve_gobbler(sys.argv[3:], embedded=True)
+    serve = {"gobbler": _core.serve_gobbler, "gypsum": _core.serve_gypsum}[sys.argv[2]]
+    return serve(sys.argv[3], embedded=True)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ class GypsumServer:
                 with _process.listen(host, port) as listener:
                     port = listener.getsockname()[1]
                     self._process, self._lifeline = _process.start_embedded(
-                        "gypsum", [json.dumps(settings)], listener, self._log
+                        "gypsum", settings, listener, self._log
                     )
                 _process.await_line(self._process, self._lifeline, _PATIENCE, self._log)
             except BaseException:

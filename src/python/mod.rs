@@ -46,7 +46,7 @@ mod _core {
         store_private,
     };
     #[pymodule_export]
-    use super::service::{parse_gobbler_flags, serve_gobbler, serve_gypsum};
+    use super::service::{check_gobbler_settings, serve_gobbler, serve_gypsum};
     #[pymodule_export]
     use super::transfer::{download_files, stage_directory, upload_files};
     #[pymodule_export]

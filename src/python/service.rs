@@ -2,27 +2,26 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use crate::service::Embedding;
-use crate::service::gobbler::{self, BadOptions, Options};
-use crate::service::gypsum;
-use crate::{Result, settings};
+use crate::service::{gobbler, gypsum};
+use crate::{Error, Result, settings};
 
 /// Runs the Gobbler service until it is told to stop; returns the exit status.
+///
+/// `settings` is JSON; see [`gobbler::Settings`].
 #[pyfunction]
-#[pyo3(signature = (arguments, *, embedded = false))]
-pub(super) fn serve_gobbler(
-    py: Python<'_>,
-    arguments: Vec<OsString>,
-    embedded: bool,
-) -> PyResult<u8> {
-    until_stopped(py, || match Options::parse(&arguments) {
-        Err(bad) => complain(&bad.message(), bad.exit_code()),
-        Ok(options) => status(embedding(embedded).and_then(|own| gobbler::serve(options, own))),
+#[pyo3(signature = (settings, *, embedded = false))]
+pub(super) fn serve_gobbler(py: Python<'_>, settings: &str, embedded: bool) -> PyResult<u8> {
+    until_stopped(py, || match serde_json::from_str::<gobbler::Settings>(settings) {
+        Err(error) => complain(&format!("bad settings: {error}\n"), 2),
+        Ok(settings) => status(settings.check().and_then(|options| {
+            let own = embedding(embedded)?;
+            gobbler::serve(options, own)
+        })),
     })
 }
 
@@ -67,14 +66,14 @@ fn complain(message: &str, exit_code: u8) -> u8 {
     exit_code
 }
 
-/// Checks a command line of the Gobbler service and the files it names.
+/// Checks settings of the Gobbler service and the files that they name.
 ///
 /// Returns staging directory, registry, host and port.
 #[pyfunction]
-pub(super) fn parse_gobbler_flags(
-    arguments: Vec<OsString>,
-) -> Result<(OsString, OsString, String, u16)> {
-    let parsed = Options::parse(&arguments).map_err(BadOptions::into_error)?;
-    let text = PathBuf::into_os_string;
-    Ok((text(parsed.staging), text(parsed.registry), parsed.host, parsed.port))
+pub(super) fn check_gobbler_settings(settings: &str) -> Result<(OsString, OsString, String, u16)> {
+    let parsed: gobbler::Settings = serde_json::from_str(settings)
+        .map_err(|error| Error::invalid("settings", settings, error.to_string()))?;
+    let options = parsed.check()?;
+    let (staging, registry) = (options.staging.into(), options.registry.into());
+    Ok((staging, registry, options.host, options.port))
 }

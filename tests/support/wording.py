@@ -11,14 +11,19 @@ from typing import Any
 
 SYNTAX = "serde_json's words, with line and column, for text that is not JSON"
 KIND = "serde_json's words, with line and column, for JSON of another kind; no names of Go's types"
+MEMBER = "our words, with the member of the request; no names of Go's types"
 TIME = "our words, with the text that is no time; Go shows the layout that it compared it with"
 
 OWN_WORDS = {
     ("create_project", "not JSON"): SYNTAX,
+    ("create_project", "wrong type"): MEMBER,
     ("delete", "broken version: refused"): SYNTAX,
     ("delete", "broken asset: refused"): SYNTAX,
+    ("permissions", "owners of a wrong type"): MEMBER,
     ("probation", "reject refuses"): SYNTAX,
     ("reindex", "refused too"): KIND,
+    ("request_file", "JSON array"): MEMBER,
+    ("request_file", "boolean of a wrong type"): MEMBER,
     ("request_file", "empty file"): SYNTAX,
     ("request_file", "trailing text"): SYNTAX,
     ("validate", "link file is not JSON"): SYNTAX,

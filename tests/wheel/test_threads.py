@@ -222,7 +222,7 @@ def test_a_service_without_threads_refuses_and_still_ends(place: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    flags = ["-staging", f"{place}/staging", "-registry", f"{place}/registry", "-port", str(port)]
+    settings = {"staging": f"{place}/staging", "registry": f"{place}/registry", "port": port}
 
     orders, answers = multiprocessing.Pipe()
 
@@ -233,7 +233,7 @@ def test_a_service_without_threads_refuses_and_still_ends(place: Path) -> None:
 
     def work() -> None:
         threading.Thread(target=obey, daemon=True).start()
-        assert _core.serve_gobbler(flags) == 0
+        assert _core.serve_gobbler(json.dumps(settings)) == 0
 
     def order(threads: int) -> None:
         orders.send(threads)

@@ -8,6 +8,7 @@ mod lexical;
 mod list;
 mod options;
 mod purge;
+mod request;
 mod request_file;
 mod roots;
 mod routes;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use answers::Answers;
-pub use options::{BadOptions, Options, USAGE};
+pub use options::{Options, Settings};
 use roots::Roots;
 use sources::Sources;
 pub use spoofing::Spoofing;

@@ -16,7 +16,7 @@ use super::answers::{Answer, Running};
 use super::fetch::{self, escape_html};
 use super::request_file::{self, Admitted, HEALTH_CHECK, RequestFile};
 use super::state::State;
-use super::{actions, lexical, list};
+use super::{actions, lexical, list, request};
 use crate::job::Job;
 use crate::registry::format::json::{compact, read as read_json};
 use crate::registry::{Failure, FailureKind};
@@ -206,13 +206,14 @@ fn finished(file: &RequestFile, result: Result<actions::Answer, Failure>) -> Ans
 fn run_action(state: &State, file: &RequestFile, job: &Job) -> Result<actions::Answer, Failure> {
     let text = file.read()?;
     let _held = source_of(&text).map(|name| state.sources.hold(name));
-    let context = actions::Context {
-        engine: &state.engine,
-        staging: &state.options.staging,
+    let context = actions::Context { engine: &state.engine, staging: &state.options.staging };
+    let request = request::Request {
+        action: file.action,
+        path: &file.path,
+        user: &file.user,
+        text: &text,
         spoofing: &state.options.spoofing,
     };
-    let request =
-        actions::Request { action: file.action, path: &file.path, user: &file.user, text: &text };
     actions::run(&context, &request, job)
 }
 

@@ -98,6 +98,7 @@ def start_gobbler(
 def _start(arguments: dict[str, Any], wait: float) -> tuple[bool, str, str, str]:
     global _running, _stops_at_exit, test_staging, test_registry, test_port, test_process
     import atexit
+    import json
     import stat
     import tempfile
     from pathlib import Path
@@ -127,10 +128,10 @@ def _start(arguments: dict[str, Any], wait: float) -> tuple[bool, str, str, str]
             temporary.append(registry := tempfile.mkdtemp(prefix="gobbler-registry-"))
             Path(registry).chmod(0o755)
         names = [_current_user()] if arguments["admin"] is None else arguments["admin"]
-        flags = ["-registry", registry, "-staging", staging]
-        flags += ["-port", str(port or 0), *(["-admin", ",".join(names)] if names else [])]
-        flags += arguments["extra_args"] or []
-        real_staging, real_registry, host, real_port = _core.parse_gobbler_flags(flags)
+        settings = {"staging": staging, "registry": registry, "port": port or 0}
+        settings |= {"administrators": names, "durable": False, **_given(arguments["extra_args"])}
+        checked = _core.check_gobbler_settings(json.dumps(settings))
+        real_staging, real_registry, host, real_port = checked
         if not Path(real_staging).exists():
             Path(real_staging).mkdir(parents=True)
             # Whoever may write there must not rename the requests of others.
@@ -139,10 +140,11 @@ def _start(arguments: dict[str, Any], wait: float) -> tuple[bool, str, str, str]
         with _process.listen(host, real_port) as listener:
             real_port = listener.getsockname()[1]
             if executable is None:
-                command = ["-durable=false", *flags]
-                process, lifeline = _process.start_embedded("gobbler", command, listener, log)
+                process, lifeline = _process.start_embedded("gobbler", settings, listener, log)
         if executable is not None:
-            flags[5] = str(real_port)
+            flags = ["-registry", registry, "-staging", staging, "-port", str(real_port)]
+            flags += ["-admin", ",".join(names)] if names else []
+            flags += arguments["extra_args"] or []
             process = _process.start_external(executable, flags, log)
         assert process is not None
         url = _process.url_of(host, real_port)
@@ -185,6 +187,17 @@ def stop_gobbler() -> None:
         _process.end(process, running.lifeline)
         running.log.close()
         _process.remove_all(running.temporary)
+
+
+def _given(flags: list[str] | None) -> dict[str, Any]:
+    if not flags:
+        return {}
+    from selenite._serve_gobbler import parse
+
+    settings = parse(flags)
+    if settings.pop("help", False):
+        raise ValueError("`-help` only prints the usage")
+    return settings
 
 
 def _current_user() -> str:
