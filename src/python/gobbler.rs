@@ -11,7 +11,7 @@ use super::convert;
 use super::wait::wait;
 use crate::Error;
 use crate::client::gobbler::{
-    self, CacheFolder, Fetch, FetchOptions, ListOptions, Service, Source, Upload, asset_path,
+    self, CacheFolder, Fetch, FetchOptions, ListOptions, Remote, Source, Upload, asset_path,
     project_path, version_path,
 };
 use crate::digest;
@@ -128,7 +128,7 @@ pub(super) fn gobbler_left_out(
 pub(super) fn gobbler_info(py: Python<'_>, url: &str) -> PyResult<Py<PyAny>> {
     let info = wait(py, None, |job| {
         let runtime = runtime::current()?;
-        runtime.block_on(Service::new(url, &runtime)?.info(job))
+        runtime.block_on(Remote::new(url, &runtime)?.info(job))
     })?;
     Ok(pythonize::pythonize(py, &info)?.unbind())
 }

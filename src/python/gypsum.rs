@@ -12,7 +12,7 @@ use super::convert;
 use super::gobbler::{RegistryPath, Truth};
 use super::wait::wait;
 use crate::client::gypsum::{
-    self, Cache, Call, End, File, LinkTo, Links, Place, SaveOptions, Saver, Service, Start,
+    self, Cache, Call, End, File, LinkTo, Links, Place, SaveOptions, Saver, Remote, Start,
 };
 use crate::error::IoContext;
 use crate::http::{Document, Object, Trust, url};
@@ -39,9 +39,9 @@ impl FromPyObject<'_, '_> for Verify {
 /// The service at a URL, and whose certificates are believed.
 type Site = (String, Verify);
 
-fn service((url, verify): &Site) -> Result<Service> {
+fn remote((url, verify): &Site) -> Result<Remote> {
     let runtime = runtime::current()?;
-    Service::new(url, &verify.0, &runtime)
+    Remote::new(url, &verify.0, &runtime)
 }
 
 /// Names and values, in order.
@@ -72,18 +72,18 @@ pub(super) fn gypsum_request(
     agent: Option<String>,
 ) -> PyResult<(Headers, Option<Py<PyAny>>)> {
     let answer = wait(py, None, |job| {
-        let service = service(&site)?;
+        let remote = remote(&site)?;
         let parameters: Vec<_> = parameters.iter().map(String::as_str).collect();
         let method = method.parse().map_err(|_| Error::invalid("method", method, "no method"))?;
         let call = Call {
             is_repeatable: method == Method::GET,
             method,
-            url: service.endpoint(endpoint, &parameters)?,
+            url: remote.endpoint(endpoint, &parameters)?,
             token: token.as_deref(),
             agent: agent.as_deref(),
             body: body.to_owned().into(),
         };
-        runtime::current()?.block_on(service.send(&call, job))
+        runtime::current()?.block_on(remote.send(&call, job))
     })?;
     Ok((answer.headers, python_document(py, &answer.document)?))
 }
@@ -92,8 +92,8 @@ pub(super) fn gypsum_request(
 #[pyfunction]
 pub(super) fn gypsum_read(py: Python<'_>, site: Site, key: &str) -> PyResult<Py<PyAny>> {
     let document = wait(py, None, |job| {
-        let service = service(&site)?;
-        runtime::current()?.block_on(service.read(key, job))
+        let remote = remote(&site)?;
+        runtime::current()?.block_on(remote.read(key, job))
     })?;
     convert::document(py, &document)
 }
@@ -110,8 +110,8 @@ pub(super) fn gypsum_record(
 ) -> PyResult<Py<PyAny>> {
     let document = wait(py, None, |job| {
         let options = SaveOptions { overwrite: overwrite.0, concurrency: 1 };
-        let (service, cache) = (service(&site)?, Cache::new(cache));
-        Saver::new(&service, &cache, options, job)?.document(&key(&version), name)
+        let (remote, cache) = (remote(&site)?, Cache::new(cache));
+        Saver::new(&remote, &cache, options, job)?.document(&key(&version), name)
     })?;
     convert::document(py, &document)
 }
@@ -124,7 +124,7 @@ pub(super) fn gypsum_list_directories(
     prefix: &str,
     recursive: Truth,
 ) -> PyResult<Vec<String>> {
-    wait(py, None, |job| gypsum::list_directories(&service(&site)?, prefix, recursive.0, job))
+    wait(py, None, |job| gypsum::list_directories(&remote(&site)?, prefix, recursive.0, job))
 }
 
 /// Paths below a folder of the objects that begin with a prefix.
@@ -137,7 +137,7 @@ pub(super) fn gypsum_list_files(
     include_dot: Truth,
 ) -> PyResult<Vec<String>> {
     wait(py, None, |job| {
-        gypsum::list_files(&service(&site)?, folder, &prefix.0, include_dot.0, job)
+        gypsum::list_files(&remote(&site)?, folder, &prefix.0, include_dot.0, job)
     })
 }
 
@@ -153,8 +153,8 @@ pub(super) fn gypsum_save_file(
 ) -> PyResult<OsString> {
     let saved = wait(py, None, |job| {
         let options = SaveOptions { overwrite: overwrite.0, concurrency: 1 };
-        let (service, cache) = (service(&site)?, Cache::new(cache));
-        Saver::new(&service, &cache, options, job)?.file(&key(&version), &path.0)
+        let (remote, cache) = (remote(&site)?, Cache::new(cache));
+        Saver::new(&remote, &cache, options, job)?.file(&key(&version), &path.0)
     })?;
     Ok(saved.into())
 }
@@ -175,8 +175,8 @@ pub(super) fn gypsum_save_version(
     let saved = wait(py, progress.as_ref(), |job| {
         let concurrency = usize::try_from(concurrent).unwrap_or(1);
         let options = SaveOptions { overwrite: overwrite.0, concurrency };
-        let (service, cache) = (service(&site)?, Cache::new(cache));
-        Saver::new(&service, &cache, options, job)?.version(&key(&version), relink.0)
+        let (remote, cache) = (remote(&site)?, Cache::new(cache));
+        Saver::new(&remote, &cache, options, job)?.version(&key(&version), relink.0)
     })?;
     Ok(saved.into())
 }
@@ -192,8 +192,8 @@ pub(super) fn gypsum_resolve_links(
 ) -> PyResult<()> {
     wait(py, None, |job| {
         let options = SaveOptions { overwrite: overwrite.0, concurrency: 1 };
-        let (service, cache) = (service(&site)?, Cache::new(cache));
-        Saver::new(&service, &cache, options, job)?.links(&key(&version))
+        let (remote, cache) = (remote(&site)?, Cache::new(cache));
+        Saver::new(&remote, &cache, options, job)?.links(&key(&version))
     })
 }
 
@@ -208,8 +208,8 @@ pub(super) fn gypsum_clone(
     whole: Truth,
 ) -> PyResult<()> {
     wait(py, None, |job| {
-        let (service, cache, version) = (service(&site)?, Cache::new(cache), key(&version));
-        let saver = Saver::new(&service, &cache, SaveOptions::default(), job)?;
+        let (remote, cache, version) = (remote(&site)?, Cache::new(cache), key(&version));
+        let saver = Saver::new(&remote, &cache, SaveOptions::default(), job)?;
         let manifest =
             saver.document(&version, crate::registry::format::layout::MANIFEST)?.parse()?;
         if whole.0 {
@@ -285,7 +285,7 @@ pub(super) fn gypsum_start(
             deduplicate: deduplicate.0,
             on_probation: probation.0,
         };
-        gypsum::start(&service(&site)?, start, token, job)
+        gypsum::start(&remote(&site)?, start, token, job)
     })?;
     convert::document(py, &answer)
 }
@@ -304,7 +304,7 @@ pub(super) fn gypsum_upload(
     let places: Vec<Place> = described("file_urls", places)?;
     let concurrency = usize::try_from(concurrent).unwrap_or(1);
     wait(py, progress.as_ref(), |job| {
-        gypsum::upload_files(&service(&site)?, &places, session, &directory, concurrency, job)
+        gypsum::upload_files(&remote(&site)?, &places, session, &directory, concurrency, job)
     })
 }
 
@@ -318,7 +318,7 @@ pub(super) fn gypsum_finish(
     abort: Truth,
 ) -> PyResult<()> {
     let end = if abort.0 { End::Abort } else { End::Complete };
-    wait(py, None, |job| gypsum::finish(&service(&site)?, end, path, session, job))
+    wait(py, None, |job| gypsum::finish(&remote(&site)?, end, path, session, job))
 }
 
 /// Downloads one file from any server; it gets its name when it is whole.
@@ -345,7 +345,7 @@ pub(super) fn gypsum_download(
             Options { concurrency: 1, scratch: scratch.path().to_owned(), check_stated: false };
         let name = url::redacted(&from);
         let item = Item { url: from, name, target, expected: None, form };
-        let http = service(&site)?.http;
+        let http = remote(&site)?.http;
         runtime::current()?.block_on(download::download(&http, vec![item], &options, job))
     })
 }
@@ -354,7 +354,7 @@ pub(super) fn gypsum_download(
 #[pyfunction]
 pub(super) fn gypsum_number(py: Python<'_>, site: Site) -> PyResult<f64> {
     let number = wait(py, None, |job| {
-        let http = service(&site)?.http;
+        let http = remote(&site)?.http;
         let document = runtime::current()?.block_on(http.get(&url::parse(&site.0)?, job))?;
         let text = std::str::from_utf8(&document.body).unwrap_or_default();
         text.trim().parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| {

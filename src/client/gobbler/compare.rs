@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 use std::path::Path;
 
-use super::service::Service;
+use super::remote::Remote;
 use super::upload::Upload;
 use crate::digest::Digest;
 use crate::digest::together::Together;
@@ -87,11 +87,11 @@ impl Copied {
     /// Compares the manifest of the new version with the files.
     ///
     /// The version is there: a service that does not tell its manifest is no failure.
-    pub(super) fn compare(&self, service: &Service, upload: &Upload, job: &Job) -> Result<()> {
+    pub(super) fn compare(&self, remote: &Remote, upload: &Upload, job: &Job) -> Result<()> {
         let Some(digests) = &self.digests else { return Ok(()) };
         let Upload { project, asset, version, ignore_dot, .. } = upload;
         let version = format!("{project}/{asset}/{version}");
-        let mut once = service.clone();
+        let mut once = remote.clone();
         once.http.retry.retries = 0;
         let read = async {
             let path = RelPath::parse(format!("{version}/{MANIFEST}"))?;

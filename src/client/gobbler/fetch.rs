@@ -21,7 +21,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use walkdir::WalkDir;
 
 use super::cache::{Cache, CacheFolder};
-use super::service::{Service, Source, is_missing};
+use super::remote::{Remote, Source, is_missing};
 use crate::client::{form_of, is_plausible};
 use crate::error::IoContext;
 use crate::fs::atomic;
@@ -81,7 +81,7 @@ impl Fetch {
         };
         let runtime = runtime::current()?;
         let fetcher = Fetcher {
-            service: Service::new(url, &runtime)?,
+            remote: Remote::new(url, &runtime)?,
             cache: Cache::new(&options.cache, url)?,
             verify: settings::verify()?,
             options,
@@ -117,7 +117,7 @@ fn inside(folder: &RelPath, name: &str) -> Result<RelPath> {
 type Manifests = BTreeMap<RelPath, Manifest>;
 
 struct Fetcher<'a> {
-    service: Service,
+    remote: Remote,
     cache: Cache,
     verify: Verify,
     options: &'a FetchOptions,
@@ -195,7 +195,7 @@ impl Fetcher<'_> {
                 return Ok(target);
             }
         }
-        let listing = self.service.list(Some(path), true, self.job).await?;
+        let listing = self.remote.list(Some(path), true, self.job).await?;
         if listing.is_empty() && self.is_file(path).await? {
             let error = system::error(std::io::ErrorKind::NotADirectory);
             return Err(Error::Io { path: path.as_str().into(), source: error });
@@ -290,7 +290,7 @@ impl Fetcher<'_> {
 
     async fn is_file(&self, path: &RelPath) -> Result<bool> {
         let parent = path.as_str().rsplit_once('/').map(|(parent, _)| RelPath::parse(parent));
-        let names = self.service.list(parent.transpose()?.as_ref(), false, self.job).await?;
+        let names = self.remote.list(parent.transpose()?.as_ref(), false, self.job).await?;
         Ok(names.iter().any(|name| name == path.file_name()))
     }
 
@@ -326,12 +326,12 @@ impl Fetcher<'_> {
         // A summary that makes no sense says nothing.
         let is_settled = serde_json::from_slice(&summary)
             .is_ok_and(|summary: Summary| !summary.is_probational());
-        if is_settled || self.service.http.is_offline() {
+        if is_settled || self.remote.http.is_offline() {
             return Ok(());
         }
         let (summary, manifest) = tokio::try_join!(
-            self.service.read(&summary_path, self.job),
-            self.service.read(&manifest_path, self.job)
+            self.remote.read(&summary_path, self.job),
+            self.remote.read(&manifest_path, self.job)
         )?;
         // What no manifest vouches for may be of another upload.
         let old = self.cached_manifest(version)?.unwrap_or_default();
@@ -441,7 +441,7 @@ impl Fetcher<'_> {
                 continue;
             }
             items.push(Item {
-                url: self.service.file_url(path)?,
+                url: self.remote.file_url(path)?,
                 name: path.to_string(),
                 target,
                 expected: entry.map(expected),
@@ -450,7 +450,7 @@ impl Fetcher<'_> {
         }
         let options =
             Options { concurrency: self.options.concurrency, scratch, check_stated: false };
-        download::download(&self.service.http, items, &options, self.job).await?;
+        download::download(&self.remote.http, items, &options, self.job).await?;
         for (original, target) in links {
             self.job.check()?;
             self.cache.link(&original, &target)?;
@@ -526,7 +526,7 @@ impl Fetcher<'_> {
     }
 
     async fn read_optional(&self, path: &RelPath) -> Result<Option<Document>> {
-        match self.service.read(path, self.job).await {
+        match self.remote.read(path, self.job).await {
             Err(error) if is_missing(&error) => Ok(None),
             other => other.map(Some),
         }

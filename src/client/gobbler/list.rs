@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::service::{Service, Source};
+use super::remote::{Remote, Source};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::registry::format::layout::is_internal;
@@ -41,8 +41,8 @@ pub fn list_directories(source: &Source, path: Option<&RelPath>, job: &Job) -> R
         }
         Source::Remote(url) => {
             let runtime = runtime::current()?;
-            let service = Service::new(url, &runtime)?;
-            let names = runtime.block_on(service.list(path, false, job))?;
+            let remote = Remote::new(url, &runtime)?;
+            let names = runtime.block_on(remote.list(path, false, job))?;
             Ok(names.iter().filter_map(|name| Some(name.strip_suffix('/')?.to_owned())).collect())
         }
     }
@@ -74,7 +74,7 @@ pub fn list_files(
         Source::Local(registry) => local_names(&folder.under(registry), job)?,
         Source::Remote(url) => {
             let runtime = runtime::current()?;
-            runtime.block_on(Service::new(url, &runtime)?.list(Some(&folder), true, job))?
+            runtime.block_on(Remote::new(url, &runtime)?.list(Some(&folder), true, job))?
         }
     };
     let paths = names.into_iter().filter(|name| name.starts_with(start)).map(|name| match &inner {

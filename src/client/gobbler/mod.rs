@@ -11,7 +11,7 @@ mod left_out;
 mod list;
 mod read;
 mod request;
-mod service;
+mod remote;
 mod upload;
 
 pub use cache::{CacheFolder, default_cache};
@@ -21,7 +21,7 @@ pub use left_out::left_out;
 pub use list::{ListOptions, list_directories, list_files};
 pub use read::read_document;
 pub use request::{allocate_upload_directory, send_request};
-pub use service::{Service, Source};
+pub use remote::{Remote, Source};
 pub use upload::{Upload, upload_directory};
 
 use crate::names::{AssetName, BadName, ProjectName, VersionName};

@@ -1,6 +1,6 @@
 //! Internal files of a registry, read where they are.
 
-use super::service::{Service, Source, is_missing};
+use super::remote::{Remote, Source, is_missing};
 use crate::error::IoContext;
 use crate::fs::once_more_if_stale;
 use crate::http::Document;
@@ -23,8 +23,8 @@ pub fn read_document(
         }
         Source::Remote(url) => {
             let runtime = runtime::current()?;
-            let service = Service::new(url, &runtime)?;
-            runtime.block_on(service.read(path, job))
+            let remote = Remote::new(url, &runtime)?;
+            runtime.block_on(remote.read(path, job))
         }
     };
     match read {

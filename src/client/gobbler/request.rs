@@ -10,7 +10,7 @@ use serde::Serialize as _;
 use serde_json::Value;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
-use super::service::Service;
+use super::remote::Remote;
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::http::Document;
@@ -36,9 +36,9 @@ pub fn send_request(
     job: &Job,
 ) -> Result<Document> {
     let runtime = runtime::current()?;
-    let service = Service::new(url, &runtime)?;
+    let remote = Remote::new(url, &runtime)?;
     let file = RequestFile::create(staging, action, payload)?;
-    runtime.block_on(service.run(&file.name, job))
+    runtime.block_on(remote.run(&file.name, job))
 }
 
 /// Makes a directory with a new name in `staging`; with `is_kept` false only the name is wanted.

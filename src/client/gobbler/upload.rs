@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::compare::Copied;
 use super::request::{RequestFile, allocate_upload_directory};
-use super::service::Service;
+use super::remote::Remote;
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::walk::{self, Kind};
@@ -55,7 +55,7 @@ pub fn upload_directory(
     job: &Job,
 ) -> Result<()> {
     let runtime = runtime::current()?;
-    let service = Service::new(url, &runtime)?;
+    let remote = Remote::new(url, &runtime)?;
     let real = directory.canonicalize().at(directory)?;
     if !real.is_dir() {
         return Err(system::error(std::io::ErrorKind::NotADirectory)).at(directory);
@@ -70,7 +70,7 @@ pub fn upload_directory(
     } else {
         let survey = Survey::new(&real, job)?;
         let copy = Copy(Some(allocate_upload_directory(&real_staging, true)?));
-        check_umask(&service, &real_staging, copy.path(), job)?;
+        check_umask(&remote, &real_staging, copy.path(), job)?;
         let copied = Copied::new(survey, copy.path(), job)?;
         (copy.path().to_owned(), Some((copy, copied)))
     };
@@ -90,12 +90,12 @@ pub fn upload_directory(
         payload["spoof"] = json!(user);
     }
     let request = RequestFile::create(&real_staging, "upload", &payload)?;
-    let run = || runtime.block_on(service.run(&request.name, job)).map(drop);
+    let run = || runtime.block_on(remote.run(&request.name, job)).map(drop);
     let Some((copy, mut copied)) = copy else { return run() };
     match copied.digested_during(&real_staging, run, job) {
         Ok(()) => {
             drop(copy);
-            copied.compare(&service, upload, job)
+            copied.compare(&remote, upload, job)
         }
         Err(error) => {
             if was_sent(&error) {
@@ -110,14 +110,14 @@ pub fn upload_directory(
 ///
 /// Only the service knows whether a group or an access list lets it in, so where that is in doubt
 /// it gets a request that it refuses, once it has read it.
-fn check_umask(service: &Service, staging: &Path, made: &Path, job: &Job) -> Result<()> {
+fn check_umask(remote: &Remote, staging: &Path, made: &Path, job: &Job) -> Result<()> {
     let stat = |path: &Path| fs::metadata(path).map(|found| Stat::from(&found)).at(path);
     let (owner, copy) = (stat(staging)?.user, stat(made)?);
     if copy.mode & FOR_OTHERS == FOR_OTHERS || copy.user == owner {
         return Ok(());
     }
     let request = RequestFile::create(staging, "upload", &json!({}))?;
-    match runtime::current()?.block_on(service.run(&request.name, job)) {
+    match runtime::current()?.block_on(remote.run(&request.name, job)) {
         Err(error @ Error::Status { status: 500.., .. }) => Err(error),
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@ mod clone;
 mod list;
 mod prepare;
 mod save;
-mod service;
+mod remote;
 mod upload;
 
 pub use cache::{Cache, store_private};
@@ -16,5 +16,5 @@ pub use clone::clone_version;
 pub use list::{list_directories, list_files};
 pub use prepare::{LinkTo, Links, Prepared, prepare_directory};
 pub use save::{SaveOptions, Saver};
-pub use service::{Answer, Call, Service};
+pub use remote::{Answer, Call, Remote};
 pub use upload::{End, File, Place, Start, describe, finish, start, upload_files};

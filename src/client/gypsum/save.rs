@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use super::cache::{Cache, checked};
-use super::service::{Service, is_missing};
+use super::remote::{Remote, is_missing};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::client;
@@ -50,7 +50,7 @@ pub struct SaveOptions {
 /// Saves objects of one service to one cache.
 #[derive(Debug)]
 pub struct Saver<'a> {
-    service: &'a Service,
+    remote: &'a Remote,
     cache: &'a Cache,
     options: SaveOptions,
     verify: Verify,
@@ -120,12 +120,12 @@ type Saving<'a> = Pin<Box<dyn Future<Output = Result<PathBuf>> + Send + 'a>>;
 impl<'a> Saver<'a> {
     /// Saves from `service` to `cache`.
     pub fn new(
-        service: &'a Service,
+        remote: &'a Remote,
         cache: &'a Cache,
         options: SaveOptions,
         job: &'a Job,
     ) -> Result<Self> {
-        Ok(Self { service, cache, options, verify: settings::verify()?, job })
+        Ok(Self { remote, cache, options, verify: settings::verify()?, job })
     }
 
     /// Makes sure that one object, or what it is a link to, is in the cache; returns where.
@@ -203,7 +203,7 @@ impl<'a> Saver<'a> {
     async fn fresh_record(&self, version: &str, name: &str) -> Result<Document> {
         let key = format!("{version}/{name}");
         let found = async {
-            let document = self.service.read(&key, self.job).await?;
+            let document = self.remote.read(&key, self.job).await?;
             form_of(name).check(&document)?;
             let file = self.cache.object(&key)?;
             if name == SUMMARY && !is_final(&document.body) {
@@ -273,7 +273,7 @@ impl<'a> Saver<'a> {
         let key = format!("{version}/{path}");
         let is_checked = self.verify != Verify::Never && !is_record(path);
         Ok(Item {
-            url: self.service.file_url(&key)?,
+            url: self.remote.file_url(&key)?,
             target: self.cache.object(&key)?,
             expected: entry.filter(|entry| is_checked && entry.link.is_none()).map(expected),
             form: form_of(path),
@@ -283,13 +283,13 @@ impl<'a> Saver<'a> {
 
     async fn download(&self, items: Vec<Item>) -> Result<()> {
         make_folders(&items)?;
-        download::download_named(&self.service.http, items, &self.options()?, self.job).await
+        download::download_named(&self.remote.http, items, &self.options()?, self.job).await
     }
 
     /// The same, but gives back the names of those that are not there.
     async fn download_found(&self, items: Vec<Item>) -> Result<Vec<String>> {
         make_folders(&items)?;
-        download::download_found(&self.service.http, items, &self.options()?, self.job).await
+        download::download_found(&self.remote.http, items, &self.options()?, self.job).await
     }
 
     fn save(&self, version: String, path: String, steps: usize) -> Saving<'_> {
@@ -307,7 +307,7 @@ impl<'a> Saver<'a> {
                 && let Some(entry) = entry
             {
                 // The version may have been made anew since its manifest was cached.
-                let fresh = self.service.read(&format!("{version}/{MANIFEST}"), self.job).await?;
+                let fresh = self.remote.read(&format!("{version}/{MANIFEST}"), self.job).await?;
                 let fresh: Manifest = fresh.parse_public()?;
                 if let Some(now) = fresh.get(&path).filter(|now| *now != entry) {
                     result = self.download(vec![self.item(&version, &path, Some(now))?]).await;
@@ -342,7 +342,7 @@ impl<'a> Saver<'a> {
         // What was cached of a version that could still change may be of another upload.
         let mut doubt = summary.is_some() && !was_final;
         let prefix = format!("{version}/");
-        let keys = self.service.list(&prefix, true, self.job).await?;
+        let keys = self.remote.list(&prefix, true, self.job).await?;
         let mut paths = BTreeSet::new();
         for key in &keys {
             self.cache.object(key)?;
@@ -383,7 +383,7 @@ impl<'a> Saver<'a> {
 
     /// What the service says of a version just now: `None` if it has no summary.
     async fn summary_now(&self, version: &str) -> Result<Option<Document>> {
-        match self.service.read(&format!("{version}/{SUMMARY}"), self.job).await {
+        match self.remote.read(&format!("{version}/{SUMMARY}"), self.job).await {
             Err(error) if is_missing(&error) => Ok(None),
             other => other.map(Some),
         }

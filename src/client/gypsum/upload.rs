@@ -10,7 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::prepare::LinkTo;
-use super::service::{Call, Service};
+use super::remote::{Call, Remote};
 use crate::digest::{self, Digest};
 use crate::http::{Document, url, was_sent};
 use crate::job::Job;
@@ -105,7 +105,7 @@ struct SentLink {
 /// Starts an upload; the answer says what to send where.
 ///
 /// A version that exists is left alone: some services delete it when they refuse to make it again.
-pub fn start(service: &Service, new: Start<'_>, token: &str, job: &Job) -> Result<Document> {
+pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<Document> {
     #[derive(Serialize)]
     struct Body {
         files: Vec<Sent>,
@@ -129,9 +129,9 @@ pub fn start(service: &Service, new: Start<'_>, token: &str, job: &Job) -> Resul
     let body = Body { files: files.chain(links).collect(), on_probation };
     let body = serde_json::to_vec(&body)
         .map_err(|error| Error::invalid("files", "", error.to_string()))?;
-    let url = service.endpoint("upload/start", &[project, asset, version])?;
+    let url = remote.endpoint("upload/start", &[project, asset, version])?;
     runtime::current()?.block_on(async {
-        if service.has(&format!("{project}/{asset}/{version}/{SUMMARY}"), job).await? {
+        if remote.has(&format!("{project}/{asset}/{version}/{SUMMARY}"), job).await? {
             return Err(Error::Status {
                 method: "POST".into(),
                 url: url::redacted(&url),
@@ -142,14 +142,14 @@ pub fn start(service: &Service, new: Start<'_>, token: &str, job: &Job) -> Resul
             });
         }
         let call = Call { body: body.into(), ..Call::post(url, token) };
-        let sent = service.send(&call, job).await?;
+        let sent = remote.send(&call, job).await?;
         Ok(sent.document)
     })
 }
 
 /// Sends the files of a session; each place is asked for just before its file is sent.
 pub fn upload_files(
-    service: &Service,
+    remote: &Remote,
     places: &[Place],
     session: &str,
     directory: &Path,
@@ -167,15 +167,15 @@ pub fn upload_files(
         // The service names files of ours: only below this directory.
         let file = RelPath::parse(path.as_str())?.under(directory);
         items.push(Item::new(file, path));
-        urls.push(service.at(url.as_str().unwrap_or_default())?);
+        urls.push(remote.at(url.as_str().unwrap_or_default())?);
     }
-    let target = |index: usize| presigned(service, &urls[index], session, job);
+    let target = |index: usize| presigned(remote, &urls[index], session, job);
     let runtime = runtime::current()?;
-    runtime.block_on(upload::upload(&service.http, &items, target, concurrency, job))
+    runtime.block_on(upload::upload(&remote.http, &items, target, concurrency, job))
 }
 
 async fn presigned(
-    service: &Service,
+    remote: &Remote,
     url: &reqwest::Url,
     session: &str,
     job: &Job,
@@ -187,7 +187,7 @@ async fn presigned(
     }
 
     let call = Call { is_repeatable: true, ..Call::post(url.clone(), session) };
-    let mut asking = service.clone();
+    let mut asking = remote.clone();
     asking.http = asking.http.preparing();
     let presigned: Presigned = asking.send(&call, job).await?.document.parse()?;
     let mut headers = HeaderMap::new();
@@ -209,22 +209,22 @@ pub enum End {
 }
 
 /// Ends a session. An answer that was lost is no failure if the service has done its work.
-pub fn finish(service: &Service, end: End, path: &str, session: &str, job: &Job) -> Result<()> {
-    let call = Call::post(service.at(path)?, session);
+pub fn finish(remote: &Remote, end: End, path: &str, session: &str, job: &Job) -> Result<()> {
+    let call = Call::post(remote.at(path)?, session);
     let may_be_done = Cell::new(false);
     runtime::current()?.block_on(async {
         let attempt = || async {
-            let sent = service.send_once(&call).await;
+            let sent = remote.send_once(&call).await;
             sent.inspect_err(|error| may_be_done.set(may_be_done.get() || is_lost(error)))
         };
         let again = |_: &Error| end == End::Abort || !may_be_done.get();
-        let sent = service.http.repeat(&call.url, again, job, attempt).await;
+        let sent = remote.http.repeat(&call.url, again, job, attempt).await;
         let Err(error) = sent else { return Ok(()) };
         let is_done = may_be_done.get()
             && match end {
                 // Our session was the only one that could unlock the project.
                 End::Abort => matches!(error, Error::Status { status: 403, .. }),
-                End::Complete => is_finished(service, path, job).await,
+                End::Complete => is_finished(remote, path, job).await,
             };
         if is_done { Ok(()) } else { Err(error) }
     })
@@ -235,10 +235,10 @@ fn is_lost(error: &Error) -> bool {
     was_sent(error) || matches!(error, Error::Status { status: 500 | 502 | 504, .. })
 }
 
-async fn is_finished(service: &Service, path: &str, job: &Job) -> bool {
+async fn is_finished(remote: &Remote, path: &str, job: &Job) -> bool {
     let version = path.strip_prefix("/upload/complete/").unwrap_or(path);
     let version = percent_encoding::percent_decode_str(version).decode_utf8_lossy();
-    let summary = service.read(&format!("{version}/{SUMMARY}"), job).await;
+    let summary = remote.read(&format!("{version}/{SUMMARY}"), job).await;
     summary.is_ok_and(|summary| {
         summary
             .parse::<serde_json::Value>()

@@ -16,7 +16,7 @@ const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (gypsum_cl
 
 /// A gypsum service, or another server that is talked to in the same way.
 #[derive(Debug, Clone)]
-pub struct Service {
+pub struct Remote {
     base: String,
     /// The client it is reached by.
     pub http: Http,
@@ -71,7 +71,7 @@ fn secret(token: &str) -> Result<HeaderValue> {
     Ok(value)
 }
 
-impl Service {
+impl Remote {
     /// The service at `url`, believed if `trust` says so.
     pub fn new(url: &str, trust: &Trust, runtime: &Arc<Runtime>) -> Result<Self> {
         let base = base(url)?;
@@ -145,7 +145,7 @@ impl Service {
         self.http.repeat(&call.url, again, job, || self.send_once(call)).await
     }
 
-    /// [`Service::send`] without retries.
+    /// [`Remote::send`] without retries.
     pub async fn send_once(&self, call: &Call<'_>) -> Result<Answer> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -181,12 +181,12 @@ mod tests {
     #[test]
     fn parameters_are_quoted_and_given_paths_kept() {
         let runtime = runtime::current().unwrap();
-        let service = Service::new("http://h:1/p//", &Trust::Environment, &runtime).unwrap();
-        let quoted = service.file_url("a b/é+%").unwrap();
+        let remote = Remote::new("http://h:1/p//", &Trust::Environment, &runtime).unwrap();
+        let quoted = remote.file_url("a b/é+%").unwrap();
         assert_eq!(quoted.as_str(), "http://h:1/p/file/a%20b%2F%C3%A9%2B%25");
-        let given = service.at("/upload/complete/a b/é?/%41+").unwrap();
+        let given = remote.at("/upload/complete/a b/é?/%41+").unwrap();
         assert_eq!(given.as_str(), "http://h:1/p/upload/complete/a%20b/%C3%A9%3F/%41+");
-        assert!(service.at("@evil.example/x").is_err());
+        assert!(remote.at("@evil.example/x").is_err());
     }
 
     #[test]
@@ -194,8 +194,8 @@ mod tests {
         let refused = answer("503 Busy", "", 0, b"");
         let (url, server) = serve(vec![refused, answer("200 OK", "Content-Length: 0\r\n", 0, b"")]);
         let runtime = runtime::current().unwrap();
-        let service = Service::new(url.as_str(), &Trust::Environment, &runtime).unwrap();
-        assert!(runtime.block_on(service.has("p/a/v/..summary", &Job::default())).unwrap());
+        let remote = Remote::new(url.as_str(), &Trust::Environment, &runtime).unwrap();
+        assert!(runtime.block_on(remote.has("p/a/v/..summary", &Job::default())).unwrap());
         assert!(server.join().unwrap().iter().all(|head| head.starts_with("HEAD ")));
     }
 

@@ -55,13 +55,13 @@ pub struct Info {
 
 /// A running Gobbler service.
 #[derive(Debug, Clone)]
-pub struct Service {
+pub struct Remote {
     base: String,
     /// The client it is reached by.
     pub http: Http,
 }
 
-impl Service {
+impl Remote {
     /// The service at `url`.
     pub fn new(url: &str, runtime: &Arc<Runtime>) -> Result<Self> {
         Ok(Self { base: base(url)?, http: Http::new(runtime)? })
@@ -198,8 +198,8 @@ mod tests {
         let run = |answers: Vec<Vec<u8>>| {
             let (url, server) = serve(answers);
             let runtime = runtime::current().unwrap();
-            let service = Service::new(url.as_str(), &runtime).unwrap();
-            let done = runtime.block_on(service.run("request-x", &Job::default()));
+            let remote = Remote::new(url.as_str(), &runtime).unwrap();
+            let done = runtime.block_on(remote.run("request-x", &Job::default()));
             (done, server.join().unwrap().len())
         };
         let success = br#"{"status": "SUCCESS"}"#;
@@ -216,14 +216,14 @@ mod tests {
     #[test]
     fn paths_are_quoted_for_each_endpoint() {
         let runtime = runtime::current().unwrap();
-        let service = Service::new("http://h:1/p/", &runtime).unwrap();
+        let remote = Remote::new("http://h:1/p/", &runtime).unwrap();
         let path = |text: &str| RelPath::parse(text).unwrap();
-        let listed = |text: &str| service.list_url(Some(&path(text)), true).unwrap().to_string();
-        assert_eq!(service.list_url(None, false).unwrap().as_str(), "http://h:1/p/list");
+        let listed = |text: &str| remote.list_url(Some(&path(text)), true).unwrap().to_string();
+        assert_eq!(remote.list_url(None, false).unwrap().as_str(), "http://h:1/p/list");
         assert_eq!(listed("a b/é"), "http://h:1/p/list?path=a+b%2F%C3%A9&recursive=true");
         assert_eq!(listed("a+b"), "http://h:1/p/list?path=a%252Bb&recursive=true");
         assert_eq!(
-            service.file_url(&path("a b/#?%41")).unwrap().as_str(),
+            remote.file_url(&path("a b/#?%41")).unwrap().as_str(),
             "http://h:1/p/fetch/a%20b/%23%3F%2541"
         );
     }
