@@ -12,7 +12,7 @@ use super::convert;
 use super::gobbler::{RegistryPath, Truth};
 use super::wait::wait;
 use crate::client::gypsum::{
-    self, Cache, Call, End, File, LinkTo, Links, Place, SaveOptions, Saver, Remote, Start,
+    self, Cache, Call, End, File, LinkTo, Links, Place, Remote, SaveOptions, Saver, Start,
 };
 use crate::error::IoContext;
 use crate::http::{Document, Object, Trust, url};
@@ -136,9 +136,7 @@ pub(super) fn gypsum_list_files(
     prefix: RegistryPath,
     include_dot: Truth,
 ) -> PyResult<Vec<String>> {
-    wait(py, None, |job| {
-        gypsum::list_files(&remote(&site)?, folder, &prefix.0, include_dot.0, job)
-    })
+    wait(py, None, |job| gypsum::list_files(&remote(&site)?, folder, &prefix.0, include_dot.0, job))
 }
 
 /// Makes sure that a file of a version is in the cache; returns where.
@@ -368,5 +366,5 @@ pub(super) fn gypsum_number(py: Python<'_>, site: Site) -> PyResult<f64> {
 /// Replaces a file that only the user may read.
 #[pyfunction]
 pub(super) fn store_private(py: Python<'_>, path: PathBuf, text: &str) -> PyResult<()> {
-    wait(py, None, |job| gypsum::store_private(&path, text.as_bytes(), job))
+    wait(py, None, |job| crate::client::store_private(&path, text.as_bytes(), job))
 }

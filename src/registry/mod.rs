@@ -6,6 +6,7 @@ pub mod engine;
 mod failure;
 pub mod format;
 pub mod objects;
+pub mod read;
 pub mod store;
 
 pub use failure::{Failure, FailureContext, FailureKind};

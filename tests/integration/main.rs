@@ -2,7 +2,9 @@
 //! and real concurrency.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as loudly as tests")]
+#![allow(clippy::result_large_err, reason = "what fails here is not returned often")]
 
 mod floors;
+mod read;
 mod registry;
 mod uploads;

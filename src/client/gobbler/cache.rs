@@ -6,13 +6,10 @@
 //!                 /TEMP/                     unfinished
 //! ```
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::client::cache::{self, FILE_MODE};
-use crate::error::IoContext;
+use crate::client::cache;
 use crate::fs::atomic;
-use crate::fs::owner::make_folders;
 use crate::http::url::quote_plus;
 use crate::relpath::RelPath;
 use crate::settings;
@@ -121,11 +118,7 @@ impl Cache {
     }
 
     pub(super) fn mark_complete(&self, path: &RelPath) -> Result<()> {
-        let folder = self.success(path);
-        let made = make_folders(&folder);
-        cache::unless_refused(
-            made.and_then(|()| atomic::write(&folder.join(MARKER), b"", FILE_MODE, false)),
-        )
+        cache::mark(&self.success(path), MARKER)
     }
 
     /// Marks a directory and everything around it as incomplete; returns what was complete.
@@ -151,11 +144,7 @@ impl Cache {
 
     /// Reads a small document, if it is there.
     pub(super) fn read(&self, path: &RelPath) -> Result<Option<Vec<u8>>> {
-        let file = self.file(path);
-        match fs::read(&file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some).at(file),
-        }
+        cache::read(&self.file(path))
     }
 
     /// Gives equal content a second name instead of a second copy.
@@ -166,6 +155,8 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -21,8 +21,10 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use walkdir::WalkDir;
 
 use super::cache::{Cache, CacheFolder};
-use super::remote::{Remote, Source, is_missing};
-use crate::client::{form_of, is_plausible};
+use super::remote::Remote;
+use super::source::Source;
+use crate::client::cache::{self, expected, form_of};
+use crate::client::remote::is_missing;
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::fold;
@@ -159,9 +161,7 @@ impl Fetcher<'_> {
         if !form_of(name).is_document() {
             return Ok(self.cache.file(path).is_file());
         }
-        let found = self.cache.read(path)?;
-        let found = found.map(|body| Document::of_file(self.cache.file(path), body));
-        Ok(found.is_some_and(|found| is_plausible(name, &found)))
+        cache::has_document(&self.cache.file(path))
     }
 
     /// Divides files into those that are in the cache and those that are not.
@@ -340,8 +340,7 @@ impl Fetcher<'_> {
 
     /// The manifest of a version, if it is cached and makes sense.
     fn cached_manifest(&self, version: &RelPath) -> Result<Option<Manifest>> {
-        let body = self.cache.read(&inside(version, MANIFEST)?)?;
-        Ok(body.and_then(|body| serde_json::from_slice(&body).ok()))
+        cache::manifest(&self.cache.file(&inside(version, MANIFEST)?))
     }
 
     /// Replaces the cached records of a version, and drops what the new manifest says otherwise
@@ -554,10 +553,6 @@ fn entry_of<'a>(
 ) -> Option<&'a ManifestEntry> {
     let (version, inner) = split_version(path)?;
     manifests.get(&version)?.get(inner)
-}
-
-fn expected(entry: &ManifestEntry) -> Expected {
-    Expected { size: entry.size, md5: entry.md5sum.clone() }
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Listings of a registry, the same from its files and from its service.
 
 use std::io::ErrorKind;
-use std::path::Path;
 
-use super::remote::{Remote, Source};
-use crate::fs::walk::{self, Kind};
+use super::remote::Remote;
+use super::source::Source;
 use crate::job::Job;
 use crate::registry::format::layout::is_internal;
+use crate::registry::read::{Registry, Tree};
 use crate::relpath::RelPath;
-use crate::{Result, runtime};
+use crate::{Error, Result, runtime};
 
 /// Which files of a version to list.
 #[derive(Debug, Clone)]
@@ -27,25 +27,8 @@ impl Default for ListOptions {
 
 /// Names of the directories in `path`, or in the root of the registry, sorted.
 pub fn list_directories(source: &Source, path: Option<&RelPath>, job: &Job) -> Result<Vec<String>> {
-    match source {
-        Source::Local(registry) => {
-            let folder = path.map_or_else(|| registry.clone(), |path| path.under(registry));
-            let mut names = walk::entries(&folder)?;
-            // A project may be a link to a directory on another disk.
-            names.retain(|(name, kind)| match kind {
-                Kind::Folder => true,
-                Kind::Link => folder.join(name).is_dir(),
-                Kind::File | Kind::Special => false,
-            });
-            Ok(names.into_iter().map(|(name, _)| name).collect())
-        }
-        Source::Remote(url) => {
-            let runtime = runtime::current()?;
-            let remote = Remote::new(url, &runtime)?;
-            let names = runtime.block_on(remote.list(path, false, job))?;
-            Ok(names.iter().filter_map(|name| Some(name.strip_suffix('/')?.to_owned())).collect())
-        }
-    }
+    let names = names(source, path, false, job)?;
+    Ok(names.iter().filter_map(|name| Some(name.strip_suffix('/')?.to_owned())).collect())
 }
 
 /// Paths of the files below `version`, and of its empty directories with a final `/`, sorted.
@@ -70,12 +53,13 @@ pub fn list_files(
         None => version.clone(),
         Some(inner) => RelPath::parse(format!("{version}/{inner}"))?,
     };
-    let names = match source {
-        Source::Local(registry) => local_names(&folder.under(registry), job)?,
-        Source::Remote(url) => {
-            let runtime = runtime::current()?;
-            runtime.block_on(Remote::new(url, &runtime)?.list(Some(&folder), true, job))?
+    let names = match names(source, Some(&folder), true, job) {
+        Err(Error::Io { source, .. })
+            if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+        {
+            Vec::new()
         }
+        other => other?,
     };
     let paths = names.into_iter().filter(|name| name.starts_with(start)).map(|name| match &inner {
         None => name,
@@ -85,24 +69,20 @@ pub fn list_files(
     Ok(paths.filter(is_wanted).collect())
 }
 
-fn local_names(folder: &Path, job: &Job) -> Result<Vec<String>> {
-    let entries = match walk::walk(folder, &|_| true, job) {
-        Err(error)
-            if matches!(error.io_kind(), Some(ErrorKind::NotFound | ErrorKind::NotADirectory)) =>
-        {
-            return Ok(Vec::new());
+fn names(
+    source: &Source,
+    folder: Option<&RelPath>,
+    is_recursive: bool,
+    job: &Job,
+) -> Result<Vec<String>> {
+    match source {
+        Source::Local(registry) => Tree::new(registry).list(folder, is_recursive, job),
+        Source::Remote(url) => {
+            let runtime = runtime::current()?;
+            // The service's own words about what is not there.
+            runtime.block_on(Remote::new(url, &runtime)?.list(folder, is_recursive, job))
         }
-        other => other?,
-    };
-    let mut names: Vec<String> = entries
-        .into_iter()
-        .filter_map(|entry| match entry.kind {
-            Kind::Folder => entry.is_empty.then(|| entry.path + "/"),
-            Kind::File | Kind::Link | Kind::Special => Some(entry.path),
-        })
-        .collect();
-    names.sort_unstable();
-    Ok(names)
+    }
 }
 
 #[cfg(test)]

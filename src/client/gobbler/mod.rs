@@ -10,8 +10,9 @@ mod fetch;
 mod left_out;
 mod list;
 mod read;
-mod request;
 mod remote;
+mod request;
+mod source;
 mod upload;
 
 pub use cache::{CacheFolder, default_cache};
@@ -20,8 +21,9 @@ pub use fetch::{Fetch, FetchOptions, cache_folder};
 pub use left_out::left_out;
 pub use list::{ListOptions, list_directories, list_files};
 pub use read::read_document;
+pub use remote::Remote;
 pub use request::{allocate_upload_directory, send_request};
-pub use remote::{Remote, Source};
+pub use source::Source;
 pub use upload::{Upload, upload_directory};
 
 use crate::names::{AssetName, BadName, ProjectName, VersionName};

@@ -1,12 +1,14 @@
 //! Internal files of a registry, read where they are.
 
-use super::remote::{Remote, Source, is_missing};
+use super::remote::Remote;
+use super::source::Source;
 use crate::error::IoContext;
 use crate::fs::once_more_if_stale;
 use crate::http::Document;
 use crate::job::Job;
+use crate::registry::read::is_absent;
 use crate::relpath::RelPath;
-use crate::{Error, Result, runtime};
+use crate::{Result, runtime};
 
 /// Reads one file, never through a cache; `None` if it is missing and `is_optional`.
 pub fn read_document(
@@ -32,10 +34,6 @@ pub fn read_document(
         Err(error) if is_optional && is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn is_absent(error: &Error) -> bool {
-    error.io_kind() == Some(std::io::ErrorKind::NotFound) || is_missing(error)
 }
 
 #[cfg(test)]

@@ -1,48 +1,20 @@
-//! The service's endpoints, and the choice between it and a registry at hand.
+//! A Gobbler's registry over HTTP.
 
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use crate::client::remote;
+use crate::error::IoContext;
 use crate::http::url::{base, parse, quote_path, quote_plus, without_secrets};
 use crate::http::{Document, Http, was_refused};
 use crate::job::Job;
+use crate::registry::read::{Content, Registry, Stat, absent, is_visible};
 use crate::relpath::RelPath;
-use crate::runtime::Runtime;
+use crate::runtime::{self, Runtime};
 use crate::{Error, Result};
-
-/// Where to read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A registry whose files can be opened.
-    Local(PathBuf),
-    /// A service at this URL.
-    Remote(String),
-}
-
-impl Source {
-    /// The registry if it is there, unless `force_remote`; else the service.
-    pub fn choose(registry: Option<&Path>, url: Option<&str>, force_remote: bool) -> Result<Self> {
-        match (registry, url) {
-            (Some(registry), _) if !force_remote && registry.exists() => {
-                Ok(Self::Local(registry.to_owned()))
-            }
-            (_, Some(url)) => Ok(Self::Remote(url.to_owned())),
-            (registry, None) => {
-                let registry = registry.unwrap_or(Path::new("")).display();
-                Err(Error::invalid(
-                    "url",
-                    "None",
-                    format!(
-                        "the registry `{registry}` cannot be read here; give the service's URL"
-                    ),
-                ))
-            }
-        }
-    }
-}
 
 /// What a service says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +46,11 @@ impl Remote {
     /// URL of a file of the registry.
     pub fn file_url(&self, path: &RelPath) -> Result<Url> {
         self.endpoint(&format!("fetch/{}", quote_path(path.as_str())))
+    }
+
+    /// The same, unless nobody else is to see it.
+    fn visible(&self, path: &RelPath) -> Result<Url> {
+        if is_visible(path.as_str()) { self.file_url(path) } else { Err(absent(path.as_str())) }
     }
 
     fn list_url(&self, path: Option<&RelPath>, is_recursive: bool) -> Result<Url> {
@@ -157,9 +134,31 @@ impl Remote {
     }
 }
 
-/// True for the answer to a request for something that is not there.
-pub(super) fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::Status { status: 404, .. })
+impl Registry for Remote {
+    fn list(&self, folder: Option<&RelPath>, is_recursive: bool, job: &Job) -> Result<Vec<String>> {
+        let listed = runtime::current()?.block_on(self.list(folder, is_recursive, job));
+        let is_doubtful = match &listed {
+            Ok(names) => names.is_empty(),
+            Err(error) => matches!(error, Error::Status { .. }),
+        };
+        // Of a file the service lists nothing, and what is not there is a failure of its own.
+        if let Some(folder) = folder.filter(|_| is_doubtful)
+            && self.stat(folder, job)? != Stat::Folder
+        {
+            return Err(io::Error::from(ErrorKind::NotADirectory)).at(folder.as_str());
+        }
+        let names = listed?;
+        Ok(names.into_iter().filter(|name| is_visible(name)).collect())
+    }
+
+    fn stat(&self, path: &RelPath, job: &Job) -> Result<Stat> {
+        let url = self.visible(path)?;
+        runtime::current()?.block_on(remote::stat(&self.http, &url, job))
+    }
+
+    fn open(&self, path: &RelPath, job: &Job) -> Result<Content> {
+        remote::open(&self.http, &self.visible(path)?, job)
+    }
 }
 
 /// True if a change may be asked for again: the server has not taken it, and is not the service
@@ -179,19 +178,6 @@ fn is_refused(error: &Error) -> bool {
 mod tests {
     use super::*;
     use crate::http::testing::{answer, serve};
-    use crate::runtime;
-
-    #[test]
-    fn a_registry_at_hand_is_preferred() {
-        let folder = tempfile::tempdir().unwrap();
-        let choose = |registry, url, force| Source::choose(registry, url, force);
-        let local = Source::Local(folder.path().to_owned());
-        let remote = Source::Remote("http://h".into());
-        assert_eq!(choose(Some(folder.path()), None, false).unwrap(), local);
-        assert_eq!(choose(Some(folder.path()), Some("http://h"), true).unwrap(), remote);
-        assert_eq!(choose(Some(Path::new("/no/such")), Some("http://h"), false).unwrap(), remote);
-        assert!(choose(Some(Path::new("/no/such")), None, false).is_err());
-    }
 
     #[test]
     fn a_change_is_asked_for_again_only_if_it_was_not_taken() {

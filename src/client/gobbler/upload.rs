@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::compare::Copied;
-use super::request::{RequestFile, allocate_upload_directory};
 use super::remote::Remote;
+use super::request::{RequestFile, allocate_upload_directory};
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::walk::{self, Kind};

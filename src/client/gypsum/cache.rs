@@ -7,37 +7,21 @@
 //!      /tmp/                                            unfinished
 //! ```
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::client::cache::{self, FILE_MODE, Link};
-use crate::error::IoContext;
+use crate::client::cache::{self, Link};
 use crate::fs::atomic;
-use crate::fs::lock::{LockGuard, LockTable, Mode};
-use crate::fs::owner::{make_folders, other_writer};
+use crate::fs::lock::{LockGuard, Mode};
+use crate::fs::owner::make_folders;
 use crate::job::Job;
 use crate::relpath::RelPath;
-use crate::runtime::PerProcess;
-use crate::system::{self, Stat};
+use crate::system;
 use crate::{Error, Result};
 
 const BUCKET: &str = "bucket";
 const MARKER: &str = "COMPLETE";
 const LOCK: &str = "LOCK";
-/// Modes of what only the user may read.
-const PRIVATE_FILE: u32 = 0o600;
-const PRIVATE_FOLDER: u32 = 0o700;
-/// Another process may be busy with a large version.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
-
-static LOCKS: PerProcess<LockTable> = PerProcess::empty();
-
-fn locks() -> &'static LockTable {
-    LOCKS.get(|| LockTable::new(PATIENCE))
-}
-
 /// The cache in one folder.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -84,10 +68,7 @@ impl Cache {
         if !is_complete {
             return atomic::remove_file(&folder.join(MARKER));
         }
-        let made = make_folders(&folder);
-        cache::unless_refused(
-            made.and_then(|()| atomic::write(&folder.join(MARKER), b"", FILE_MODE, false)),
-        )
+        cache::mark(&folder, MARKER)
     }
 
     /// Keeps other processes from saving the same version at the same time; `None` if another user
@@ -96,7 +77,7 @@ impl Cache {
         let folder = self.status(version)?;
         let file = folder.join(LOCK);
         let locked = make_folders(&folder)
-            .and_then(|()| locks().lock_unless_foreign(&file, Mode::Exclusive, job));
+            .and_then(|()| cache::locks().lock_unless_foreign(&file, Mode::Exclusive, job));
         match locked {
             Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => Ok(None),
             other => other,
@@ -132,39 +113,10 @@ pub(super) fn checked(key: &str) -> Result<RelPath> {
     Ok(path)
 }
 
-/// Replaces a file that only the user may read, from its birth on; its folder is made if need be.
-pub fn store_private(file: &Path, content: &[u8], job: &Job) -> Result<()> {
-    let folder = file.parent().unwrap_or_else(|| Path::new("."));
-    if let Some(above) = folder.parent() {
-        make_folders(above)?;
-    }
-    match system::new_folder(folder, PRIVATE_FOLDER) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        other => other.at(folder)?,
-    }
-    check_private(folder)?;
-    let mut lock = file.as_os_str().to_owned();
-    lock.push(".LOCK");
-    let _guard = locks().lock(Path::new(&lock), Mode::Exclusive, job)?;
-    atomic::write(file, content, PRIVATE_FILE, false)
-}
-
-/// Fails if a folder of secrets is not the user's own: whoever planted it could replace them.
-fn check_private(folder: &Path) -> Result<()> {
-    let handle = fs::File::open(folder).at(folder)?;
-    let is_own = Stat::of(&handle).at(folder)?.user == system::user_id();
-    if is_own && other_writer(&handle).at(folder)?.is_none() {
-        return Ok(());
-    }
-    Err(Error::UnsafePath {
-        path: folder.to_string_lossy().into_owned(),
-        why: "it is for secrets, but belongs to another user, or others can write to it; remove it, \
-              or name another directory for the cache",
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -198,21 +150,5 @@ mod tests {
         cache.link(&a, &b).unwrap();
         assert_eq!(fs::read(b).unwrap(), b"x");
         assert!(fs::read_dir(cache.scratch().unwrap()).unwrap().next().is_none());
-    }
-
-    #[test]
-    fn private_files_are_private() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("new/credentials/token.txt");
-        store_private(&file, b"one", &Job::default()).unwrap();
-        store_private(&file, b"two", &Job::default()).unwrap();
-        let mode = |path: &Path| system::mode_of(&fs::metadata(path).unwrap().permissions());
-        assert_eq!(fs::read(&file).unwrap(), b"two");
-        assert_eq!(mode(&file), 0o600);
-        assert_eq!(mode(file.parent().unwrap()), 0o700);
-        system::set_mode(file.parent().unwrap(), 0o777).unwrap();
-        let refused = store_private(&file, b"three", &Job::default());
-        assert!(matches!(refused, Err(Error::UnsafePath { .. })));
-        assert_eq!(fs::read(&file).unwrap(), b"two");
     }
 }

@@ -7,14 +7,14 @@ mod cache;
 mod clone;
 mod list;
 mod prepare;
-mod save;
 mod remote;
+mod save;
 mod upload;
 
-pub use cache::{Cache, store_private};
+pub use cache::Cache;
 pub use clone::clone_version;
 pub use list::{list_directories, list_files};
 pub use prepare::{LinkTo, Links, Prepared, prepare_directory};
-pub use save::{SaveOptions, Saver};
 pub use remote::{Answer, Call, Remote};
+pub use save::{SaveOptions, Saver};
 pub use upload::{End, File, Place, Start, describe, finish, start, upload_files};

@@ -1,4 +1,4 @@
-//! The service's endpoints.
+//! A gypsum registry over HTTP.
 
 use std::sync::Arc;
 
@@ -6,10 +6,12 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
+use crate::client::remote::{self, is_missing};
 use crate::http::url::{base, parse, quote_component, without_secrets};
 use crate::http::{Document, Http, Trust, was_refused};
 use crate::job::Job;
-use crate::runtime::Runtime;
+use crate::registry::read::{Content, Keys, Stat};
+use crate::runtime::{self, Runtime};
 use crate::{Error, Result};
 
 const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (gypsum_client/0.2.0)");
@@ -167,16 +169,33 @@ impl Remote {
     }
 }
 
-/// True for the answer to a request for an object that is not there.
-pub(super) fn is_missing(error: &Error) -> bool {
-    matches!(error.root(), Error::Status { status: 404, .. })
+impl Keys for Remote {
+    fn list(&self, prefix: &str, is_recursive: bool, job: &Job) -> Result<Vec<String>> {
+        runtime::current()?.block_on(self.list(prefix, is_recursive, job))
+    }
+
+    fn size(&self, key: &str, job: &Job) -> Result<Option<u64>> {
+        let url = self.file_url(key)?;
+        match runtime::current()?.block_on(remote::stat(&self.http, &url, job)) {
+            Ok(Stat::File { size }) => Ok(Some(size)),
+            Ok(Stat::Folder) => Ok(None),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open(&self, key: &str, job: &Job) -> Result<Option<Content>> {
+        match remote::open(&self.http, &self.file_url(key)?, job) {
+            Err(error) if is_missing(&error) => Ok(None),
+            other => other.map(Some),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::testing::{answer, serve};
-    use crate::runtime;
 
     #[test]
     fn parameters_are_quoted_and_given_paths_kept() {

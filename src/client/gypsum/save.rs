@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use super::cache::{Cache, checked};
-use super::remote::{Remote, is_missing};
+use super::remote::Remote;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use crate::client;
-use crate::error::IoContext;
+use crate::client::cache::{self, expected};
+use crate::client::remote::is_missing;
 use crate::fs::atomic;
 use crate::fs::fold;
 use crate::fs::owner;
@@ -83,30 +83,15 @@ fn is_record(path: &str) -> bool {
 }
 
 fn form_of(path: &str) -> Form {
-    client::form_of(base_name(path))
+    cache::form_of(base_name(path))
 }
 
 fn version_of(link: &Link) -> String {
     format!("{}/{}/{}", link.project, link.asset, link.version)
 }
 
-fn expected(entry: &ManifestEntry) -> Expected {
-    Expected { size: entry.size, md5: entry.md5sum.clone() }
-}
-
 fn not_there(path: &str) -> Error {
     Error::Refused(format!("'{path}' does not exist in the bucket."))
-}
-
-fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        other => other.map(Some).at(file),
-    }
-}
-
-fn read_document(file: &Path) -> Result<Option<Document>> {
-    Ok(read_if_there(file)?.map(|body| Document::of_file(file, body)))
 }
 
 /// Makes the folders that items are saved to.
@@ -181,8 +166,8 @@ impl<'a> Saver<'a> {
     async fn record(&self, version: &str, name: &str) -> Result<Document> {
         let key = format!("{version}/{name}");
         let file = self.cache.object(&key)?;
-        let cached = if self.options.overwrite { None } else { read_document(&file)? };
-        match cached.filter(|cached| client::is_plausible(base_name(name), cached)) {
+        let cached = if self.options.overwrite { None } else { cache::document(&file)? };
+        match cached.filter(|cached| cache::is_plausible(base_name(name), cached)) {
             Some(cached) if name == SUMMARY && is_probational(&cached.body) => {
                 // It says so for the last time: the next call looks whether that was decided. Where
                 // it cannot be removed, it says so again.
@@ -242,11 +227,10 @@ impl<'a> Saver<'a> {
             return Ok(false);
         }
         if path == SUMMARY {
-            return Ok(read_if_there(file)?.is_some_and(|body| is_final(&body)));
+            return Ok(cache::read(file)?.is_some_and(|body| is_final(&body)));
         }
         if form_of(path).is_document() {
-            return Ok(read_document(file)?
-                .is_some_and(|record| client::is_plausible(base_name(path), &record)));
+            return cache::has_document(file);
         }
         // An empty file may be another client's, in the place of one of the registry's.
         let is_litter = meta.len() == 0
@@ -257,8 +241,7 @@ impl<'a> Saver<'a> {
 
     /// The version's manifest, if it is cached and makes sense.
     fn cached_manifest(&self, version: &str) -> Result<Option<Manifest>> {
-        let body = read_if_there(&self.cache.object(&format!("{version}/{MANIFEST}"))?)?;
-        Ok(body.and_then(|body| serde_json::from_slice(&body).ok()))
+        cache::manifest(&self.cache.object(&format!("{version}/{MANIFEST}"))?)
     }
 
     fn options(&self) -> Result<Options> {
@@ -337,7 +320,7 @@ impl<'a> Saver<'a> {
 
     async fn fill(&self, version: &str, relink: bool) -> Result<()> {
         let summary_file = self.cache.object(&format!("{version}/{SUMMARY}"))?;
-        let summary = read_if_there(&summary_file)?;
+        let summary = cache::read(&summary_file)?;
         let was_final = summary.as_deref().is_some_and(is_final);
         // What was cached of a version that could still change may be of another upload.
         let mut doubt = summary.is_some() && !was_final;
@@ -372,7 +355,7 @@ impl<'a> Saver<'a> {
         if relink {
             self.resolve(version, &manifest).await?;
         }
-        if !read_if_there(&summary_file)?.is_some_and(|body| is_final(&body)) {
+        if !cache::read(&summary_file)?.is_some_and(|body| is_final(&body)) {
             return self.cache.set_complete(version, false);
         }
         if relink || manifest.values().all(|entry| entry.link.is_none()) {

@@ -3,6 +3,7 @@
 //! The rules of [`crate::registry::bucket`] are written once, over this seam.
 
 mod directory;
+mod read;
 #[cfg(feature = "s3")]
 mod s3;
 
