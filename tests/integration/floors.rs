@@ -1,10 +1,17 @@
-//! The map of the crate in `src/lib.rs` is what the files import.
+//! The map of the crate in `src/lib.rs` is what the files import, no arrow leads upward, and no files
+//! import each other in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+/// A path of names, as of a module or of what is in it.
+type Names = Vec<String>;
 type Arrows = BTreeMap<String, BTreeSet<String>>;
+
+fn source() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))
+}
 
 /// The rows `room -> room, room` of the map, in order.
 fn map() -> Vec<(String, BTreeSet<String>)> {
@@ -16,75 +23,169 @@ fn map() -> Vec<(String, BTreeSet<String>)> {
     .collect()
 }
 
-fn source() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))
+/// What a file uses, tests aside.
+#[derive(Debug, Default)]
+struct Uses {
+    /// Paths that it names, from the crate's root.
+    paths: BTreeSet<Names>,
+    /// Paths that it makes public under its own name.
+    shown: BTreeSet<Names>,
 }
 
-/// Which room each room imports from, tests aside. `error` serves all of them.
-fn imports() -> Arrows {
-    let mut arrows = Arrows::new();
+/// The files of the crate by the path of their module.
+fn files() -> BTreeMap<Names, Uses> {
+    let mut files = BTreeMap::new();
     for entry in walkdir::WalkDir::new(source()).min_depth(1).into_iter().map(Result::unwrap) {
         let path = entry.path().strip_prefix(source()).unwrap().with_extension("");
-        let room = path.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
-        if !entry.file_type().is_file() || room == "lib" || path.ends_with("testing") {
+        if !entry.file_type().is_file() || path.ends_with("testing") || path.ends_with("lib") {
             continue;
         }
-        let used = rooms_of(&fs::read_to_string(entry.path()).unwrap());
-        let used = used.into_iter().filter(|used| *used != room && used != "error");
-        arrows.entry(room.clone()).or_default().extend(used);
+        let names = path.iter().map(|name| name.to_str().unwrap().to_owned());
+        let module: Names = names.filter(|name| name != "mod").collect();
+        let uses = uses(&module, &fs::read_to_string(entry.path()).unwrap());
+        files.insert(module, uses);
+    }
+    files
+}
+
+fn uses(module: &[String], text: &str) -> Uses {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let declared = |line: &str| Some(line.split_once("mod ")?.1.strip_suffix(';')?.to_owned());
+    let children: BTreeSet<String> = text.lines().filter_map(declared).collect();
+    let from_root = |path: &str| absolute(module, &children, path);
+
+    let mut uses = Uses::default();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("use ") {
+        let lead = before.rsplit('\n').next().unwrap_or_default().trim();
+        uses.paths.extend(inline(before, &children).iter().filter_map(|path| from_root(path)));
+        let Some((tree, after)) =
+            after.split_once(';').filter(|_| lead.is_empty() || lead.starts_with("pub"))
+        else {
+            rest = after;
+            continue;
+        };
+        let mut paths = Vec::new();
+        expand("", tree, &mut paths);
+        let into = if lead.is_empty() { &mut uses.paths } else { &mut uses.shown };
+        into.extend(paths.iter().filter_map(|path| from_root(path)));
+        rest = after;
+    }
+    uses.paths.extend(inline(rest, &children).iter().filter_map(|path| from_root(path)));
+    uses
+}
+
+/// The paths of a tree as it follows `use`.
+fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
+    let (mut depth, mut item, mut items) = (0, String::new(), Vec::new());
+    for letter in tree.chars().chain([',']) {
+        match letter {
+            ',' if depth == 0 => items.push(std::mem::take(&mut item)),
+            letter => {
+                depth += i32::from(letter == '{') - i32::from(letter == '}');
+                item.push(letter);
+            }
+        }
+    }
+    for item in items.iter().map(|item| item.trim()).filter(|item| !item.is_empty()) {
+        match item.split_once('{') {
+            Some((head, inner)) => {
+                expand(&format!("{prefix}{head}"), inner.strip_suffix('}').unwrap(), paths);
+            }
+            None if item == "self" => paths.push(prefix.trim_end_matches("::").to_owned()),
+            None => paths.push(format!("{prefix}{}", item.split(" as ").next().unwrap())),
+        }
+    }
+}
+
+/// Paths in code that begin with a name of a module.
+fn inline(code: &str, children: &BTreeSet<String>) -> Vec<String> {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ':');
+    let words = code.split(|letter: char| !is_part(letter));
+    let is_path = |word: &&str| {
+        word.split_once("::").is_some_and(|(first, _)| {
+            matches!(first, "crate" | "super") || children.contains(first)
+        })
+    };
+    words.filter(is_path).map(str::to_owned).collect()
+}
+
+/// A path from the crate's root; `None` if it leads out of the crate.
+fn absolute(module: &[String], children: &BTreeSet<String>, path: &str) -> Option<Names> {
+    let mut names = path.split("::").filter(|name| !name.is_empty()).peekable();
+    let mut from: Names = match *names.peek()? {
+        "crate" => Vec::new(),
+        "super" | "self" => module.to_owned(),
+        first if children.contains(first) => module.to_owned(),
+        _ => return None,
+    };
+    while let Some(name) = names.next_if(|name| matches!(*name, "crate" | "super" | "self")) {
+        if name == "super" {
+            from.pop();
+        }
+    }
+    from.extend(names.map(str::to_owned));
+    Some(from)
+}
+
+/// The file that a path leads to, by way of what modules show of others.
+fn target(files: &BTreeMap<Names, Uses>, path: &[String]) -> Option<Names> {
+    let length = (1..=path.len()).rev().find(|&length| files.contains_key(&path[..length]))?;
+    let (module, inside) = path.split_at(length);
+    let shown = inside.first().and_then(|name| {
+        files[module].shown.iter().find(|shown| shown.last() == Some(name) && *shown != path)
+    });
+    match shown {
+        Some(shown) => target(files, &[shown, &inside[1..]].concat()),
+        None => Some(module.to_owned()),
+    }
+}
+
+/// Which room each room imports from. `error` serves all of them.
+fn between_rooms(files: &BTreeMap<Names, Uses>) -> Arrows {
+    let mut arrows = Arrows::new();
+    let rooms: BTreeSet<&String> = files.keys().map(|module| &module[0]).collect();
+    for (module, uses) in files {
+        let used = uses.paths.iter().chain(&uses.shown).filter_map(|path| path.first());
+        let used = used.filter(|used| **used != module[0] && *used != "error" && rooms.contains(used));
+        arrows.entry(module[0].clone()).or_default().extend(used.cloned());
     }
     arrows.retain(|_, used| !used.is_empty());
     arrows
 }
 
-/// The rooms that follow `crate::`.
-fn rooms_of(text: &str) -> BTreeSet<String> {
-    let names = names_after("crate::", text);
-    names
-        .into_iter()
-        .filter(|name| name.starts_with(|letter: char| letter.is_ascii_lowercase()))
-        .collect()
+/// Which file each file imports from. What a module shows of its own children is no import.
+fn between_files(files: &BTreeMap<Names, Uses>) -> Arrows {
+    let mut arrows = Arrows::new();
+    for (module, uses) in files {
+        let used = uses.paths.iter().filter_map(|path| target(files, path));
+        let used = used.filter(|used| used != module).map(|used| used.join("/"));
+        arrows.insert(module.join("/"), used.collect());
+    }
+    arrows
 }
 
-/// The names that follow some text, alone or in braces.
-fn names_after(start: &str, text: &str) -> BTreeSet<String> {
-    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-    let mut rooms = BTreeSet::new();
-    for rest in text.split(start).skip(1) {
-        let mut names = Vec::new();
-        if let Some(list) = rest.strip_prefix('{') {
-            let (mut depth, mut name) = (0, String::new());
-            for letter in list.chars() {
-                match letter {
-                    '}' if depth == 0 => break,
-                    '{' => depth += 1,
-                    '}' => depth -= 1,
-                    ',' if depth == 0 => names.push(std::mem::take(&mut name)),
-                    _ if depth == 0 => name.push(letter),
-                    _ => {}
-                }
-            }
-            names.push(name);
-        } else {
-            names.push(rest.to_owned());
-        }
-        for name in names {
-            let end = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
-            let room = name.trim().split(end).next().unwrap_or_default();
-            if !room.is_empty() {
-                rooms.insert(room.to_owned());
-            }
+/// What is left when all that leads to no circle is taken away.
+fn circles(mut arrows: Arrows) -> Arrows {
+    loop {
+        let all: BTreeSet<String> = arrows.keys().cloned().collect();
+        let used: BTreeSet<String> = arrows.values().flatten().cloned().collect();
+        arrows.retain(|file, to| {
+            to.retain(|used| all.contains(used));
+            !to.is_empty() && used.contains(file)
+        });
+        if arrows.len() == all.len() {
+            return arrows;
         }
     }
-    rooms
 }
 
 #[test]
 fn the_map_is_what_the_files_import() {
     let map: Arrows = map().into_iter().collect();
-    assert_eq!(imports(), map);
+    assert_eq!(between_rooms(&files()), map);
 }
 
 #[test]
@@ -95,6 +196,11 @@ fn no_arrow_leads_upward() {
         let upward: Vec<_> = used.intersection(&above).collect();
         assert!(upward.is_empty(), "{room} -> {upward:?}");
     }
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    assert_eq!(circles(between_files(&files())), Arrows::new());
 }
 
 /// Files of `src/` in which one of these words is, but for those below `but`.
@@ -136,63 +242,15 @@ fn only_system_knows_which_system_it_is() {
     assert!(!files_with(&words, &[]).is_empty(), "the search finds something where it is");
 }
 
-/// The files of a room that each of its files imports from, tests aside. A module imports from its
-/// parts, and a part that names something of `super` that is no other part, from the module.
-fn files_of(room: &str) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
-    let top = source().join(room);
-    let file_of = |folder: &Path, name: &str| {
-        let module = folder.join(name).join("mod.rs");
-        [folder.join(name).with_extension("rs"), module].into_iter().find(|file| file.exists())
-    };
-    let mut files = BTreeMap::new();
-    for entry in walkdir::WalkDir::new(&top).into_iter().map(Result::unwrap) {
-        let path = entry.into_path();
-        if path.extension().is_none_or(|extension| extension != "rs") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).unwrap();
-        let folder = path.parent().unwrap();
-        let mut used: BTreeSet<_> = names_after(&format!("crate::{room}::"), &text)
-            .iter()
-            .map(|name| file_of(&top, name).unwrap_or_else(|| top.join("mod.rs")))
-            .collect();
-        if path.ends_with("mod.rs") {
-            let parts =
-                text.lines().filter_map(|line| line.split("mod ").nth(1)?.strip_suffix(';'));
-            used.extend(parts.filter_map(|part| file_of(folder, part)));
-        } else {
-            let beside = names_after("super::", &text);
-            used.extend(
-                beside
-                    .iter()
-                    .map(|name| file_of(folder, name).unwrap_or_else(|| folder.join("mod.rs"))),
-            );
-        }
-        files.insert(path, used);
-    }
-    files
-}
-
-#[test]
-fn no_files_of_the_services_import_one_another_in_a_circle() {
-    let mut files = files_of("service");
-    // Again and again without those that import nothing that is left.
-    while let Some(last) =
-        files.iter().find(|(_, used)| used.is_empty()).map(|(file, _)| file.clone())
-    {
-        files.remove(&last);
-        for used in files.values_mut() {
-            used.remove(&last);
-        }
-    }
-    assert_eq!(files, BTreeMap::new());
-}
-
 #[test]
 fn a_service_asks_others_only_who_a_token_is() {
-    let asks = |path: &Path| fs::read_to_string(path).unwrap().contains("crate::http");
-    let asking: Vec<_> = files_of("service").into_keys().filter(|path| asks(path)).collect();
-    assert_eq!(asking, [source().join("service/gypsum/identity.rs")]);
+    let asks = |uses: &Uses| uses.paths.iter().any(|path| path[0] == "http");
+    let asking: Vec<_> = files()
+        .into_iter()
+        .filter(|(module, uses)| module[0] == "service" && asks(uses))
+        .map(|(module, _)| module.join("/"))
+        .collect();
+    assert_eq!(asking, ["service/gypsum/identity"]);
 }
 
 #[test]
@@ -204,7 +262,37 @@ fn only_settings_reads_the_environment() {
 
 #[test]
 fn imports_are_found_in_every_form() {
-    let text = "use crate::fs::walk;\nuse crate::{Error, job, names::{A, B}};\n// crate::http\n\
-                fn f() -> crate::runtime::Runtime {}\n#[cfg(test)]\nmod tests { use crate::python; }";
-    assert_eq!(Vec::from_iter(rooms_of(text)), ["fs", "job", "names", "runtime"]);
+    let text = "mod own;\npub(super) use own::{Shown, deep::Item as Other};\n\
+                use crate::fs::walk;\nuse crate::{Error, job, names::{A, self}};\n// crate::http\n\
+                fn f() -> crate::runtime::Runtime { own::make(super::beside::B, other::C) }\n\
+                #[cfg(test)]\nmod tests { use crate::python; }";
+    let found = uses(&["a".to_owned(), "b".to_owned()], text);
+    let texts = |paths: BTreeSet<Names>| {
+        paths.into_iter().map(|path| path.join("::")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        texts(found.paths),
+        "Error a::b::own::make a::beside::B fs::walk job names names::A runtime::Runtime"
+    );
+    assert_eq!(texts(found.shown), "a::b::own::Shown a::b::own::deep::Item");
+}
+
+#[test]
+fn a_circle_is_found_through_what_a_module_shows() {
+    let file = |module: &str, text: &str| {
+        let module: Names = module.split('/').map(str::to_owned).collect();
+        let uses = uses(&module, text);
+        (module, uses)
+    };
+    let mut files = BTreeMap::from([
+        file("a", "mod b;\nmod c;\npub use b::B;\npub use c::C;"),
+        file("a/b", "use super::C;"),
+        file("a/c", "use crate::d::D;"),
+        file("d", "use crate::a::{self};\nuse crate::a::c::C;"),
+    ]);
+    let arrows = circles(between_files(&files));
+    assert_eq!(arrows.keys().collect::<Vec<_>>(), ["a/c", "d"]);
+    files.extend([file("a/c", "use super::B;"), file("d", "")]);
+    let arrows = circles(between_files(&files));
+    assert_eq!(arrows.keys().collect::<Vec<_>>(), ["a/b", "a/c"]);
 }
