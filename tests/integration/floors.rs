@@ -149,7 +149,8 @@ fn between_rooms(files: &BTreeMap<Names, Uses>) -> Arrows {
     let rooms: BTreeSet<&String> = files.keys().map(|module| &module[0]).collect();
     for (module, uses) in files {
         let used = uses.paths.iter().chain(&uses.shown).filter_map(|path| path.first());
-        let used = used.filter(|used| **used != module[0] && *used != "error" && rooms.contains(used));
+        let used =
+            used.filter(|used| **used != module[0] && *used != "error" && rooms.contains(used));
         arrows.entry(module[0].clone()).or_default().extend(used.cloned());
     }
     arrows.retain(|_, used| !used.is_empty());
@@ -200,7 +201,10 @@ fn no_arrow_leads_upward() {
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    assert_eq!(circles(between_files(&files())), Arrows::new());
+    let mut arrows = between_files(&files());
+    let rooms = ["client", "service", "transfer", "fs"];
+    arrows.retain(|file, _| rooms.contains(&file.split('/').next().unwrap()));
+    assert_eq!(circles(arrows), Arrows::new());
 }
 
 /// Files of `src/` in which one of these words is, but for those below `but`.

@@ -4,7 +4,6 @@ use std::panic::resume_unwind;
 use std::path::Path;
 
 use super::remote::Remote;
-use super::upload::Upload;
 use crate::digest::Digest;
 use crate::digest::together::Together;
 use crate::fs::open::Stamp;
@@ -87,10 +86,14 @@ impl Copied {
     /// Compares the manifest of the new version with the files.
     ///
     /// The version is there: a service that does not tell its manifest is no failure.
-    pub(super) fn compare(&self, remote: &Remote, upload: &Upload, job: &Job) -> Result<()> {
+    pub(super) fn compare(
+        &self,
+        remote: &Remote,
+        version: &str,
+        ignore_dot: bool,
+        job: &Job,
+    ) -> Result<()> {
         let Some(digests) = &self.digests else { return Ok(()) };
-        let Upload { project, asset, version, ignore_dot, .. } = upload;
-        let version = format!("{project}/{asset}/{version}");
         let mut once = remote.clone();
         once.http.retry.retries = 0;
         let read = async {
@@ -101,7 +104,7 @@ impl Copied {
         job.check()?;
         let Ok(manifest) = manifest else { return Ok(()) };
         for ((path, stamp), md5) in self.survey.files().iter().zip(&self.stamps).zip(digests) {
-            if !path.split('/').all(|name| is_kept(name, *ignore_dot)) {
+            if !path.split('/').all(|name| is_kept(name, ignore_dot)) {
                 continue;
             }
             let differ = |what, expected: String, actual: String| {

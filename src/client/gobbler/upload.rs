@@ -95,7 +95,9 @@ pub fn upload_directory(
     match copied.digested_during(&real_staging, run, job) {
         Ok(()) => {
             drop(copy);
-            copied.compare(&remote, upload, job)
+            let Upload { project, asset, version, ignore_dot, .. } = upload;
+            let version = format!("{project}/{asset}/{version}");
+            copied.compare(&remote, &version, *ignore_dot, job)
         }
         Err(error) => {
             if was_sent(&error) {
