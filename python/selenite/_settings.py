@@ -76,6 +76,81 @@ def originals(known: Collection[str]) -> Collection[str]:
     return names
 
 
+def timeout() -> float:
+    """Say how long nothing may come, in seconds (``SELENITE_TIMEOUT``).
+
+    Raises:
+        InvalidArgumentError: If the variable has a value that it cannot have.
+    """
+    return _seconds("SELENITE_TIMEOUT", 60.0)
+
+
+def connect_timeout() -> float:
+    """Say how long it may take to connect, in seconds (``SELENITE_CONNECT_TIMEOUT``).
+
+    Raises:
+        InvalidArgumentError: If the variable has a value that it cannot have.
+    """
+    return _seconds("SELENITE_CONNECT_TIMEOUT", 10.0)
+
+
+def retries() -> int:
+    """Say how often to try again what may be sent twice (``SELENITE_RETRIES``).
+
+    Raises:
+        InvalidArgumentError: If the variable has a value that it cannot have.
+    """
+    return _number("SELENITE_RETRIES", 0, "expected a whole number", 4)
+
+
+def jobs(default: int) -> int:
+    """Say how many transfers go on at once (``SELENITE_JOBS``).
+
+    Args:
+        default: What holds if nothing is set.
+
+    Raises:
+        InvalidArgumentError: If the variable has a value that it cannot have.
+    """
+    return _number("SELENITE_JOBS", 1, "expected a whole number above 0", default)
+
+
+def is_offline() -> bool:
+    """Say whether all requests are forbidden (``SELENITE_OFFLINE``).
+
+    Raises:
+        InvalidArgumentError: If the variable has a value that it cannot have.
+    """
+    value = os.environ.get("SELENITE_OFFLINE", "").strip()
+    if value.lower() in _TRUE:
+        return True
+    if value.lower() in {"", *_FALSE}:
+        return False
+    raise _bad("SELENITE_OFFLINE", value, "expected `1` or `0`")
+
+
+def _seconds(name: str, default: float) -> float:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return default
+    try:
+        found = float(value)
+    except ValueError:
+        found = 0.0
+    if not 0.0 < found < float("inf"):
+        raise _bad(name, value, "expected a number of seconds above 0")
+    return found
+
+
+def _number(name: str, least: int, what: str, default: int) -> int:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return default
+    if not (value.isascii() and value.isdigit() and int(value) >= least):
+        raise _bad(name, value, what)
+    return int(value)
+
+
 def _bad(name: str, value: str, why: str) -> InvalidArgumentError:
     from selenite._exceptions import InvalidArgumentError
 

@@ -1,0 +1,19 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.girder_client._downloads import BLOCK as BLOCK
+from selenite.dropin.girder_client._downloads import _BUSY as _BUSY
+from selenite.dropin.girder_client._downloads import _Download as _Download
+from selenite.dropin.girder_client._downloads import _receive as _receive
+from selenite.dropin.girder_client._downloads import _remember as _remember
+from selenite.dropin.girder_client._downloads import cached as cached
+from selenite.dropin.girder_client._downloads import copy as copy
+from selenite.dropin.girder_client._downloads import download_file as download_file
+from selenite.dropin.girder_client._downloads import is_there as is_there
+from selenite.dropin.girder_client._downloads import pieces as pieces
+from selenite.dropin.girder_client._downloads import placed as placed
+from selenite.dropin.girder_client._errors import ChecksumError as ChecksumError
+from selenite.dropin.girder_client._errors import HttpError as HttpError
+from selenite.dropin.girder_client._errors import IncompleteResponseError as IncompleteResponseError
+from selenite.dropin.girder_client._reporting import _logger as _logger
+from selenite.dropin.girder_client._reporting import say as say
+from selenite.dropin.girder_client._together import pause as pause
+from selenite.dropin.girder_client._together import reporting as reporting

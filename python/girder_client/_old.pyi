@@ -1,0 +1,20 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.girder_client._errors import HttpError as HttpError
+from selenite.dropin.girder_client._old import EmptyUrlError as EmptyUrlError
+from selenite.dropin.girder_client._old import METHODS as METHODS
+from selenite.dropin.girder_client._old import T as T
+from selenite.dropin.girder_client._old import _KEYWORDS as _KEYWORDS
+from selenite.dropin.girder_client._old import _PARENTS as _PARENTS
+from selenite.dropin.girder_client._old import _UnknownMethodError as _UnknownMethodError
+from selenite.dropin.girder_client._old import _safeMakedirs as _safeMakedirs
+from selenite.dropin.girder_client._old import add_folder_upload_callback as add_folder_upload_callback
+from selenite.dropin.girder_client._old import add_item_upload_callback as add_item_upload_callback
+from selenite.dropin.girder_client._old import file_chunker as file_chunker
+from selenite.dropin.girder_client._old import folder_arguments as folder_arguments
+from selenite.dropin.girder_client._old import keyword as keyword
+from selenite.dropin.girder_client._old import load_or_create_folder as load_or_create_folder
+from selenite.dropin.girder_client._old import load_or_create_item as load_or_create_item
+from selenite.dropin.girder_client._old import may_test as may_test
+from selenite.dropin.girder_client._old import named as named
+from selenite.dropin.girder_client._old import sha512_hasher as sha512_hasher
+from selenite.dropin.girder_client._old import warn as warn

@@ -1,0 +1,325 @@
+"""Small requests of clients whose API is made of the objects of ``requests``.
+
+Here is what such clients have in common: connections that are kept, tries, time limits, and what
+keeps secrets where they belong. File bodies go through the core where nobody would miss them here:
+see `is_replaced`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from selenite import _settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# A server may close a connection that nobody uses: what must not be sent twice gets a new one.
+_IDLE_SECONDS = 1.0
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
+# A server that asks for a longer pause than this gets no further request.
+_LONGEST_RETRY_AFTER = 60.0
+_CONNECTIONS = 64
+_REPEATABLE = {"GET", "HEAD", "OPTIONS", "PUT"}
+_BUSY = {502, 503, 504}
+_SECRETS = {"key", "password", "token", "old", "new", "currentToken", "temporaryToken"}
+_local = threading.local()
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """Let servers be silent for so long only as ``SELENITE_TIMEOUT`` says, within the block.
+
+    Without it, a request waits for ever, as those of ``requests`` do: an answer may take minutes.
+    """
+    before = getattr(_local, "is_limited", False)
+    _local.is_limited = True
+    try:
+        yield
+    finally:
+        _local.is_limited = before
+
+
+class Adapter(HTTPAdapter):
+    """Connects within a time limit."""
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        """Send a request."""
+        if timeout is None:
+            idle = _settings.timeout() if getattr(_local, "is_limited", False) else None
+            timeout = (_settings.connect_timeout(), idle)
+        return super().send(request, stream, timeout, verify, cert, proxies)
+
+
+class Session(requests.Session):
+    """A session that keeps connections, and secret headers from other servers."""
+
+    def __init__(self, secrets: tuple[str, ...] = ()) -> None:
+        """Name the headers that are meant for one server alone."""
+        super().__init__()
+        self._secrets = secrets
+        self._used = time.monotonic()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, Adapter(pool_connections=8, pool_maxsize=_CONNECTIONS))
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a request, over a new connection if it must not be sent twice and others are old."""
+        is_old = time.monotonic() - self._used > _IDLE_SECONDS
+        if is_old and request.method not in _REPEATABLE:
+            for adapter in self.adapters.values():
+                adapter.close()
+        try:
+            return super().send(request, **kwargs)
+        finally:
+            self._used = time.monotonic()
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """Take secrets out of a request that is sent to another server."""
+        super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
+        _withhold(prepared_request, response, self._secrets)
+
+
+def keep_secrets(session: object, secrets: tuple[str, ...]) -> None:
+    """Let a session of the caller's keep secret headers from other servers, too.
+
+    Args:
+        session: A session, or anything that stands for one.
+        secrets: Names of the headers.
+    """
+    if not isinstance(session, requests.Session) or isinstance(session, Session):
+        return
+    if "rebuild_auth" in vars(session):
+        return
+    plain = session.rebuild_auth
+
+    def rebuild_auth(
+        prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        plain(prepared_request, response)  # type: ignore[no-untyped-call]
+        _withhold(prepared_request, response, secrets)
+
+    session.rebuild_auth = rebuild_auth  # type: ignore[method-assign]
+
+
+def _withhold(
+    request: requests.PreparedRequest, response: requests.Response, secrets: tuple[str, ...]
+) -> None:
+    here, there = (urlsplit(str(one.url)) for one in (response.request, request))
+    if (here.scheme, here.netloc) == (there.scheme, there.netloc):
+        return
+    if here.scheme == "https" and there.scheme != "https":
+        message = f"{here.hostname} sends the request on to {there.hostname} without encryption"
+        raise requests.exceptions.InvalidURL(message, request=request, response=response)
+    for name in (*secrets, "Cookie"):
+        request.headers.pop(name, None)
+
+
+class Connections:
+    """The connections of one client, made when they are needed, and by each process anew."""
+
+    def __init__(self, secrets: tuple[str, ...] = ()) -> None:
+        """Name the headers that are meant for one server alone."""
+        self.secrets = secrets
+        self._kept: tuple[int, Session] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and other processes make connections of their own."""
+        return type(self), (self.secrets,)
+
+    def session(self) -> Session:
+        """The session for requests that nobody has given another one for."""
+        kept = self._kept
+        if kept is None or kept[0] != os.getpid():
+            kept = self._kept = (os.getpid(), Session(self.secrets))
+        return kept[1]
+
+    def function(self, session: object, method: str) -> Callable[..., Any]:
+        """The function that sends requests.
+
+        Args:
+            session: A session of the caller's, None if there is none.
+            method: Method in small letters.
+
+        Raises:
+            AttributeError: If there is no such method.
+        """
+        if session is not None:
+            keep_secrets(session, self.secrets)
+            found: Callable[..., Any] = getattr(session, method)
+            return found
+        plain: Callable[..., Any] = getattr(requests, method)
+        if _is_own(plain, requests.api):
+            plain = getattr(self.session(), method)
+        return plain
+
+
+def _is_own(function: object, module: object) -> bool:
+    """Say whether a function is the one that its module has defined."""
+    return getattr(function, "__globals__", None) is vars(module)
+
+
+def is_replaced() -> bool:
+    """Say whether something stands between callers of ``requests`` and the network.
+
+    ``responses``, ``requests_mock``, ``httmock``, ``betamax`` and ``unittest.mock`` replace one of
+    these; whoever does that wants to see every request.
+    """
+    session, adapter = requests.Session, HTTPAdapter
+    functions = [
+        (getattr(requests, name), requests.api) for name in ("get", "post", "put", "request")
+    ]
+    methods = [
+        (getattr(session, name, None), requests.sessions)
+        for name in ("send", "request", "get", "post", "put", "get_adapter", "mount")
+    ]
+    adapters = [
+        (getattr(adapter, name, None), requests.adapters)
+        for name in ("send", "build_response", "init_poolmanager")
+    ]
+    return not all(_is_own(*one) for one in [*functions, *methods, *adapters])
+
+
+def sent(
+    send: Callable[[], requests.Response],
+    method: str,
+    *,
+    is_repeatable: bool = True,
+    before: Callable[[], object] | None = None,
+) -> requests.Response:
+    """Send a request, again if it has not come to the server, or may be sent twice.
+
+    Args:
+        send: Sends it.
+        method: Its method.
+        is_repeatable: Whether what it brings can be sent once more.
+        before: Called before it is sent again.
+
+    Returns:
+        The answer, of whatever status.
+    """
+    if _settings.is_offline():
+        message = "the network is switched off by SELENITE_OFFLINE"
+        raise requests.ConnectionError(message)
+    most = _settings.retries()
+    is_harmless = is_repeatable and method.upper() in _REPEATABLE
+    for tried in range(most + 1):
+        pause = _FIRST_PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.0)
+        pause = min(pause, _LONGEST_PAUSE_SECONDS)
+        try:
+            response = send()
+        except requests.RequestException as error:
+            again = (was_not_sent(error) and is_repeatable) or (is_harmless and is_broken(error))
+            if tried == most or not again:
+                raise
+        else:
+            asked = retry_after(response)
+            is_busy = response.status_code in _BUSY or (response.status_code == 429 and asked)
+            if (
+                tried == most
+                or not is_busy
+                or not is_harmless
+                or (asked or 0) > _LONGEST_RETRY_AFTER
+            ):
+                return response
+            response.close()
+            pause = max(pause, asked or 0)
+        time.sleep(pause)
+        if before is not None:
+            before()
+    raise AssertionError
+
+
+def pause_after(failures: int) -> float:
+    """How long to wait before another try, in seconds.
+
+    Args:
+        failures: Failures in a row.
+    """
+    pause = _FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 16) * random.uniform(0.5, 1.0)
+    return min(pause, _LONGEST_PAUSE_SECONDS)
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """The pause that a server asks for, in seconds."""
+    text = str(response.headers.get("Retry-After", "")).strip()
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def was_not_sent(error: BaseException) -> bool:
+    """Say whether a request failed before anything of it came to the server."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    if not isinstance(error, requests.ConnectionError) or isinstance(
+        error, requests.exceptions.SSLError
+    ):
+        return False
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+
+
+def is_broken(error: BaseException) -> bool:
+    """Say whether a connection broke, which it may not do the next time."""
+    passing = (
+        requests.ConnectionError,
+        requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.ContentDecodingError,
+    )
+    if isinstance(error, requests.exceptions.SSLError | requests.exceptions.InvalidURL):
+        return False
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return bool(getattr(_local, "is_limited", False))
+    return isinstance(error, passing)
+
+
+def without_secrets(url: str) -> str:
+    """Take the values of secrets out of a URL.
+
+    Args:
+        url: A URL, with its query string.
+
+    Example:
+        >>> without_secrets("http://host/token?key=abc&a=1")
+        'http://host/token?key=%2A%2A%2A&a=1'
+        >>> without_secrets("http://me:word@host/a?b=c")
+        'http://***@host/a?b=c'
+    """
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    if at:
+        parts = parts._replace(netloc=f"***@{host}")
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    if any(name in _SECRETS for name, _ in pairs):
+        hidden = [(name, "***" if name in _SECRETS else value) for name, value in pairs]
+        parts = parts._replace(query=urlencode(hidden))
+    return urlunsplit(parts) if at or parts.query != urlsplit(url).query else url

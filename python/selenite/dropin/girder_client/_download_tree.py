@@ -1,0 +1,265 @@
+"""Folders on their way from the server: listed ahead, files side by side."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ._bodies import own_method
+from ._downloads import download_file, is_there
+from ._listing import pages
+from ._names import unused_name
+from ._reporting import _logger
+from ._upload_tree import team_for
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from . import GirderClient
+    from ._together import Task, Team
+
+    Record = dict[str, Any]
+
+_PAGE = 500
+_USUAL_PAGE = 50
+_KINDS = {"collection", "user"}
+
+
+class Names:
+    """Names that were given in one folder."""
+
+    def __init__(self, gc: GirderClient, folder: str) -> None:
+        """Begin a folder."""
+        self._gc = gc
+        self._folder = folder
+        self._taken: set[str] = set()
+
+    def place(self, name: str) -> str:
+        """Where something of this name comes to: each to a place of its own.
+
+        Args:
+            name: Its name on the server.
+        """
+        plain = self._gc.transformFilename(name)
+        found = unused_name(plain, self._taken)
+        if found != plain:
+            _logger.warning("%r in %s is there twice: saved as %r", name, self._folder, found)
+        self._taken.add(os.path.normcase(found))
+        place = os.path.join(self._folder, found)
+        inside = os.path.join(os.path.abspath(self._folder), "")
+        if not os.path.abspath(place).startswith(inside):
+            raise ValueError(f"{name!r} would be saved outside of {self._folder}")
+        return place
+
+
+def make_folder(path: str) -> None:
+    """Make a folder of a tree; a link is not followed out of it.
+
+    Args:
+        path: Where.
+
+    Raises:
+        NotADirectoryError: If there is something else.
+    """
+    if os.path.islink(path):
+        message = f"{path} is a link, which a download does not follow"
+        raise NotADirectoryError(message)
+    os.makedirs(path, exist_ok=True)
+
+
+class Tree:
+    """One call that downloads a tree, or a part of one."""
+
+    def __init__(self, gc: GirderClient, team: Team, *, sync: bool, skip: str | None) -> None:
+        """Keep what holds for all of it."""
+        self._gc = gc
+        self._team = team
+        self._sync = sync
+        self._skip = skip
+
+    def ask(self, path: str, **given: Any) -> Task:
+        """Let a list be asked for."""
+        return self._team.ask(partial(listed, self._gc, path, **given))
+
+    def folders(self, parent: str, kind: str, dest: str) -> None:
+        """Download all folders of something."""
+        self._inner(self.ask("folder", parentId=parent, parentType=kind), Names(self._gc, dest))
+
+    def _inner(self, asked: Task, names: Names) -> None:
+        gc = self._gc
+        places = [(one, names.place(one["name"])) for one in asked.value()]
+        if not own_method(gc, "downloadFolderRecursive"):
+            self._team.finish()
+            for folder, place in places:
+                gc.downloadFolderRecursive(folder["_id"], place, self._sync)
+            return
+        ahead = [self.of_folder(folder["_id"]) for folder, _ in places]
+        for (_, place), content in zip(places, ahead, strict=True):
+            self.folder(content, place)
+
+    def of_folder(self, folder: str) -> tuple[Task, Task]:
+        """Let the content of a folder be asked for: its folders and its items."""
+        return (
+            self.ask("folder", parentId=folder, parentType="folder"),
+            self.ask("item", folderId=folder),
+        )
+
+    def folder(self, content: tuple[Task, Task], dest: str) -> None:
+        """Download a folder: what is in its folders, then its items."""
+        folders, items = content
+        make_folder(dest)
+        names = Names(self._gc, dest)
+        self._inner(folders, names)
+        for item in items.value():
+            self.item(item, names)
+
+    def item(self, item: Record, names: Names) -> None:
+        """Download an item of a folder, unless it is there."""
+        gc = self._gc
+        gc.incomingMetadata[item["_id"]] = item
+        place = names.place(item["name"])
+        if self._sync and gc._local.is_current(item, place):
+            return
+        folder, name = os.path.split(place)
+        if own_method(gc, "downloadItem"):
+            self._team.do(
+                partial(download_item, gc, item["_id"], folder, item["name"], place, self._skip),
+                partial(gc._local.note, item["_id"]),
+            )
+        else:
+            self._team.finish()
+            gc.downloadItem(item["_id"], folder, name)
+
+
+def listed(gc: GirderClient, path: str, **given: Any) -> list[Record]:
+    """Ask for all records of a list.
+
+    Args:
+        gc: The client.
+        path: Path of the list.
+        **given: What the server is told.
+    """
+    package = sys.modules[__package__]
+    size = package.DEFAULT_PAGE_LIMIT
+    size = _PAGE if size == _USUAL_PAGE else size
+
+    def ask(offset: int, limit: int) -> list[Record]:
+        page: list[Record] = gc.get(path, parameters={**given, "offset": offset, "limit": limit})
+        return page
+
+    return list(pages(ask, lambda: size, None, 0))
+
+
+def download_item(
+    gc: GirderClient, item: str, dest: str, name: str, place: str, skip: str | None
+) -> list[Record]:
+    """Download all files of an item.
+
+    Args:
+        gc: The client.
+        item: Id of the item.
+        dest: Folder in which it comes.
+        name: Name of the item.
+        place: Where it comes to: the file itself if it is the only one and named like the item,
+            else a folder of all of them.
+        skip: What of the files is left out, as for `download_file`.
+
+    Returns:
+        The documents of its files, and where they are below ``place``.
+    """
+    files = listed(gc, f"item/{item}/files")
+    if len(files) == 1 and files[0]["name"] == name:
+        os.makedirs(dest, exist_ok=True)
+        _save(gc, files[0], place, skip)
+        return [noted(files[0], "")]
+    make_folder(place)
+    names = Names(gc, place)
+    done = []
+    for file in files:
+        target = names.place(file["name"])
+        _save(gc, file, target, skip)
+        done.append(noted(file, os.path.basename(target)))
+    return done
+
+
+def _save(gc: GirderClient, file: Record, path: str, skip: str | None) -> None:
+    if own_method(gc, "downloadFile"):
+        download_file(gc, file["_id"], path, file.get("created"), file, skip)
+    elif not is_there(gc, file, path, skip):
+        gc.downloadFile(file["_id"], path, created=file.get("created"))
+
+
+def noted(file: Record, path: str) -> Record:
+    """What is remembered of a file that was downloaded.
+
+    Args:
+        file: The server's document.
+        path: Where it is below the place of its item.
+    """
+    return {**{key: file.get(key) for key in ("_id", "name", "size", "created")}, "path": path}
+
+
+def download_folder(gc: GirderClient, folder: str, dest: str, sync: bool, skip: str | None) -> None:
+    """Download a folder and all that is in it.
+
+    Args:
+        gc: The client.
+        folder: Its id or path.
+        dest: Where to.
+        sync: Whether items that are there are left out.
+        skip: What of the files is left out, as for `download_file`.
+    """
+    folder = gc._checkResourcePath(folder)
+    with team_for(gc) as team:
+        tree = Tree(gc, team, sync=sync, skip=skip)
+        os.makedirs(dest, exist_ok=True)
+        tree.folder(tree.of_folder(folder), dest)
+
+
+def download_resource(
+    gc: GirderClient, resource: str, dest: str, kind: str, sync: bool, skip: str | None
+) -> None:
+    """Download a folder, or all folders of a collection or a user.
+
+    Args:
+        gc: The client.
+        resource: Its id or path.
+        dest: Where to.
+        kind: What it is.
+        sync: Whether items that are there are left out.
+        skip: What of the files is left out, as for `download_file`.
+
+    Raises:
+        Exception: If it is something else.
+    """
+    if kind == "folder":
+        if own_method(gc, "downloadFolderRecursive"):
+            download_folder(gc, resource, dest, sync, skip)
+        else:
+            gc.downloadFolderRecursive(resource, dest, sync)
+    elif kind in _KINDS:
+        resource = gc._checkResourcePath(resource)
+        os.makedirs(dest, exist_ok=True)
+        with team_for(gc) as team:
+            Tree(gc, team, sync=sync, skip=skip).folders(resource, kind, dest)
+    else:
+        raise Exception(f"Invalid resource type: {kind}")
+
+
+def download_one_item(
+    gc: GirderClient, item: str, dest: str, name: str | None, skip: str | None
+) -> None:
+    """Download an item that a caller names.
+
+    Args:
+        gc: The client.
+        item: Its id.
+        dest: Folder in which it comes.
+        name: Its name there, None for that on the server.
+        skip: What of the files is left out, as for `download_file`.
+    """
+    name = gc.getItem(item)["name"] if name is None else name
+    place = os.path.join(dest, gc.transformFilename(name))
+    download_item(gc, item, dest, name, place, skip)

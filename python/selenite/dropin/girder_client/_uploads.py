@@ -1,0 +1,585 @@
+"""Content of one file on its way to the server."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import os
+import stat
+import time
+from typing import TYPE_CHECKING
+
+import requests
+
+from selenite import _rest, _settings
+
+from ._errors import HttpError, IncorrectUploadLengthError
+from ._reporting import _logger, _ProgressBytesIO, say
+from ._together import pause, reporting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from . import GirderClient
+
+    Record = dict[str, Any]
+    Callback = Callable[[dict[str, int]], object]
+
+_MIB = 1 << 20
+# What the server and S3 take at least, but for the last chunk.
+_LEAST_CHUNK = 5 * _MIB
+# Girder completes an upload to S3 with so many parts at most.
+_MOST_PARTS = 1000
+_BLOCK = _MIB
+_BUSY = {429, 502, 503, 504}
+_TOO_LARGE = {408, 413}
+
+
+class Window:
+    """A part of a file, in the form that ``requests`` streams from the disk."""
+
+    def __init__(
+        self,
+        stream: Any,
+        start: int,
+        length: int,
+        update: Callable[[int], object],
+    ) -> None:
+        """Take the file, the part of it, and what is told of each block."""
+        self._stream = stream
+        self._start = start
+        self._length = length
+        self._at = 0
+        self._told = 0
+        self._update = update
+
+    def __len__(self) -> int:
+        """Bytes in all."""
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Read it in blocks."""
+        while block := self.read(_BLOCK):
+            yield block
+
+    def read(self, size: int = -1) -> bytes:
+        """Read the next bytes."""
+        left = self._length - self._at
+        self._stream.seek(self._start + self._at)
+        block: bytes = self._stream.read(left if size is None or size < 0 else min(size, left))
+        self._at += len(block)
+        if self._at > self._told:
+            self._update(self._at - self._told)
+            self._told = self._at
+        return block
+
+    def tell(self) -> int:
+        """Bytes that were read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go on elsewhere."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
+        self._at = base + offset
+        return self._at
+
+
+class Source:
+    """What is uploaded, of which parts can be asked for again until later ones are."""
+
+    def __init__(self, stream: Any) -> None:
+        """Take a file or anything else that can be read, as bytes or as text."""
+        self._stream = stream
+        self._base = _position(stream)
+        self._buffer = bytearray()
+        self._buffer_at = 0
+        self._has_ended = False
+
+    def part(self, offset: int, length: int, update: Callable[[int], object]) -> Any:
+        """Give the content from ``offset`` on: so many bytes, or less at its end.
+
+        Args:
+            offset: Where it begins, not before what was asked for last.
+            length: How much is wanted.
+            update: Called with the length of each block that is read.
+        """
+        if self._base is not None:
+            left = os.fstat(self._stream.fileno()).st_size - self._base - offset
+            return Window(self._stream, self._base + offset, max(0, min(length, left)), update)
+        del self._buffer[: offset - self._buffer_at]
+        self._buffer_at = offset
+        while len(self._buffer) < length and not self._has_ended:
+            piece = self._stream.read(length - len(self._buffer))
+            self._has_ended = not piece
+            self._buffer += piece.encode() if isinstance(piece, str) else piece
+        reporter = _Updating(update)
+        return _ProgressBytesIO(bytes(self._buffer[:length]), reporter=reporter)
+
+    def finish(self, size: int) -> None:
+        """Leave a file behind what was read of it."""
+        if self._base is not None:
+            self._stream.seek(self._base + size)
+
+
+class _Updating:
+    def __init__(self, update: Callable[[int], object]) -> None:
+        self.update = update
+
+
+def _position(stream: Any) -> int | None:
+    """Where a file stands that can be read again; None for what is no such file."""
+    try:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode) or "b" not in stream.mode:
+            return None
+        return int(stream.tell())
+    except (AttributeError, OSError, TypeError, ValueError):
+        return None
+
+
+def _size(part: Any) -> int:
+    return len(part) if isinstance(part, Window) else len(part.getbuffer())
+
+
+class Counted:
+    """Tells of progress, of what is sent again only once."""
+
+    def __init__(self, update: Callable[[int], object]) -> None:
+        """Take what is to be told."""
+        self._update = update
+        self._at = self._told = 0
+
+    def begin(self, at: int) -> None:
+        """Go on from here."""
+        self._at = at
+
+    def update(self, count: int) -> None:
+        """Note what was read."""
+        self._at += count
+        if self._at > self._told:
+            self._update(self._at - self._told)
+            self._told = self._at
+
+
+def checked(answer: Any, message: str) -> Record:
+    """Make sure that an answer is a document.
+
+    Args:
+        answer: What the server sent.
+        message: What is said if it is none.
+
+    Raises:
+        Exception: If it has no ``_id``.
+    """
+    if isinstance(answer, dict) and "_id" in answer:
+        return answer
+    raise Exception(f"{message}{json.dumps(answer)}")
+
+
+STARTED = (
+    "After creating an upload token for a new file, expected an object with an id. Got instead: "
+)
+REPLACED = (
+    "After creating an upload token for replacing file contents, expected an object with an id. "
+    "Got instead: "
+)
+_SENT = "After uploading a file chunk, did not receive object with _id. Got instead: "
+
+
+def guessed(name: str) -> str | None:
+    """Guess a media type by the name of a file."""
+    return mimetypes.guess_type(name)[0]
+
+
+def parameters(**given: Any) -> dict[str, Any]:
+    """What of these is something."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def start(gc: GirderClient, **given: Any) -> Record:
+    """Ask for an upload of a new file.
+
+    Args:
+        gc: The client.
+        **given: What the server is told of the file; None for what it is not told.
+    """
+    return checked(gc.post("file", parameters=parameters(**given)), STARTED)
+
+
+def is_single(upload: Record) -> bool:
+    """Say whether the store of an upload takes it as a whole only."""
+    details = upload.get("s3")
+    return upload.get("behavior") == "s3" and not (details or {}).get("chunked")
+
+
+def chunk_size(gc: GirderClient, upload: Record, size: int) -> int:
+    """How much is sent at once.
+
+    Args:
+        gc: The client.
+        upload: The upload, as the server describes it.
+        size: Size of the file.
+    """
+    if is_single(upload):
+        return max(1, size)
+    if upload.get("behavior") == "s3":
+        least = -(-size // _MOST_PARTS // _MIB) * _MIB
+        return max(int(gc.MAX_CHUNK_SIZE), _LEAST_CHUNK, least)
+    return max(1, int(gc.MAX_CHUNK_SIZE))
+
+
+def upload_contents(
+    gc: GirderClient,
+    upload: Record,
+    stream: Any,
+    size: int,
+    callback: Callback | None,
+) -> Record:
+    """Send content in chunks, and go on where the server is after a failure.
+
+    Args:
+        gc: The client.
+        upload: The upload, as the server describes it.
+        stream: What is read.
+        size: How much the server expects.
+        callback: Called after each chunk.
+
+    Returns:
+        The document of the file.
+
+    Raises:
+        IncorrectUploadLengthError: If the stream holds less.
+    """
+    if size == 0:
+        return upload
+    with reporting(gc, str(upload.get("name") or ""), size) as reporter:
+        source = Source(stream)
+        transfer = _Transfer(gc, upload, source, size, callback, Counted(reporter.update))
+        try:
+            result = transfer.run()
+        except BaseException:
+            transfer.cancel()
+            raise
+        source.finish(size)
+        return result
+
+
+class _Transfer:
+    """The chunks of one upload."""
+
+    def __init__(
+        self,
+        gc: GirderClient,
+        upload: Record,
+        source: Source,
+        size: int,
+        callback: Callback | None,
+        counted: Counted,
+    ) -> None:
+        self._gc = gc
+        self._upload = self._last = upload
+        self._source = source
+        self._size = size
+        self._callback = callback
+        self._counted = counted
+        self._chunk = chunk_size(gc, upload, size)
+        self._offset = int(upload.get("received") or 0)
+        self._failures = 0
+
+    def run(self) -> Record:
+        while self._offset < self._size:
+            self._counted.begin(self._offset)
+            length = min(self._chunk, self._size - self._offset)
+            part = self._source.part(self._offset, length, self._counted.update)
+            count = _size(part)
+            if not count:
+                break
+            is_short = count < length
+            try:
+                self._send(part, count)
+            except HttpError as error:
+                if error.status == 400 and is_short:
+                    # The server has words of its own for a chunk that is too small.
+                    raise self._too_short(self._offset + count) from error
+                self._recover(error)
+            except requests.RequestException as error:
+                self._recover(error)
+            if is_short and self._failures == 0:
+                break
+        if self._offset != self._size:
+            raise self._too_short(self._offset)
+        return self._last
+
+    def _send(self, part: Any, count: int) -> None:
+        where = {"offset": self._offset, "uploadId": self._upload["_id"]}
+        answer = self._gc.post("file/chunk", parameters=where, data=part)
+        self._last = checked(answer, _SENT)
+        self._offset += count
+        self._failures = 0
+        if self._callback is not None:
+            self._callback({"current": self._offset, "total": self._size})
+
+    def _too_short(self, offset: int) -> IncorrectUploadLengthError:
+        message = f"Expected upload to be {self._size} bytes, but received {offset}."
+        return IncorrectUploadLengthError(message, upload=self._last)
+
+    def _recover(self, error: requests.RequestException) -> None:
+        """Wait, and find out where the server is; or raise the error if that is of no use."""
+        wait = 0.0
+        if isinstance(error, HttpError):
+            if error.status in _TOO_LARGE and self._halve():
+                self._ask(error)
+                return
+            if error.status in _TOO_LARGE:
+                raise _explained(error, self._chunk) from error
+            if error.status not in _BUSY:
+                raise error
+            wait = (error.response is not None and _rest.retry_after(error.response)) or 0.0
+        elif not _rest.is_broken(error) and not _rest.was_not_sent(error):
+            raise error
+        before = self._offset
+        while True:
+            self._failures += 1
+            if self._failures > _settings.retries():
+                raise error
+            pause(max(_rest.pause_after(self._failures), wait))
+            try:
+                self._ask(error)
+            except requests.RequestException as failure:
+                if isinstance(failure, HttpError) and failure.status not in _BUSY:
+                    raise error from failure
+                continue
+            if self._offset > before:
+                self._failures = 0
+            return
+
+    def _halve(self) -> bool:
+        """Send less at once from now on, if the store takes that."""
+        length = min(self._chunk, self._size)
+        if is_single(self._upload) or length <= _LEAST_CHUNK:
+            return False
+        self._chunk = max(_LEAST_CHUNK, length // 2)
+        return True
+
+    def _ask(self, error: Exception) -> None:
+        """Go on where the server says that it is."""
+        where = {"uploadId": self._upload["_id"]}
+        try:
+            answer = self._gc.get("file/offset", parameters=where)
+        except HttpError as refusal:
+            if refusal.status != 400:
+                raise
+            if "direct-to-S3" in refusal.responseText:
+                self._offset = 0
+                return
+            # An upload that is finished is none any more.
+            found = self._finished()
+            if found is None:
+                raise error from refusal
+            self._last, self._offset = found, self._size
+            return
+        offset = int((answer or {}).get("offset") or 0)
+        if not 0 <= offset <= self._size:
+            raise error
+        self._offset = offset
+
+    def _finished(self) -> Record | None:
+        """The file that the upload has become, if its last answer was lost."""
+        file = self._upload.get("fileId")
+        if file is not None:
+            found: Record = self._gc.getFile(file)
+            is_new = str(found.get("created", "")) >= str(self._upload.get("created", ""))
+            return found if is_new and found.get("size") == self._size else None
+        return newest(self._gc, self._upload, self._size)
+
+    def cancel(self) -> None:
+        """Leave nothing half-written on the server."""
+        if self._offset < self._size or "received" in self._last:
+            cancel(self._gc, self._upload)
+
+
+def newest(gc: GirderClient, upload: Record, size: int) -> Record | None:
+    """The file of this size that an upload may have become.
+
+    Args:
+        gc: The client.
+        upload: What was asked for: parent, name, and when if that is known.
+        size: Its size.
+    """
+    parent, name = str(upload["parentId"]), str(upload["name"])
+    items = [parent]
+    if upload["parentType"] == "folder":
+        items = [one["_id"] for one in gc.listItem(parent, name=name)]
+    files = [
+        file
+        for item in items
+        for file in gc.listFile(item)
+        if file.get("name") == name
+        and file.get("size") == size
+        and str(file.get("created", "")) >= str(upload.get("created", ""))
+    ]
+    return max(files, key=lambda file: str(file.get("created", "")), default=None)
+
+
+def cancel(gc: GirderClient, upload: Record) -> None:
+    """Let the server forget an upload.
+
+    Args:
+        gc: The client.
+        upload: The upload.
+    """
+    try:
+        gc.delete(f"file/upload/{upload['_id']}")
+    except Exception as error:
+        # Why the upload ended matters more.
+        _logger.debug("an upload stays on the server: %s", type(error).__name__)
+
+
+def _server_time(gc: GirderClient) -> str | None:
+    """What the server's clock says now, as documents have it; None if that is not known."""
+    if gc._date is None:
+        return None
+    from datetime import timedelta
+    from email.utils import parsedate_to_datetime
+
+    said, when = gc._date
+    try:
+        passed = timedelta(seconds=time.monotonic() - when - 1)
+        return (parsedate_to_datetime(said) + passed).isoformat()
+    except ValueError:
+        return None
+
+
+def _explained(error: HttpError, length: int) -> HttpError:
+    """Say what can be done where a server takes no large requests."""
+    hint = (
+        f"{error.responseText}\n(the server, or a proxy before it, takes no request of {length} "
+        "bytes in time: a smaller MAX_CHUNK_SIZE, or `client_max_body_size` of nginx, may help)"
+    )
+    return HttpError(error.status, hint, error.url, error.method, error.response)
+
+
+def upload_whole(
+    gc: GirderClient,
+    stream: Any,
+    size: int,
+    callback: Callback | None,
+    **given: Any,
+) -> Record:
+    """Send a new file in one request.
+
+    Args:
+        gc: The client.
+        stream: What is read.
+        size: How much of it.
+        callback: Called after each chunk, if there are chunks.
+        **given: What the server is told of the file; None for what it is not told.
+
+    Returns:
+        The document of the file.
+
+    Raises:
+        IncorrectUploadLengthError: If the stream holds less. Nothing is sent then.
+    """
+    asked = parameters(size=size, **given)
+    with reporting(gc, str(given["name"]), size) as reporter:
+        source, counted = Source(stream), Counted(reporter.update)
+        part = source.part(0, size, counted.update)
+        if _size(part) != size:
+            message = f"Expected upload to be {size} bytes, but received {_size(part)}."
+            raise IncorrectUploadLengthError(message)
+        failure: requests.RequestException
+        began = _server_time(gc)
+        try:
+            body = part if size else b""
+            answer = checked(gc.post("file", parameters=asked, data=body), STARTED)
+        except HttpError as error:
+            if error.status not in _BUSY | _TOO_LARGE or not size:
+                raise
+            failure = error
+        except requests.RequestException as error:
+            if not _rest.is_broken(error) and not _rest.was_not_sent(error):
+                raise
+            failure = error
+        else:
+            source.finish(size)
+            if size and "received" in answer:
+                return _Transfer(gc, answer, source, size, callback, counted).run()
+            return answer
+        # Chunks can be sent again, unless the file has come to be.
+        _logger.debug("sending %r in chunks after %s", given["name"], type(failure).__name__)
+        if not isinstance(failure, HttpError) and not _rest.was_not_sent(failure):
+            pause(_rest.pause_after(1))
+            found = None if began is None else newest(gc, {**given, "created": began}, size)
+            if found is not None:
+                return found
+        upload = start(gc, size=size, **given)
+        transfer = _Transfer(gc, upload, source, size, callback, counted)
+        if isinstance(failure, HttpError) and failure.status in _TOO_LARGE:
+            transfer._halve()
+        try:
+            result = transfer.run()
+        except BaseException:
+            transfer.cancel()
+            raise
+        source.finish(size)
+        return result
+
+
+def is_current(gc: GirderClient, item: str, name: str, path: str) -> tuple[str | None, bool]:
+    """Find a file of an item by its name, and say whether its content is that of a local file.
+
+    Contents are compared by their SHA-512 digests if the server has one, else by their sizes.
+
+    Args:
+        gc: The client.
+        item: Id of the item.
+        name: Name of the file.
+        path: The local file.
+
+    Returns:
+        The id of the file, None if there is none, and whether it is current.
+    """
+    for file in gc.listFile(item):
+        if file["name"] == name:
+            is_same = os.path.getsize(path) == file.get("size")
+            digest = file.get("sha512")
+            if is_same and isinstance(digest, str) and digest:
+                is_same = gc.sha512_hasher(path) == digest.lower()
+            return file["_id"], is_same
+    return None, False
+
+
+def upload_to_item(
+    gc: GirderClient,
+    item: str,
+    path: str,
+    name: str,
+    reference: str | None,
+    kind: str | None,
+    callback: Callback | None,
+) -> Record | None:
+    """Upload a file into an item, unless it is there.
+
+    Args:
+        gc: The client.
+        item: Id of the item.
+        path: The local file.
+        name: Its name there.
+        reference: What the server tells its plugins.
+        kind: Its media type, None to guess it.
+        callback: Called after each chunk.
+    """
+    file, is_there = gc.isFileCurrent(item, name, path)
+    if file is not None and is_there:
+        say(gc, f"File {name} already exists in parent Item")
+        return None
+    size = os.path.getsize(path)
+    with open(path, "rb") as stream:
+        if file is not None:
+            say(gc, f"File {name} exists in item, but with stale contents")
+            done: Record = gc.uploadFileContents(file, stream, size, reference)
+            return done
+        kind = guessed(path) if kind is None else kind
+        done = gc.uploadFile(item, stream, name, size, "item", callback, reference, kind)
+        return done
