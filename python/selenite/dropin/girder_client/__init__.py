@@ -927,23 +927,19 @@ class GirderClient:
         Raises:
             IncorrectUploadLengthError: If there is less to read.
         """
-        if size <= self.MAX_CHUNK_SIZE and not self.direct and self._takes_whole_files():
-            return _uploads.upload_whole(
-                *(self, stream, size, progressCallback),
-                parentType="folder",
-                parentId=folderId,
-                name=filename,
-                mimeType=mimeType,
-                reference=reference or None,
-            )
-        return self._upload_new(
-            *(stream, size, progressCallback),
-            parentType="folder",
-            parentId=folderId,
-            name=filename,
-            mimeType=mimeType,
-            reference=reference or None,
-        )
+        given = {
+            "parentType": "folder",
+            "parentId": folderId,
+            "name": filename,
+            "mimeType": mimeType,
+            "reference": reference or None,
+        }
+        if size > self.MAX_CHUNK_SIZE:
+            return self._upload_new(stream, size, progressCallback, given)
+        # What takes a while goes in two requests: the first tells how to go on after a failure.
+        if size > _uploads.LARGEST_WHOLE or self.direct or not self._takes_whole_files():
+            return self._upload_new(stream, size, None, given)
+        return _uploads.upload_whole(self, stream, size, given)
 
     def _takes_whole_files(self) -> bool:
         numbers = [
@@ -953,8 +949,8 @@ class GirderClient:
         ]
         return numbers >= [2, 3]
 
-    def _upload_new(self, stream: Any, size: int, callback: _Callback | None, **given: Any) -> Any:
-        upload = _uploads.start(self, size=size, **given)
+    def _upload_new(self, stream: Any, size: int, callback: _Callback | None, given: Record) -> Any:
+        upload = _uploads.start(self, size, given)
         return self._uploadContents(upload, stream, size, callback)
 
     def uploadFileToFolder(
@@ -1017,14 +1013,14 @@ class GirderClient:
         Raises:
             IncorrectUploadLengthError: If there is less to read.
         """
-        return self._upload_new(
-            *(stream, size, progressCallback),
-            parentType=parentType,
-            parentId=parentId,
-            name=name,
-            mimeType=mimeType or _uploads.guessed(name),
-            reference=reference,
-        )
+        given = {
+            "parentType": parentType,
+            "parentId": parentId,
+            "name": name,
+            "mimeType": mimeType or _uploads.guessed(name),
+            "reference": reference,
+        }
+        return self._upload_new(stream, size, progressCallback, given)
 
     def uploadFileContents(
         self, fileId: str, stream: Any, size: int, reference: str | None = None
@@ -1043,7 +1039,7 @@ class GirderClient:
         Raises:
             IncorrectUploadLengthError: If there is less to read.
         """
-        given = _uploads.parameters(size=size, reference=reference)
+        given = _uploads.parameters({"size": size, "reference": reference})
         answer = self.put(f"file/{fileId}/contents", parameters=given)
         upload = _uploads.checked(answer, _uploads.REPLACED)
         return self._uploadContents(upload, stream, size)

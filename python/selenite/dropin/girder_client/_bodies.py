@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What subclasses may do as they like: no request goes through it, or none of a file.
 _FREE = {"__init__", "authenticate", "setToken", "session", "transformFilename"}
+_ALWAYS = {"__class__", "__doc__", "__module__", "__weakref__", "__dict__"}
 # The methods as they were defined, of each class of clients that is ours.
 _own: dict[str, list[object]] = {}
 
@@ -26,8 +27,9 @@ def remember(kind: type) -> None:
     Args:
         kind: The class.
     """
-    for name, value in vars(kind).items():
-        if callable(value):
+    for name in vars(kind):
+        value = getattr(kind, name)
+        if callable(value) and name not in _ALWAYS:
             _own.setdefault(name, []).append(value)
 
 

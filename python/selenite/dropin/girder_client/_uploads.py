@@ -31,6 +31,8 @@ _MIB = 1 << 20
 _LEAST_CHUNK = 5 * _MIB
 # Girder completes an upload to S3 with so many parts at most.
 _MOST_PARTS = 1000
+# Larger files are not sent in one request: of a broken one nobody learns how to go on.
+LARGEST_WHOLE = 8 * _MIB
 _BLOCK = _MIB
 _BUSY = {429, 502, 503, 504}
 _TOO_LARGE = {408, 413}
@@ -191,19 +193,24 @@ def guessed(name: str) -> str | None:
     return mimetypes.guess_type(name)[0]
 
 
-def parameters(**given: Any) -> dict[str, Any]:
-    """What of these is something."""
+def parameters(given: Record) -> Record:
+    """What of these is something.
+
+    Args:
+        given: What the server may be told.
+    """
     return {name: value for name, value in given.items() if value is not None}
 
 
-def start(gc: GirderClient, **given: Any) -> Record:
+def start(gc: GirderClient, size: int, given: Record) -> Record:
     """Ask for an upload of a new file.
 
     Args:
         gc: The client.
-        **given: What the server is told of the file; None for what it is not told.
+        size: Its size.
+        given: What else the server is told of it; None for what it is not told.
     """
-    return checked(gc.post("file", parameters=parameters(**given)), STARTED)
+    return checked(gc.post("file", parameters=parameters({**given, "size": size})), STARTED)
 
 
 def is_single(upload: Record) -> bool:
@@ -255,11 +262,7 @@ def upload_contents(
     with reporting(gc, str(upload.get("name") or ""), size) as reporter:
         source = Source(stream)
         transfer = _Transfer(gc, upload, source, size, callback, Counted(reporter.update))
-        try:
-            result = transfer.run()
-        except BaseException:
-            transfer.cancel()
-            raise
+        result = transfer.run_or_cancel()
         source.finish(size)
         return result
 
@@ -286,7 +289,16 @@ class _Transfer:
         self._offset = int(upload.get("received") or 0)
         self._failures = 0
 
-    def run(self) -> Record:
+    def run_or_cancel(self) -> Record:
+        """Send everything, or leave nothing half-written on the server."""
+        try:
+            return self._run()
+        except BaseException:
+            if self._offset < self._size or "received" in self._last:
+                cancel(self._gc, self._upload)
+            raise
+
+    def _run(self) -> Record:
         while self._offset < self._size:
             self._counted.begin(self._offset)
             length = min(self._chunk, self._size - self._offset)
@@ -327,7 +339,7 @@ class _Transfer:
         """Wait, and find out where the server is; or raise the error if that is of no use."""
         wait = 0.0
         if isinstance(error, HttpError):
-            if error.status in _TOO_LARGE and self._halve():
+            if error.status in _TOO_LARGE and self.halve():
                 self._ask(error)
                 return
             if error.status in _TOO_LARGE:
@@ -353,7 +365,7 @@ class _Transfer:
                 self._failures = 0
             return
 
-    def _halve(self) -> bool:
+    def halve(self) -> bool:
         """Send less at once from now on, if the store takes that."""
         length = min(self._chunk, self._size)
         if is_single(self._upload) or length <= _LEAST_CHUNK:
@@ -391,11 +403,6 @@ class _Transfer:
             is_new = str(found.get("created", "")) >= str(self._upload.get("created", ""))
             return found if is_new and found.get("size") == self._size else None
         return newest(self._gc, self._upload, self._size)
-
-    def cancel(self) -> None:
-        """Leave nothing half-written on the server."""
-        if self._offset < self._size or "received" in self._last:
-            cancel(self._gc, self._upload)
 
 
 def newest(gc: GirderClient, upload: Record, size: int) -> Record | None:
@@ -459,21 +466,14 @@ def _explained(error: HttpError, length: int) -> HttpError:
     return HttpError(error.status, hint, error.url, error.method, error.response)
 
 
-def upload_whole(
-    gc: GirderClient,
-    stream: Any,
-    size: int,
-    callback: Callback | None,
-    **given: Any,
-) -> Record:
+def upload_whole(gc: GirderClient, stream: Any, size: int, given: Record) -> Record:
     """Send a new file in one request.
 
     Args:
         gc: The client.
         stream: What is read.
         size: How much of it.
-        callback: Called after each chunk, if there are chunks.
-        **given: What the server is told of the file; None for what it is not told.
+        given: What the server is told of the file; None for what it is not told.
 
     Returns:
         The document of the file.
@@ -481,49 +481,48 @@ def upload_whole(
     Raises:
         IncorrectUploadLengthError: If the stream holds less. Nothing is sent then.
     """
-    asked = parameters(size=size, **given)
+    asked = parameters({**given, "size": size})
     with reporting(gc, str(given["name"]), size) as reporter:
         source, counted = Source(stream), Counted(reporter.update)
         part = source.part(0, size, counted.update)
         if _size(part) != size:
             message = f"Expected upload to be {size} bytes, but received {_size(part)}."
             raise IncorrectUploadLengthError(message)
-        failure: requests.RequestException
         began = _server_time(gc)
         try:
-            body = part if size else b""
-            answer = checked(gc.post("file", parameters=asked, data=body), STARTED)
-        except HttpError as error:
-            if error.status not in _BUSY | _TOO_LARGE or not size:
-                raise
-            failure = error
+            answer = checked(gc.post("file", parameters=asked, data=part if size else b""), STARTED)
         except requests.RequestException as error:
-            if not _rest.is_broken(error) and not _rest.was_not_sent(error):
-                raise
-            failure = error
-        else:
-            source.finish(size)
-            if size and "received" in answer:
-                return _Transfer(gc, answer, source, size, callback, counted).run()
-            return answer
-        # Chunks can be sent again, unless the file has come to be.
-        _logger.debug("sending %r in chunks after %s", given["name"], type(failure).__name__)
-        if not isinstance(failure, HttpError) and not _rest.was_not_sent(failure):
-            pause(_rest.pause_after(1))
-            found = None if began is None else newest(gc, {**given, "created": began}, size)
+            found = _whole_again(gc, error, size, {**given, "created": began})
             if found is not None:
                 return found
-        upload = start(gc, size=size, **given)
-        transfer = _Transfer(gc, upload, source, size, callback, counted)
-        if isinstance(failure, HttpError) and failure.status in _TOO_LARGE:
-            transfer._halve()
-        try:
-            result = transfer.run()
-        except BaseException:
-            transfer.cancel()
-            raise
+            is_too_large = isinstance(error, HttpError) and error.status in _TOO_LARGE
+            answer = start(gc, size, given)
+        else:
+            is_too_large = False
+        if size and "received" in answer:
+            transfer = _Transfer(gc, answer, source, size, None, counted)
+            if is_too_large:
+                transfer.halve()
+            answer = transfer.run_or_cancel()
         source.finish(size)
-        return result
+        return answer
+
+
+def _whole_again(
+    gc: GirderClient, error: requests.RequestException, size: int, given: Record
+) -> Record | None:
+    """Give what a broken request has come to; None if the file is to be sent in chunks."""
+    if isinstance(error, HttpError):
+        if error.status not in _BUSY | _TOO_LARGE or not size:
+            raise error
+        return None
+    if _rest.was_not_sent(error):
+        raise error
+    if not _rest.is_broken(error):
+        raise error
+    pause(_rest.pause_after(1))
+    # An answer may be all that was lost.
+    return None if given["created"] is None else newest(gc, given, size)
 
 
 def is_current(gc: GirderClient, item: str, name: str, path: str) -> tuple[str | None, bool]:
