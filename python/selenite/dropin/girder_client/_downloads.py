@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 BLOCK = 65536
+# Of smaller files, waiting for the disk would take longer than all the rest.
+_DURABLE = 1 << 20
 _BUSY = {403, 429, 502, 503, 504}
 
 
@@ -68,6 +70,7 @@ def download_file(
         with placed(path) as target:
             _receive(gc, file, document, target, os.path.basename(path))
             _remember(gc, key, target)
+            target.seek(0, os.SEEK_END)
     else:
         with tempfile.TemporaryFile() as target:
             _receive(gc, file, document, target, file)
@@ -150,7 +153,8 @@ def placed(path: str) -> Iterator[BinaryIO]:
         with open(descriptor, "w+b") as target:
             yield target
             target.flush()
-            os.fsync(descriptor)
+            if target.tell() >= _DURABLE:
+                os.fsync(descriptor)
         os.replace(spare, path)
     except BaseException:
         with suppress(FileNotFoundError):
