@@ -1,4 +1,5 @@
 # Made by scripts/stubs.py.
+from selenite.dropin.girder_client._bodies import _ALWAYS as _ALWAYS
 from selenite.dropin.girder_client._bodies import _FREE as _FREE
 from selenite.dropin.girder_client._bodies import _own as _own
 from selenite.dropin.girder_client._bodies import is_plain as is_plain

@@ -1,6 +1,7 @@
 # Made by scripts/stubs.py.
 from selenite.dropin.girder_client._downloads import BLOCK as BLOCK
 from selenite.dropin.girder_client._downloads import _BUSY as _BUSY
+from selenite.dropin.girder_client._downloads import _DURABLE as _DURABLE
 from selenite.dropin.girder_client._downloads import _Download as _Download
 from selenite.dropin.girder_client._downloads import _receive as _receive
 from selenite.dropin.girder_client._downloads import _remember as _remember

@@ -7,6 +7,7 @@ from selenite.dropin.girder_client._reporting import say as say
 from selenite.dropin.girder_client._together import pause as pause
 from selenite.dropin.girder_client._together import reporting as reporting
 from selenite.dropin.girder_client._uploads import Counted as Counted
+from selenite.dropin.girder_client._uploads import LARGEST_WHOLE as LARGEST_WHOLE
 from selenite.dropin.girder_client._uploads import REPLACED as REPLACED
 from selenite.dropin.girder_client._uploads import STARTED as STARTED
 from selenite.dropin.girder_client._uploads import Source as Source
@@ -24,6 +25,7 @@ from selenite.dropin.girder_client._uploads import _explained as _explained
 from selenite.dropin.girder_client._uploads import _position as _position
 from selenite.dropin.girder_client._uploads import _server_time as _server_time
 from selenite.dropin.girder_client._uploads import _size as _size
+from selenite.dropin.girder_client._uploads import _whole_again as _whole_again
 from selenite.dropin.girder_client._uploads import cancel as cancel
 from selenite.dropin.girder_client._uploads import checked as checked
 from selenite.dropin.girder_client._uploads import chunk_size as chunk_size

@@ -149,30 +149,30 @@ def test_modules_that_only_the_original_has_stand_on_ours(both: Site) -> None:
 
 
 def test_a_package_that_fails_leaves_nothing(site: Site) -> None:
-    site.add_extension("girder_client")
-    site.add_dropin("girder_client", __init__="from . import part\nraise ValueError('no')", part="")
+    site.add_extension("pangea_api")
+    site.add_dropin("pangea_api", __init__="from . import part\nraise ValueError('no')", part="")
     code = (
         "import sys\n"
         "for _ in range(2):\n"
         "    try:\n"
-        "        import girder_client\n"
+        "        import pangea_api\n"
         "    except ValueError as error:\n"
-        "        print(error, 'girder_client' in sys.modules)\n"
-        "import selenite.dropin.girder_client"
+        "        print(error, 'pangea_api' in sys.modules)\n"
+        "import selenite.dropin.pangea_api"
     )
     assert run(code, site) == "no False\nno False\nValueError: no"
 
 
 def test_other_threads_wait_until_it_is_there(site: Site) -> None:
-    site.add_extension("girder_client")
+    site.add_extension("pangea_api")
     init = "import time\ntime.sleep(0.3)\nready = True\n"
-    site.add_dropin("girder_client", __init__=init, part="import girder_client\n")
+    site.add_dropin("pangea_api", __init__=init, part="import pangea_api\n")
     code = (
         "import threading\n"
         "seen = []\n"
         "def look():\n"
-        "    import girder_client\n"
-        "    seen.append(girder_client.ready)\n"
+        "    import pangea_api\n"
+        "    seen.append(pangea_api.ready)\n"
         "threads = [threading.Thread(target=look) for _ in range(8)]\n"
         "for thread in threads: thread.start()\n"
         "for thread in threads: thread.join()\n"
@@ -189,22 +189,22 @@ def test_options_of_the_interpreter_change_nothing(options: tuple[str, ...], bot
 
 
 def test_its_modules_run_as_scripts(site: Site) -> None:
-    site.add_extension("girder_client")
+    site.add_extension("pangea_api")
     init, main = "import sys\n", "print(__name__, __package__, __file__)"
-    site.add_dropin("girder_client", __init__=init, __main__=main)
-    place = site.path / "selenite" / "dropin" / "girder_client" / "__main__.py"
-    assert run("", site, options=("-m", "girder_client")) == f"__main__ girder_client {place}\n"
+    site.add_dropin("pangea_api", __init__=init, __main__=main)
+    place = site.path / "selenite" / "dropin" / "pangea_api" / "__main__.py"
+    assert run("", site, options=("-m", "pangea_api")) == f"__main__ pangea_api {place}\n"
     assert "cannot be directly executed" in run("", site, options=("-m", "pygobbler"))
 
 
 def test_commands_of_the_original_run_ours(site: Site) -> None:
     """Both distributions may bring the command; whose it is, it leads through the import."""
-    site.add_extension("girder_client")
-    site.add_package("girder_client", __init__="", cli="def main(): print('theirs')\n")
-    site.add_dropin("girder_client", __init__="", cli="def main(): print('ours')\n")
-    command = "import sys\nfrom girder_client.cli import main\nsys.exit(main())\n"
+    site.add_extension("pangea_api")
+    site.add_package("pangea_api", __init__="", cli="def main(): print('theirs')\n")
+    site.add_dropin("pangea_api", __init__="", cli="def main(): print('ours')\n")
+    command = "import sys\nfrom pangea_api.cli import main\nsys.exit(main())\n"
     assert run(command, site) == "ours\n"
-    assert run(command, site, dropin="girder-client") == "theirs\n"
+    assert run(command, site, dropin="pangea-api") == "theirs\n"
 
 
 def test_without_the_extension_module_it_is_a_part_of_selenite(tmp_path: Path) -> None:

@@ -129,14 +129,14 @@ def test_the_metadata_of_the_originals_is_left_alone() -> None:
 
 def test_pytest_rewrites_its_assertions(tmp_path: Path) -> None:
     site = Site(tmp_path / "site").add_selenite()
-    site.add_extension("girder_client")
+    site.add_extension("pangea_api")
     check = "def check(value):\n    assert value == [1, 2, 4]\n"
-    site.add_dropin("girder_client", __init__="", helper=check)
+    site.add_dropin("pangea_api", __init__="", helper=check)
     (tmp_path / "conftest.py").write_text(
-        "import pytest\npytest.register_assert_rewrite('girder_client')\n"
+        "import pytest\npytest.register_assert_rewrite('pangea_api')\n"
     )
     (tmp_path / "test_it.py").write_text(
-        "from girder_client.helper import check\ndef test(): check([1, 2, 3])\n"
+        "from pangea_api.helper import check\ndef test(): check([1, 2, 3])\n"
     )
     options = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}")
     said = run("", site, options=(*options, str(tmp_path)))
@@ -145,12 +145,12 @@ def test_pytest_rewrites_its_assertions(tmp_path: Path) -> None:
 
 def test_a_package_that_fails_says_where(tmp_path: Path) -> None:
     site = Site(tmp_path / "site").add_selenite()
-    site.add_extension("girder_client")
-    site.add_dropin("girder_client", __init__="\n\nraise ValueError('no')\n")
-    command = [sys.executable, "-P", "-c", "import girder_client"]
+    site.add_extension("pangea_api")
+    site.add_dropin("pangea_api", __init__="\n\nraise ValueError('no')\n")
+    command = [sys.executable, "-P", "-c", "import pangea_api"]
     done = subprocess.run(
         command, capture_output=True, text=True, env={"PYTHONPATH": str(site.path)}
     )
-    place = site.path / "selenite" / "dropin" / "girder_client" / "__init__.py"
+    place = site.path / "selenite" / "dropin" / "pangea_api" / "__init__.py"
     assert f'File "{place}", line 3, in <module>' in done.stderr
     assert done.stderr.endswith("ValueError: no\n")

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 import pytest
-from support.site import EXTENSION, ORIGINALS, Site, run
+from support.site import DROPINS, EXTENSION, Site, run
 
 STATUS = (
     "import atexit, sys\n"
     "from selenite._command import main\n"
-    "names = {{'pygobbler', 'gypsum_client', 'girder_client'}}\n"
+    "names = {{'pygobbler', 'gypsum_client', 'pangea_api'}}\n"
     "atexit.register(lambda: names & set(sys.modules) and print('It imports them!'))\n"
     "sys.argv = ['selenite', 'compat', 'status', *{0}]\n"
     "main()\n"
@@ -42,7 +42,7 @@ def told(name: str, *sites: Site, dropin: str | None = None) -> dict[str, Any]:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    site = Site(tmp_path / "site").add_selenite(*ORIGINALS)
+    site = Site(tmp_path / "site").add_selenite(*DROPINS)
     (site.path / "click").symlink_to(Path(click.__file__).parent)
     return site
 
@@ -102,22 +102,22 @@ def test_something_else_by_the_path(site: Site, tmp_path: Path) -> None:
 
 
 def test_what_is_not_built_yet(site: Site) -> None:
-    found = told("girder_client", site)
+    found = told("pangea_api", site)
     assert (found["runs"], found["location"]) == ("nothing", None)
-    why = "selenite has no girder_client yet, and girder-client is not installed"
+    why = "selenite has no pangea_api yet, and pangea-api is not installed"
     assert (found["why"], found["advice"]) == (why, "")
-    metadata = site.path / "girder_client-5.0.21.dist-info"
-    site.add_package("girder_client", __init__="")
-    assert told("girder_client", site)["runs"] == "other"
+    metadata = site.path / "pangea_api-5.0.21.dist-info"
+    site.add_package("pangea_api", __init__="")
+    assert told("pangea_api", site)["runs"] == "other"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Name: girder-client\nVersion: 5.0.21\n")
-    found = told("girder_client", site)
+    (metadata / "METADATA").write_text("Name: pangea-api\nVersion: 5.0.21\n")
+    found = told("pangea_api", site)
     assert (found["runs"], found["version"]) == ("original", "5.0.21")
-    assert found["why"] == "selenite has no girder_client yet"
+    assert found["why"] == "selenite has no pangea_api yet"
     # As soon as it is built.
-    site.add_extension("girder_client")
-    site.add_dropin("girder_client", __init__="")
-    assert told("girder_client", site)["runs"] == "selenite"
+    site.add_extension("pangea_api")
+    site.add_dropin("pangea_api", __init__="")
+    assert told("pangea_api", site)["runs"] == "selenite"
 
 
 def test_what_is_broken(site: Site) -> None:

@@ -73,6 +73,9 @@ def test_the_whole_life(server: Girder, tmp_path: Path) -> None:
     assert sum(len(list(gc.listFile(item["_id"]))) for item in items.values()) == len(items)
     (tree / "a.txt").write_bytes(b"hello, world")
     (tree / "new").write_bytes(b"new")
+    (tree / "sub" / "large.bin").unlink()
+    large = gc.resourceLookup(f"/collection/c {mark}/data/tree/sub/large.bin")
+    gc.delete(f"item/{large['_id']}")
     gc.upload(str(tree), folder["_id"], reuseExisting=True)
     now = {item["name"]: next(gc.listFile(item["_id"])) for item in gc.listItem(top["_id"])}
     assert set(now) == {*files, "new"}

@@ -21,6 +21,7 @@ PYTHON = os.environ.get("SELENITE_GIRDER", "")
 LOGIN = ("admin", "password123")
 KEYS = ("tester", "secret-of-the-store")
 BUCKET = "girder"
+_tokens: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,12 @@ class Girder:
     root: Path
 
     def client(self, **settings: Any) -> girder_client.GirderClient:
-        """A client that is logged in as the administrator."""
+        """A client of the administrator, who has logged in once: that takes the server a while."""
         client = girder_client.GirderClient(apiUrl=self.url, **settings)
-        client.authenticate(*LOGIN)
+        if self.url not in _tokens:
+            client.authenticate(*LOGIN)
+            _tokens[self.url] = client.token
+        client.setToken(_tokens[self.url])
         return client
 
     def uploads(self) -> list[dict[str, Any]]:
@@ -91,7 +95,12 @@ def s3_store(folder: Path) -> Iterator[str]:
     command = [str(Path(PYTHON).with_name("weed")), "server", "-ip=127.0.0.1", "-s3"]
     command += [f"-{part}.port={port}" for part, port in ports.items()]
     command += [f"-dir={folder / 'data'}", f"-s3.config={folder / 's3.json'}", "-iam=false"]
-    command += ["-master.volumeSizeLimitMB=512", "-volume.max=20", "-ip.bind=127.0.0.1"]
+    command += [
+        "-master.volumeSizeLimitMB=512",
+        "-master.electionTimeout=1s",
+        "-volume.max=20",
+        "-ip.bind=127.0.0.1",
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
@@ -104,8 +113,8 @@ def s3_store(folder: Path) -> Iterator[str]:
             time.sleep(0.1)
         yield url
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()  # it would take its time
+        process.wait()
 
 
 def _free_ports(count: int) -> list[int]:

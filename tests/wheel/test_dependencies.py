@@ -20,6 +20,8 @@ NEED = {
     "selenite._cli": "click",
     "selenite._compat": "click",
     "selenite._serve_gypsum": "click",
+    "selenite._rest": "requests",
+    "selenite.dropin.girder_client": "requests",
     "pygobbler._json_error": "requests",
     "selenite.dropin.pygobbler._json_error": "requests",
 }

@@ -1123,7 +1123,8 @@ class GirderClient:
         )
 
     def _hasOnlyFiles(self, localFolder: str) -> bool:
-        return not any(entry.is_dir() for entry in os.scandir(localFolder))
+        with os.scandir(localFolder) as entries:
+            return not any(entry.is_dir() for entry in entries)
 
     def _uploadAsItem(
         self,

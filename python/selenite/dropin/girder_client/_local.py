@@ -73,8 +73,9 @@ class Local:
             return os.path.getsize(place) == item.get("size")
         if not os.path.isdir(place):
             return False
-        sizes = [entry.stat().st_size for entry in os.scandir(place) if entry.is_file()]
-        return sum(sizes) == item.get("size")
+        with os.scandir(place) as entries:
+            size = sum(entry.stat().st_size for entry in entries if entry.is_file())
+        return size == item.get("size")
 
     def save(self, dest: str) -> None:
         """Write down what was downloaded.
