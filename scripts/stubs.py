@@ -21,18 +21,19 @@ MADE = "# Made by scripts/stubs.py.\n"
 def names(module: Path) -> Iterator[tuple[str, str, str]]:
     """Where the names of a module come from, itself or a neighbour, and what they are there."""
     package = ".".join(module.parent.relative_to(PYTHON).parts)
-    place = package if module.stem == "__init__" else f"{package}.{module.stem}"
+    own = package if module.stem == "__init__" else f"{package}.{module.stem}"
     for node in ast.parse(module.read_text()).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield place, node.name, node.name
+            yield own, node.name, node.name
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            yield place, node.target.id, node.target.id
+            yield own, node.target.id, node.target.id
         elif isinstance(node, ast.Assign):
             targets = [target for target in node.targets if isinstance(target, ast.Name)]
-            yield from ((place, target.id, target.id) for target in targets)
+            yield from ((own, target.id, target.id) for target in targets)
         elif isinstance(node, ast.ImportFrom) and node.level:
             for alias in node.names:
-                yield f"{package}.{node.module}", alias.name, alias.asname or alias.name
+                place = f"{package}.{node.module}" if node.module else package
+                yield place, alias.name, alias.asname or alias.name
 
 
 def stub(module: Path) -> str:

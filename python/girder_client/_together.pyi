@@ -1,5 +1,5 @@
 # Made by scripts/stubs.py.
-from selenite.dropin.girder_client.None import _reporting as _reporting
+from selenite.dropin.girder_client import _reporting as _reporting
 from selenite.dropin.girder_client._together import Stopped as Stopped
 from selenite.dropin.girder_client._together import Task as Task
 from selenite.dropin.girder_client._together import Team as Team

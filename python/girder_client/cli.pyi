@@ -1,9 +1,9 @@
 # Made by scripts/stubs.py.
-from selenite.dropin.girder_client.None import GirderClient as GirderClient
-from selenite.dropin.girder_client.None import HttpError as HttpError
-from selenite.dropin.girder_client.None import __version__ as __version__
-from selenite.dropin.girder_client.None import _bodies as _bodies
-from selenite.dropin.girder_client.None import _reporting as _reporting
+from selenite.dropin.girder_client import GirderClient as GirderClient
+from selenite.dropin.girder_client import HttpError as HttpError
+from selenite.dropin.girder_client import __version__ as __version__
+from selenite.dropin.girder_client import _bodies as _bodies
+from selenite.dropin.girder_client import _reporting as _reporting
 from selenite.dropin.girder_client._errors import AuthenticationError as AuthenticationError
 from selenite.dropin.girder_client._jsonemitter import _JSONEmitter as _JSONEmitter
 from selenite.dropin.girder_client.cli import GirderCli as GirderCli

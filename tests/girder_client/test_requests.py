@@ -21,6 +21,7 @@ import requests_mock
 import responses
 from support.fake import Reply, as_json, serving
 
+WORDS = {"Login": "me", "Password": "word", "One-time": "123456"}
 ITEMS = [{"_id": f"{number:024}", "name": f"i{number}"} for number in range(7)]
 
 
@@ -301,12 +302,12 @@ def test_the_user_is_asked_for_what_is_missing() -> None:
 
     def told(text: str) -> str:
         asked.append(text)
-        return "me" if "Login" in text else "123456"
+        return next(word for start, word in WORDS.items() if text.startswith(start))
 
     with (
         serving(script, heads=heads) as server,
         mock.patch("builtins.input", told),
-        mock.patch("getpass.getpass", lambda text: asked.append(text) or "word"),
+        mock.patch("getpass.getpass", told),
     ):
         gc = client(server.url)
         assert gc.authenticate(interactive=True) == {"login": "me"}
@@ -396,7 +397,7 @@ def test_responses_sees_every_request(tmp_path: Path) -> None:
         girder_client.GirderClient(apiUrl=base).downloadFile("1", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == b"abc"
 
-    @httmock.all_requests
+    @httmock.all_requests  # type: ignore[untyped-decorator]
     def answer(url: Any, request: Any) -> Any:
         return httmock.response(200, b"abc" if url.path.endswith("download") else file)
 

@@ -21,6 +21,8 @@ import tempfile
 import threading
 import types
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 WRITING = (
     "insert_one insert_many update_one update_many replace_one delete_one delete_many "
@@ -91,7 +93,7 @@ def keep_data_in_memory() -> None:
         if hasattr(kind, name):
             setattr(kind, name, guarded(getattr(kind, name)))
 
-    class Client(mongomock.MongoClient):
+    class Client(mongomock.MongoClient):  # type: ignore[misc]
         def __init__(self, *args, **kwargs):
             super().__init__(*args[:1])  # the rest tunes a driver
 
@@ -263,7 +265,7 @@ def main() -> None:
         (serve_asgi if arguments.asgi else serve)(app, port, ready)
 
 
-def serve(app, port, ready) -> None:
+def serve(app: Any, port: int, ready: Callable[[], None]) -> None:
     from cheroot.wsgi import Server
 
     server = Server(("127.0.0.1", port), app, numthreads=16, server_name="girder")
@@ -275,16 +277,16 @@ def serve(app, port, ready) -> None:
         server.stop()
 
 
-def serve_asgi(app, port, ready) -> None:
+def serve_asgi(app: Any, port: int, ready: Callable[[], None]) -> None:
     import uvicorn
 
     # The bridge imports the application from there.
     module = types.ModuleType("girder.wsgi")
-    module.app = app
+    vars(module)["app"] = app
     sys.modules["girder.wsgi"] = module
     from girder.asgi import app as bridge
 
-    class Server(uvicorn.Server):
+    class Server(uvicorn.Server):  # type: ignore[misc]
         async def startup(self, sockets=None):
             await super().startup(sockets)
             ready()
