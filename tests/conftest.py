@@ -42,6 +42,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     keep = {
         "SELENITE_DEPENDENTS",
         "SELENITE_FOLDING_FOLDER",
+        "SELENITE_GIRDER",
         "SELENITE_ORIGINAL_CLIENT",
         "SELENITE_S3_SERVER",
         "SELENITE_TEST_KILLS",
