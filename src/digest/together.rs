@@ -12,6 +12,8 @@ pub struct Together {
     kernel: Kernel,
     gathered: Mutex<Gathered>,
     digests: Mutex<Vec<(usize, Digest)>>,
+    /// Memory to gather in: as much of it anew each time costs more than the digests.
+    spare: Mutex<Vec<Gathered>>,
 }
 
 impl Default for Together {
@@ -25,7 +27,12 @@ impl Together {
     pub const MOST_BYTES: usize = 32 * 1024;
 
     fn with(kernel: Kernel) -> Self {
-        Self { kernel, gathered: Mutex::default(), digests: Mutex::default() }
+        Self {
+            kernel,
+            gathered: Mutex::default(),
+            digests: Mutex::default(),
+            spare: Mutex::default(),
+        }
     }
 
     /// Adds a content; whoever brings the last one that fits digests all of them.
@@ -33,16 +40,19 @@ impl Together {
         let mut gathered = lock(&self.gathered);
         gathered.add(number, content);
         if gathered.contents.len() == self.kernel.lanes() {
-            let full = std::mem::take(&mut *gathered);
+            let spare = lock(&self.spare).pop().unwrap_or_default();
+            let mut full = std::mem::replace(&mut *gathered, spare);
             drop(gathered);
             let digests = full.digest(self.kernel);
             lock(&self.digests).extend(digests);
+            full.clear();
+            lock(&self.spare).push(full);
         }
     }
 
     /// The digests of all contents, with their numbers, in any order.
     pub fn finish(self) -> Vec<(usize, Digest)> {
-        let rest = self.gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut rest = self.gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut digests = self.digests.into_inner().unwrap_or_else(PoisonError::into_inner);
         digests.extend(rest.digest(self.kernel));
         digests
@@ -73,7 +83,12 @@ impl Gathered {
         self.contents.push((number, start..start + length));
     }
 
-    fn digest(mut self, kernel: Kernel) -> Vec<(usize, Digest)> {
+    fn clear(&mut self) {
+        self.contents.clear();
+        self.padded.clear();
+    }
+
+    fn digest(&mut self, kernel: Kernel) -> Vec<(usize, Digest)> {
         // The shortest last, so that those in work are always the first ones.
         self.contents.sort_unstable_by_key(|(_, place)| std::cmp::Reverse(place.len()));
         let mut states = vec![INITIAL; self.contents.len()];

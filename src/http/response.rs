@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
@@ -44,7 +45,7 @@ impl Document {
     }
 
     /// Parses the body.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+    pub fn parse<'body, T: Deserialize<'body>>(&'body self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|source| Error::Json {
             origin: self.url.clone(),
             text: self.text(),

@@ -6,10 +6,13 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, openat2,
+    renameat_with,
+};
 use rustix::io::Errno;
 
-use super::Buffer;
+use super::{Buffer, Folder};
 
 /// Where the system names the files that a process has open.
 const OPEN_FILES: &str = "/proc/self/fd";
@@ -104,6 +107,11 @@ pub fn nameless_file(folder: &Path, mode: u32) -> io::Result<Option<File>> {
 /// Gives a name to a file that has none; nothing is replaced.
 pub fn give_name(file: &File, path: &Path) -> io::Result<()> {
     Ok(rustix::fs::linkat(CWD, name_of(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Exchanges what has the same name in two folders, in one step; false where that is impossible.
+pub fn exchange(one: &Folder, other: &Folder, name: &str) -> bool {
+    renameat_with(one, name, other, name, RenameFlags::EXCHANGE).is_ok()
 }
 
 /// Makes everything written to the file system of an open file durable.

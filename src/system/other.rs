@@ -53,6 +53,11 @@ pub fn give_name(_: &File, _: &Path) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
+/// Nothing is exchanged.
+pub fn exchange(_: &super::Folder, _: &super::Folder, _: &str) -> bool {
+    false
+}
+
 /// Makes everything written to all file systems durable.
 pub fn sync_file_system(handle: &File) -> io::Result<()> {
     rustix::fs::sync();

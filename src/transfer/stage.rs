@@ -1,6 +1,7 @@
 //! A verified copy of a directory for a service to take over.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use crate::digest::copy::copy;
@@ -14,6 +15,11 @@ use crate::parallel::Team;
 use crate::relpath::clean_path;
 use crate::system::{self, Links, Stat};
 use crate::{Error, Result};
+
+/// What one thread copies at a time, of one folder: at most so many files, and so many bytes unless
+/// it is a single file.
+const PIECE_FILES: usize = 256;
+const PIECE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Mode of copies, less the umask: the service must be able to read files that were private.
 const FILE_MODE: u32 = 0o666;
@@ -62,13 +68,14 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Size of all files, for progress: what cannot be seen is an error of its copy.
-    fn size(&self, team: &Team) -> Result<u64> {
-        let root = Folder::open(&self.root)?;
-        let size = |(): &mut (), file: &String| {
-            Ok::<_, Error>(root.handle.stat(file).map_or(0, |stat| stat.size()))
+    /// Sizes of all files, for progress: what cannot be seen is an error of its copy.
+    fn sizes(&self, team: &Team) -> Result<Vec<u64>> {
+        let together: Vec<&[String]> = same_folder(&self.files).collect();
+        let sizes = |(): &mut (), files: &&[String]| {
+            let folder = Folder::open(&self.root.join(folder_of(&files[0])))?;
+            Ok::<_, Error>(files.iter().map(|file| folder.size(name_of(file))).collect::<Vec<_>>())
         };
-        Ok(team.try_map(&self.files, || (), size)?.iter().sum())
+        Ok(team.try_map(&together, || (), sizes)?.concat())
     }
 
     /// Copies everything into the empty directory `destination`, reads every copy again and
@@ -81,7 +88,8 @@ impl Survey {
         job: &Job,
     ) -> Result<Vec<Stamp>> {
         let team = Team::for_parts(self.files.len());
-        job.expect(self.files.len() as u64, self.size(&team)?);
+        let sizes = self.sizes(&team)?;
+        job.expect(self.files.len() as u64, sizes.iter().sum());
         for folder in &self.folders {
             let folder = destination.join(folder);
             fs::create_dir(&folder).at(&folder)?;
@@ -90,30 +98,48 @@ impl Survey {
             let link = destination.join(path);
             system::new_link(text, &link).at(&link)?;
         }
-        // In order, and so by directory: threads that create files in the same one wait for each
-        // other.
-        let numbered: Vec<(usize, &String)> = self.files.iter().enumerate().collect();
-        let copy = |folders: &mut Option<(String, Folders)>, (number, file): &(usize, &String)| {
-            let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
-            let folders = match folders {
-                Some((open, folders)) if *open == folder => folders,
-                _ => {
-                    let (from, to) = (self.root.join(folder), destination.join(folder));
-                    &mut folders.insert((folder.to_owned(), Folders::open(&from, &to)?)).1
-                }
+        let copy = |(): &mut (), numbers: &Range<usize>| {
+            let folder = folder_of(&self.files[numbers.start]);
+            let mut folders = Folders::open(&self.root.join(folder), &destination.join(folder))?;
+            let copy = |number: usize| {
+                let digest = |content: &[u8]| {
+                    if let Some(together) = together
+                        && content.len() <= Together::MOST_BYTES
+                    {
+                        together.add(number, content);
+                    }
+                };
+                let stamp = folders.copy(name_of(&self.files[number]), digest, job)?;
+                job.file_done();
+                Ok::<_, Error>(stamp)
             };
-            let digest = |content: &[u8]| {
-                if let Some(together) = together
-                    && content.len() <= Together::MOST_BYTES
-                {
-                    together.add(*number, content);
-                }
-            };
-            let stamp = folders.copy(name, digest, job)?;
-            job.file_done();
-            Ok(stamp)
+            numbers.clone().map(copy).collect::<Result<Vec<_>>>()
         };
-        team.try_map(&numbered, || None, copy)
+        Ok(team.try_map(&self.pieces(&sizes), || (), copy)?.concat())
+    }
+
+    /// The files, in pieces of one folder each: threads that create files in the same folder wait
+    /// for each other.
+    fn pieces(&self, sizes: &[u64]) -> Vec<Range<usize>> {
+        let mut pieces: Vec<Range<usize>> = Vec::new();
+        let (mut folder, mut bytes) = ("", 0);
+        for (number, file) in self.files.iter().enumerate() {
+            match pieces.last_mut() {
+                Some(piece)
+                    if folder == folder_of(file)
+                        && piece.len() < PIECE_FILES
+                        && sizes[number].saturating_add(bytes) <= PIECE_BYTES =>
+                {
+                    piece.end += 1;
+                    bytes += sizes[number];
+                }
+                _ => {
+                    pieces.push(number..number + 1);
+                    (folder, bytes) = (folder_of(file), sizes[number]);
+                }
+            }
+        }
+        pieces
     }
 
     /// Paths of the regular files, in order.
@@ -140,6 +166,22 @@ impl Survey {
         });
         Ok(digests.collect())
     }
+}
+
+/// The folder of a path, empty for the root.
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The last component of a path.
+fn name_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+/// Files of one folder each, no more than one thread is to do at a time.
+fn same_folder(files: &[String]) -> impl Iterator<Item = &[String]> {
+    let folders = files.chunk_by(|one, other| folder_of(one) == folder_of(other));
+    folders.flat_map(|files| files.chunks(PIECE_FILES))
 }
 
 /// The text that the link at `path` below `root` needs in a copy of `root`.
@@ -228,6 +270,11 @@ impl Folder {
     fn open(path: &Path) -> Result<Self> {
         let handle = system::Folder::open(path, Links::Follow).at(path)?;
         Ok(Self { handle, file: path.join("none") })
+    }
+
+    /// Size of a file in bytes, 0 if it cannot be seen.
+    fn size(&self, name: &str) -> u64 {
+        self.handle.stat(name).map_or(0, |stat| stat.size())
     }
 
     /// The directory, and the path of one of its files.

@@ -1,7 +1,11 @@
 //! Whether a new version is what was uploaded.
 
+use std::borrow::{Borrow, Cow};
+use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::path::Path;
+
+use serde::Deserialize;
 
 use super::remote::Remote;
 use crate::digest::Digest;
@@ -9,7 +13,6 @@ use crate::digest::together::Together;
 use crate::fs::open::Stamp;
 use crate::job::Job;
 use crate::registry::format::layout::{MANIFEST, is_kept};
-use crate::registry::format::model::Manifest;
 use crate::relpath::RelPath;
 use crate::settings::{self, Verify};
 use crate::system;
@@ -98,11 +101,14 @@ impl Copied {
         once.http.retry.retries = 0;
         let read = async {
             let path = RelPath::parse(format!("{version}/{MANIFEST}"))?;
-            once.read(&path, job).await?.parse::<Manifest>()
+            once.read(&path, job).await
         };
-        let manifest = runtime::current()?.block_on(job.race(read));
+        let document = runtime::current()?.block_on(job.race(read));
         job.check()?;
-        let Ok(manifest) = manifest else { return Ok(()) };
+        let Ok(document) = document else { return Ok(()) };
+        let Ok(manifest) = document.parse::<BTreeMap<Text<'_>, Placed<'_>>>() else {
+            return Ok(());
+        };
         for ((path, stamp), md5) in self.survey.files().iter().zip(&self.stamps).zip(digests) {
             if !path.split('/').all(|name| is_kept(name, ignore_dot)) {
                 continue;
@@ -110,7 +116,7 @@ impl Copied {
             let differ = |what, expected: String, actual: String| {
                 Err(Error::Digest { path: format!("{version}/{path}"), what, expected, actual })
             };
-            let Some(entry) = manifest.get(path) else {
+            let Some(entry) = manifest.get(path.as_str()) else {
                 let size = format!("{} bytes", stamp.size);
                 return differ("content after upload", size, "no such file".to_owned());
             };
@@ -118,12 +124,31 @@ impl Copied {
                 let (size, actual) = (stamp.size.to_string(), entry.size.to_string());
                 return differ("size after upload", size, actual);
             }
-            if let Some(md5) = md5.map(|md5| md5.to_string())
-                && !entry.md5sum.eq_ignore_ascii_case(&md5)
+            if let Some(md5) = md5
+                && Digest::parse(&entry.md5sum.0) != Some(*md5)
             {
-                return differ("MD5 checksum after upload", md5, entry.md5sum.clone());
+                let actual = entry.md5sum.0.clone().into_owned();
+                return differ("MD5 checksum after upload", md5.to_string(), actual);
             }
         }
         Ok(())
+    }
+}
+
+/// What a manifest says of a file: of thousands, nothing is copied out of the document.
+#[derive(Debug, Deserialize)]
+struct Placed<'document> {
+    size: u64,
+    #[serde(borrow)]
+    md5sum: Text<'document>,
+}
+
+/// A text that borrows from its document where that has it without escapes.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Text<'document>(#[serde(borrow)] Cow<'document, str>);
+
+impl Borrow<str> for Text<'_> {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }

@@ -149,7 +149,10 @@ impl Drop for Copy {
 
 /// Removes a folder; its entries on all threads, because freeing large files takes a while.
 fn remove_in_parallel(folder: &Path) -> Result<()> {
-    let entries = walk::entries(folder)?;
+    let mut entries = walk::entries(folder)?;
+    // Folders that the service has emptied are no work for threads.
+    let stays = |name: &String| fs::remove_dir(folder.join(name)).is_err();
+    entries.retain(|(name, kind)| *kind != Kind::Folder || stays(name));
     let remove = |(): &mut (), (name, kind): &(String, Kind)| {
         let path = folder.join(name);
         match kind {

@@ -28,6 +28,7 @@ mod reroute;
 mod resolve;
 mod transfer;
 mod upload;
+mod whole;
 
 use std::fs;
 use std::io::ErrorKind;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::resolve::{Manifests, Outside, Resolver, Target};
-use super::{Engine, FILE_MODE, make_folder};
+use super::{Engine, FILE_MODE, make_folder, whole};
 use crate::digest::copy::copy;
 use crate::digest::{self, Seen, Source};
 use crate::fs::open::Root;
@@ -66,10 +66,21 @@ enum Outcome {
 enum Look {
     Copied(Identity),
     /// To be digested before more is known.
-    Candidate {
-        identity: Identity,
-        may_move: bool,
-    },
+    Candidate(Option<Found>),
+}
+
+/// What a look at a regular file tells.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    identity: Identity,
+    /// Whether it is ours, under no other name.
+    may_move: bool,
+}
+
+impl Found {
+    fn of(stat: &Stat, ours: u32) -> Self {
+        Self { identity: stat.identity, may_move: stat.user == ours && stat.names == 1 }
+    }
 }
 
 /// A regular file of the user's directory.
@@ -93,14 +104,17 @@ impl Source for UserFile<'_> {
 /// A file of the source that may not have to be copied.
 struct Candidate<'a> {
     file: UserFile<'a>,
-    identity: Identity,
-    may_move: bool,
+    ours: u32,
+    /// Known once the file is open, at the latest.
+    found: OnceLock<Found>,
 }
 
 impl Source for Candidate<'_> {
     fn open(&self) -> crate::Result<(File, u64)> {
         let UserFile { root, source, path } = self.file;
-        Ok((open_source(root, path, source)?.0, self.identity.size))
+        let (file, stat) = open_source(root, path, source)?;
+        let found = self.found.get_or_init(|| Found::of(&stat, self.ours));
+        Ok((file, found.identity.size))
     }
 
     fn path(&self) -> PathBuf {
@@ -109,10 +123,10 @@ impl Source for Candidate<'_> {
 }
 
 /// A file of the source that is moved into the stage.
-struct Movable<'a> {
-    path: &'a str,
-    seen: Seen,
-    identity: Identity,
+pub(super) struct Movable<'a> {
+    pub(super) path: &'a str,
+    pub(super) seen: Seen,
+    pub(super) identity: Identity,
 }
 
 impl Engine {
@@ -203,12 +217,16 @@ impl Engine {
                 place_link(&transfer.stage.join(path), Path::new(&text))?;
             }
         }
+        let stage = Root::open(transfer.stage)
+            .map_err(|error| Failure::system("open", transfer.stage, &error))?;
+        let roots = (&root, &stage);
+        let movable = whole::move_folders(transfer, roots, &entries, movable, job)?;
         let by_folder: Vec<&[Movable<'_>]> = movable
             .chunk_by(|one, other| folder_of(one.path) == folder_of(other.path))
             .flat_map(|files| files.chunks(MOVED_TOGETHER))
             .collect();
-        let moved = in_parallel(&by_folder, |files| transfer.move_files(&root, files, job))?;
-        copied.extend(moved.into_iter().flatten());
+        let move_files = |files: &&[Movable<'_>]| transfer.move_files(&root, &stage, files, job);
+        copied.extend(in_parallel(&by_folder, move_files)?.into_iter().flatten());
         Ok(Transferred { manifest, copied, root })
     }
 
@@ -334,15 +352,24 @@ fn transfer_files(
     files: &[&str],
     job: &Job,
 ) -> Result<Vec<Outcome>, Failure> {
-    let looks = in_parallel(files, |path| copy_or_postpone(transfer, root, path, job))?;
+    let ours = system::user_id();
+    let folder = Stat::of(root.handle())
+        .map_err(|error| Failure::system("stat", transfer.source, &error))?;
+    let looks = if transfer.consume && folder.user == ours {
+        // So are the files in it, but for the odd one: to read all of them is no waste.
+        files.iter().map(|_| Look::Candidate(None)).collect()
+    } else {
+        in_parallel(files, |path| copy_or_postpone(transfer, root, path, ours, job))?
+    };
     let candidates: Vec<Candidate<'_>> = files
         .iter()
         .zip(&looks)
         .filter_map(|(path, look)| match *look {
             Look::Copied(_) => None,
-            Look::Candidate { identity, may_move } => {
+            Look::Candidate(found) => {
                 let file = UserFile { root, source: transfer.source, path };
-                Some(Candidate { file, identity, may_move })
+                let found = found.map_or_else(OnceLock::new, OnceLock::from);
+                Some(Candidate { file, ours, found })
             }
         })
         .collect();
@@ -354,9 +381,11 @@ fn transfer_files(
             .known
             .find(candidate.file.path, seen.size, seen.md5.to_string())
             .filter(|link| is_there(transfer, link, &seen));
-        decided.push(match link {
-            Some(link) => Some(Outcome::Linked(seen, link.clone())),
-            None => candidate.may_move.then_some(Outcome::Movable(seen, candidate.identity)),
+        let found = candidate.found.get().filter(|found| found.may_move);
+        decided.push(match (link, found) {
+            (Some(link), _) => Some(Outcome::Linked(seen, link.clone())),
+            (None, Some(found)) => Some(Outcome::Movable(seen, found.identity)),
+            (None, None) => None,
         });
     }
     let mut decided = decided.into_iter();
@@ -364,7 +393,7 @@ fn transfer_files(
         .iter()
         .map(|look| match look {
             Look::Copied(_) => None,
-            Look::Candidate { .. } => decided.next().flatten(),
+            Look::Candidate(_) => decided.next().flatten(),
         })
         .collect();
 
@@ -377,7 +406,7 @@ fn transfer_files(
         .collect();
     let identities = in_parallel(&rest, |(path, look)| match look {
         Look::Copied(identity) => Ok(*identity),
-        Look::Candidate { .. } => copy_file(transfer, root, path, job),
+        Look::Candidate(_) => copy_file(transfer, root, path, job),
     })?;
     let copies: Vec<PathBuf> = rest.iter().map(|(path, _)| transfer.stage.join(path)).collect();
     let mut copied = digest::of_files(&copies, job)?.into_iter().zip(identities);
@@ -393,15 +422,16 @@ fn copy_or_postpone(
     transfer: &Transfer<'_>,
     root: &Root,
     path: &str,
+    ours: u32,
     job: &Job,
 ) -> Result<Look, Failure> {
     let stat = root
         .look_at(path)
         .map_err(|error| Failure::system("stat", &transfer.source.join(path), &error))?;
-    let identity = stat.identity;
-    let may_move = transfer.consume && stat.user == system::user_id() && stat.names == 1;
-    if may_move || transfer.known.has_size(identity.size) {
-        return Ok(Look::Candidate { identity, may_move });
+    let found = Found::of(&stat, ours);
+    let may_move = transfer.consume && found.may_move;
+    if may_move || transfer.known.has_size(found.identity.size) {
+        return Ok(Look::Candidate(Some(Found { may_move, ..found })));
     }
     copy_file(transfer, root, path, job).map(Look::Copied)
 }
@@ -471,17 +501,20 @@ impl Transfer<'_> {
     fn move_files(
         &self,
         root: &Root,
+        stage: &Root,
         files: &[Movable<'_>],
         job: &Job,
     ) -> Result<Vec<(String, Identity)>, Failure> {
         let mut copied = Vec::new();
         let Some(first) = files.first() else { return Ok(copied) };
-        let full = self.source.join(first.path);
-        let (source, _) =
-            root.open_parent(first.path).map_err(|error| Failure::system("open", &full, &error))?;
+        let parent_in = |root: &Root, path: &Path| {
+            let parent = root.open_parent(first.path).map(|(parent, _)| parent);
+            parent.map_err(|error| Failure::system("open", &path.join(first.path), &error))
+        };
+        let (source, target) = (parent_in(root, self.source)?, parent_in(stage, self.stage)?);
         for file in files {
             job.check()?;
-            if !self.move_file(&source, file)? {
+            if !self.move_file(&source, &target, file)? {
                 let identity = copy_file(self, root, file.path, job)?;
                 if digest::of_file(&self.stage.join(file.path), job)? != file.seen {
                     return Err(changed(self.source, file.path));
@@ -493,10 +526,15 @@ impl Transfer<'_> {
     }
 
     /// False if the file cannot be moved between these two directories.
-    fn move_file(&self, source: &Folder, file: &Movable<'_>) -> Result<bool, Failure> {
+    fn move_file(
+        &self,
+        source: &Folder,
+        target: &Folder,
+        file: &Movable<'_>,
+    ) -> Result<bool, Failure> {
         let name = file.path.rsplit('/').next().unwrap_or(file.path);
-        let target = self.stage.join(file.path);
-        match rename_new(Name::In(source, name), Name::Path(&target)) {
+        let failed = |call, error| Failure::system(call, &self.stage.join(file.path), &error);
+        match rename_new(Name::In(source, name), Name::In(target, name)) {
             Err(error)
                 if matches!(
                     error.kind(),
@@ -507,19 +545,18 @@ impl Transfer<'_> {
             {
                 return Ok(false);
             }
-            other => other.map_err(|error| Failure::system("rename", &target, &error))?,
+            other => other.map_err(|error| failed("rename", error))?,
         }
         // The name may have been given to another file since.
-        let placed = fs::symlink_metadata(&target)
-            .map_err(|error| Failure::system("lstat", &target, &error))?;
-        let placed = Stat::from(&placed);
+        let placed = target.stat(name).map_err(|error| failed("lstat", error))?;
         if placed.identity != file.identity {
             let full = self.source.join(file.path);
-            rename_new(Name::Path(&target), Name::In(source, name))
+            rename_new(Name::In(target, name), Name::In(source, name))
                 .map_err(|error| Failure::system("rename", &full, &error))?;
             return Err(changed(self.source, file.path));
         }
         if placed.mode != FILE_MODE {
+            let target = self.stage.join(file.path);
             system::set_mode(&target, FILE_MODE)
                 .map_err(|error| Failure::system("chmod", &target, &error))?;
         }
