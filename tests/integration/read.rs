@@ -1,6 +1,5 @@
 //! What every registry that can be read has in common, wherever it is.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
@@ -172,15 +171,9 @@ fn a_gobbler_service() {
     let registry = grown();
     let (root, staging) = (registry.root(), registry.other());
     let url = serve(move |port| {
-        let port = port.to_string();
-        let arguments = [
-            ("-registry", root.as_os_str()),
-            ("-staging", staging.as_os_str()),
-            ("-port", port.as_ref()),
-        ];
-        let arguments = arguments.into_iter().flat_map(|(flag, value)| [flag.into(), value.into()]);
-        let arguments: Vec<OsString> = arguments.collect();
-        let options = service::gobbler::Options::parse(&arguments).unwrap();
+        let settings = json!({"registry": root, "staging": staging, "port": port});
+        let settings: service::gobbler::Settings = serde_json::from_value(settings).unwrap();
+        let options = settings.check().unwrap();
         service::gobbler::serve(options, None)
     });
     conforms(&gobbler::Remote::new(&url, &runtime::current().unwrap()).unwrap());
