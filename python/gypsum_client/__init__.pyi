@@ -5,7 +5,7 @@ from selenite.dropin.gypsum_client import dist_name as dist_name
 from selenite.dropin.gypsum_client._errors import GypsumConnectionError as GypsumConnectionError
 from selenite.dropin.gypsum_client._errors import GypsumContentError as GypsumContentError
 from selenite.dropin.gypsum_client._errors import GypsumError as GypsumError
-from selenite.dropin.gypsum_client._utils import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
+from selenite.dropin.gypsum_client._locks import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
 from selenite.dropin.gypsum_client.auth import access_token as access_token
 from selenite.dropin.gypsum_client.auth import set_access_token as set_access_token
 from selenite.dropin.gypsum_client.cache_directory import cache_directory as cache_directory

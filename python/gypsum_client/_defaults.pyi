@@ -3,7 +3,6 @@ from selenite.dropin.gypsum_client._defaults import CacheDir as CacheDir
 from selenite.dropin.gypsum_client._defaults import DEFAULT as DEFAULT
 from selenite.dropin.gypsum_client._defaults import Default as Default
 from selenite.dropin.gypsum_client._defaults import base_of as base_of
-from selenite.dropin.gypsum_client._defaults import bearer as bearer
 from selenite.dropin.gypsum_client._defaults import cache as cache
 from selenite.dropin.gypsum_client._defaults import optional_cache as optional_cache
 from selenite.dropin.gypsum_client._defaults import site as site

@@ -1,4 +1,5 @@
 # Made by scripts/stubs.py.
+from selenite.dropin.gypsum_client._asking import _is_interactive as _is_interactive
 from selenite.dropin.gypsum_client._defaults import CacheDir as CacheDir
 from selenite.dropin.gypsum_client._defaults import DEFAULT as DEFAULT
 from selenite.dropin.gypsum_client._defaults import optional_cache as optional_cache
@@ -6,9 +7,8 @@ from selenite.dropin.gypsum_client._defaults import site as site
 from selenite.dropin.gypsum_client._errors import GypsumError as GypsumError
 from selenite.dropin.gypsum_client._errors import checked as checked
 from selenite.dropin.gypsum_client._errors import translated as translated
+from selenite.dropin.gypsum_client._forms import _remove_slash_url as _remove_slash_url
 from selenite.dropin.gypsum_client._github import github_access_token as github_access_token
-from selenite.dropin.gypsum_client._utils import _is_interactive as _is_interactive
-from selenite.dropin.gypsum_client._utils import _remove_slash_url as _remove_slash_url
 from selenite.dropin.gypsum_client.auth import TOKEN_AUTO as TOKEN_AUTO
 from selenite.dropin.gypsum_client.auth import TOKEN_CACHE as TOKEN_CACHE
 from selenite.dropin.gypsum_client.auth import TYPE_CHECKING as TYPE_CHECKING
@@ -16,6 +16,7 @@ from selenite.dropin.gypsum_client.auth import _EXPIRY as _EXPIRY
 from selenite.dropin.gypsum_client.auth import _GITHUB as _GITHUB
 from selenite.dropin.gypsum_client.auth import __all__ as __all__
 from selenite.dropin.gypsum_client.auth import _ask as _ask
+from selenite.dropin.gypsum_client.auth import _bearer as _bearer
 from selenite.dropin.gypsum_client.auth import _delete as _delete
 from selenite.dropin.gypsum_client.auth import _expiry as _expiry
 from selenite.dropin.gypsum_client.auth import _from_environment as _from_environment

@@ -7,7 +7,7 @@ from selenite.dropin.gypsum_client._errors import translated as translated
 from selenite.dropin.gypsum_client._locks import fresh as fresh
 from selenite.dropin.gypsum_client._locks import locked as locked
 from selenite.dropin.gypsum_client._locks import place as place
-from selenite.dropin.gypsum_client._utils import _is_page as _is_page
+from selenite.dropin.gypsum_client._reading import _is_page as _is_page
 from selenite.dropin.gypsum_client.cache_directory import cache_directory as cache_directory
 from selenite.dropin.gypsum_client.config import REQUESTS_MOD as REQUESTS_MOD
 from selenite.dropin.gypsum_client.fetch_metadata_schema import _BASE as _BASE

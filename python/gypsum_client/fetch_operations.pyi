@@ -4,10 +4,10 @@ from selenite.dropin.gypsum_client._defaults import DEFAULT as DEFAULT
 from selenite.dropin.gypsum_client._defaults import optional_cache as optional_cache
 from selenite.dropin.gypsum_client._errors import GypsumContentError as GypsumContentError
 from selenite.dropin.gypsum_client._errors import checked as checked
-from selenite.dropin.gypsum_client._utils import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
-from selenite.dropin.gypsum_client._utils import _cast_datetime as _cast_datetime
-from selenite.dropin.gypsum_client._utils import _fetch_cacheable_json as _fetch_cacheable_json
-from selenite.dropin.gypsum_client._utils import _fetch_json as _fetch_json
+from selenite.dropin.gypsum_client._forms import _cast_datetime as _cast_datetime
+from selenite.dropin.gypsum_client._locks import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
+from selenite.dropin.gypsum_client._reading import _fetch_cacheable_json as _fetch_cacheable_json
+from selenite.dropin.gypsum_client._reading import _fetch_json as _fetch_json
 from selenite.dropin.gypsum_client.cache_directory import cache_directory as cache_directory
 from selenite.dropin.gypsum_client.fetch_operations import TYPE_CHECKING as TYPE_CHECKING
 from selenite.dropin.gypsum_client.fetch_operations import __all__ as __all__

@@ -1,7 +1,7 @@
 # Made by scripts/stubs.py.
+from selenite.dropin.gypsum_client._changes import change as change
 from selenite.dropin.gypsum_client._errors import checked as checked
-from selenite.dropin.gypsum_client._rest import change as change
-from selenite.dropin.gypsum_client._utils import _remove_slash_url as _remove_slash_url
+from selenite.dropin.gypsum_client._forms import _remove_slash_url as _remove_slash_url
 from selenite.dropin.gypsum_client.auth import access_token as access_token
 from selenite.dropin.gypsum_client.refresh_operations import __all__ as __all__
 from selenite.dropin.gypsum_client.refresh_operations import refresh_latest as refresh_latest

@@ -1,6 +1,6 @@
 # Made by scripts/stubs.py.
-from selenite.dropin.gypsum_client._rest import change as change
-from selenite.dropin.gypsum_client._utils import _remove_slash_url as _remove_slash_url
+from selenite.dropin.gypsum_client._changes import change as change
+from selenite.dropin.gypsum_client._forms import _remove_slash_url as _remove_slash_url
 from selenite.dropin.gypsum_client.auth import access_token as access_token
 from selenite.dropin.gypsum_client.remove_operations import __all__ as __all__
 from selenite.dropin.gypsum_client.remove_operations import _remove as _remove

@@ -4,9 +4,9 @@ from selenite.dropin.gypsum_client._defaults import DEFAULT as DEFAULT
 from selenite.dropin.gypsum_client._defaults import cache as cache
 from selenite.dropin.gypsum_client._defaults import site as site
 from selenite.dropin.gypsum_client._errors import saving as saving
-from selenite.dropin.gypsum_client._utils import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
-from selenite.dropin.gypsum_client._utils import _acquire_lock as _acquire_lock
-from selenite.dropin.gypsum_client._utils import _release_lock as _release_lock
+from selenite.dropin.gypsum_client._locks import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
+from selenite.dropin.gypsum_client._version_locks import _acquire_lock as _acquire_lock
+from selenite.dropin.gypsum_client._version_locks import _release_lock as _release_lock
 from selenite.dropin.gypsum_client.cache_directory import cache_directory as cache_directory
 from selenite.dropin.gypsum_client.fetch_operations import fetch_manifest as fetch_manifest
 from selenite.dropin.gypsum_client.resolve_links import __all__ as __all__

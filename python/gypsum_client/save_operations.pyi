@@ -4,11 +4,11 @@ from selenite.dropin.gypsum_client._defaults import DEFAULT as DEFAULT
 from selenite.dropin.gypsum_client._defaults import cache as _cache
 from selenite.dropin.gypsum_client._defaults import site as site
 from selenite.dropin.gypsum_client._errors import saving as saving
-from selenite.dropin.gypsum_client._utils import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
-from selenite.dropin.gypsum_client._utils import _acquire_lock as _acquire_lock
-from selenite.dropin.gypsum_client._utils import _release_lock as _release_lock
-from selenite.dropin.gypsum_client._utils import _sanitize_path as _sanitize_path
-from selenite.dropin.gypsum_client._utils import _save_file as _save_file
+from selenite.dropin.gypsum_client._forms import _sanitize_path as _sanitize_path
+from selenite.dropin.gypsum_client._locks import BUCKET_CACHE_NAME as BUCKET_CACHE_NAME
+from selenite.dropin.gypsum_client._reading import _save_file as _save_file
+from selenite.dropin.gypsum_client._version_locks import _acquire_lock as _acquire_lock
+from selenite.dropin.gypsum_client._version_locks import _release_lock as _release_lock
 from selenite.dropin.gypsum_client.cache_directory import cache_directory as cache_directory
 from selenite.dropin.gypsum_client.config import REQUESTS_MOD as REQUESTS_MOD
 from selenite.dropin.gypsum_client.list_operations import list_files as list_files

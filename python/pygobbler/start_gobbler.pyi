@@ -1,7 +1,6 @@
 # Made by scripts/stubs.py.
 from selenite.dropin.pygobbler.start_gobbler import TYPE_CHECKING as TYPE_CHECKING
 from selenite.dropin.pygobbler.start_gobbler import _PATIENCE as _PATIENCE
-from selenite.dropin.pygobbler.start_gobbler import _current_user as _current_user
 from selenite.dropin.pygobbler.start_gobbler import _given as _given
 from selenite.dropin.pygobbler.start_gobbler import _is_alive as _is_alive
 from selenite.dropin.pygobbler.start_gobbler import _lock as _lock

@@ -1,4 +1,8 @@
-"""Services for tests: each a process of its own on loopback, ready in a fraction of a second."""
+"""Services for tests: each a process of its own on loopback, ready in a fraction of a second.
+
+Both are context managers, so a fixture of pytest is one ``with`` and one ``yield``; with
+``scope="session"`` all tests share a service.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from selenite import _process
+from selenite import _core, _gobbler, _process
 from selenite._arguments import listed
 from selenite._process_lock import ProcessLock
 
@@ -19,13 +23,196 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["GypsumServer"]
+__all__ = ["GobblerServer", "GypsumServer"]
 
 # A busy machine only delays the service.
 _PATIENCE = 30.0
 
 
-class GypsumServer:
+class _Server:
+    """A service on 127.0.0.1, for as long as a ``with`` block lasts.
+
+    Attributes:
+        url: The service's URL.
+        registry: Directory of the registry.
+    """
+
+    _name = ""
+
+    def __init__(
+        self, registry: str | os.PathLike[str] | None, settings: Mapping[str, Any]
+    ) -> None:
+        self.url = ""
+        self.registry = "" if registry is None else os.fspath(registry)
+        # It does not wait for disks, since it is meant for tests.
+        self._settings = {"durable": False, **settings}
+        self._settings["hosts"] = listed(settings.get("hosts", ()), "hosts")
+        self._temporary: list[str] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline: socket.socket | None = None
+        self._log: IO[bytes] | None = None
+        self._lock = ProcessLock()
+        self._owner = 0
+
+    def start(self) -> Self:
+        """Start the service and wait until it answers.
+
+        Returns:
+            The server itself.
+
+        Raises:
+            OSError: The port is busy, or a directory cannot be made.
+            RuntimeError: The service did not start; the message holds its log.
+        """
+        with self._lock:
+            if self._process is not None:
+                raise RuntimeError("the service is running already")
+            self._owner = os.getpid()
+            try:
+                settings = self._prepare()
+                self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
+                host, port = settings.get("host", "127.0.0.1"), settings.pop("port", 0)
+                with _process.listen(host, port) as listener:
+                    port = listener.getsockname()[1]
+                    self._process, self._lifeline = _process.start_embedded(
+                        self._name, settings, listener, self._log
+                    )
+                _process.await_line(self._process, self._lifeline, _PATIENCE, self._log)
+            except BaseException:
+                self.stop()
+                raise
+            self.url = _process.url_of(host, port)
+            return self
+
+    def stop(self) -> None:
+        """Stop the service, and remove what was made for it; without one, do nothing.
+
+        A service that was started before a fork is stopped only by the process that started it.
+        """
+        with self._lock:
+            process, lifeline, log = self._process, self._lifeline, self._log
+            self._process = self._lifeline = self._log = None
+            if self._owner != os.getpid():
+                return
+            _process.end(process, lifeline)
+            if log is not None:
+                log.close()
+            self._forget(self._temporary)
+            _process.remove_all(self._temporary)
+            self._temporary.clear()
+
+    def _prepare(self) -> dict[str, Any]:
+        """Make what the service needs, and tell its settings."""
+        raise NotImplementedError
+
+    def _forget(self, removed: list[str]) -> None:
+        """Name directories no more that are removed."""
+        if self.registry in removed:
+            self.registry = ""
+
+    def _temporary_directory(self, prefix: str) -> str:
+        self._temporary.append(tempfile.mkdtemp(prefix=prefix))
+        return self._temporary[-1]
+
+    def __enter__(self) -> Self:
+        """Start the service."""
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the service."""
+        self.stop()
+
+
+class GobblerServer(_Server):
+    """A Gobbler service on 127.0.0.1, for as long as a ``with`` block lasts.
+
+    It does not wait for disks, since it is meant for tests, and ends with this process. Unlike
+    ``pygobbler.start_gobbler``, of which there is one in a process, there may be many.
+
+    Attributes:
+        url: The service's URL, for ``url=`` of the functions of `pygobbler`.
+        staging: Staging directory, for ``staging=`` of those that change something.
+        registry: Directory of the registry, for ``registry=`` of those that read.
+
+    Example:
+        >>> from selenite.testing import GobblerServer
+        >>> import pygobbler
+        >>> with GobblerServer() as server:
+        ...     pygobbler.create_project("p", staging=server.staging, url=server.url)
+        ...     pygobbler.list_projects(registry=server.registry, url=server.url)
+        ['p']
+    """
+
+    _name = "gobbler"
+
+    def __init__(
+        self,
+        staging: str | os.PathLike[str] | None = None,
+        registry: str | os.PathLike[str] | None = None,
+        admins: str | Iterable[str] | None = None,
+        **settings: Any,  # noqa: ANN401 (the flags of `selenite serve gobbler`)
+    ) -> None:
+        """Describe the service; entering the block starts it.
+
+        Args:
+            staging: Staging directory, made if missing. By default a temporary one.
+            registry: Directory of the registry, made if missing. By default a temporary one.
+            admins: Names of administrators. By default the current user.
+            **settings: ``hosts`` (names of hosts that it answers to, besides its own), ``port``,
+                ``host``, ``prefix``, ``concurrency``, ``durable``, ``insecure_staging``,
+                ``probation`` in days, ``allow_roots`` (directories that projects may be in, by
+                links), ``whitelist`` and ``spoof`` (paths of files).
+        """
+        names = [_gobbler.current_user()] if admins is None else listed(admins, "admins")
+        super().__init__(registry, {**settings, "administrators": names})
+        self.staging = "" if staging is None else os.fspath(staging)
+
+    def start(self) -> Self:
+        """Start the service and wait until it answers.
+
+        Returns:
+            The server itself.
+
+        Raises:
+            ValueError: A setting, or a line in a file that it names, is wrong.
+            OSError: The port is busy, or a file or directory cannot be used.
+            RuntimeError: The service did not start; the message holds its log.
+        """
+        super().start()
+        prefix = self._settings.get("prefix", "").strip("/")
+        self.url += f"/{prefix}" if prefix else ""
+        return self
+
+    def _prepare(self) -> dict[str, Any]:
+        if not self.staging:
+            self.staging = self._temporary_directory("gobbler-staging-")
+            _gobbler.open_to_all(self.staging)
+        if not self.registry:
+            self.registry = self._temporary_directory("gobbler-registry-")
+            Path(self.registry).chmod(0o755)
+        places = {"staging": self.staging, "registry": self.registry}
+        settings = {"port": 0, **self._settings, **places}
+        for name in ("whitelist", "spoof"):
+            if name in settings:
+                settings[name] = os.fspath(settings[name])
+        settings["allow_roots"] = [os.fspath(root) for root in settings.get("allow_roots", ())]
+        self.staging, self.registry, *_ = _core.check_gobbler_settings(json.dumps(settings))
+        _gobbler.make_staging(self.staging)
+        Path(self.registry).mkdir(parents=True, exist_ok=True)
+        return settings
+
+    def _forget(self, removed: list[str]) -> None:
+        super()._forget(removed)
+        if self.staging in removed:
+            self.staging = ""
+
+
+class GypsumServer(_Server):
     """A gypsum service on 127.0.0.1, for as long as a ``with`` block lasts.
 
     It does not wait for disks, since it is meant for tests, and ends with this process.
@@ -42,6 +229,8 @@ class GypsumServer:
         ...     urllib.request.urlopen(server.url + "/list").read()
         b'[]'
     """
+
+    _name = "gypsum"
 
     def __init__(
         self,
@@ -64,18 +253,9 @@ class GypsumServer:
                 links), ``s3_credentials`` (a dict of ``endpoint``, ``bucket``,
                 ``key``, ``secret``), ``github_app`` (a dict of ``id``, ``secret``).
         """
-        self.url = ""
+        super().__init__(registry, {**settings, "administrators": listed(admins, "admins")})
         self.github_url = ""
-        self.registry = "" if registry is None else os.fspath(registry)
         self._tokens = tokens
-        self._settings = {"durable": False, **settings, "administrators": listed(admins, "admins")}
-        self._settings["hosts"] = listed(settings.get("hosts", ()), "hosts")
-        self._temporary: list[str] = []
-        self._process: subprocess.Popen[bytes] | None = None
-        self._lifeline: socket.socket | None = None
-        self._log: IO[bytes] | None = None
-        self._lock = ProcessLock()
-        self._owner = 0
 
     def start(self) -> Self:
         """Start the service and wait until it answers.
@@ -87,50 +267,19 @@ class GypsumServer:
             OSError: The port is busy, or the registry cannot be made.
             RuntimeError: The service did not start; the message holds its log.
         """
-        with self._lock:
-            if self._process is not None:
-                raise RuntimeError("the service is running already")
-            self._owner = os.getpid()
-            try:
-                settings = dict(self._settings)
-                if settings.get("store") is None:
-                    self.registry = self.registry or self._temporary_directory("gypsum-registry-")
-                    Path(self.registry).mkdir(parents=True, exist_ok=True)
-                    settings["registry"] = str(Path(self.registry).resolve())
-                if self._tokens is not None:
-                    settings["tokens"] = self._token_file()
-                self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
-                host, port = settings.get("host", "127.0.0.1"), settings.pop("port", 0)
-                with _process.listen(host, port) as listener:
-                    port = listener.getsockname()[1]
-                    self._process, self._lifeline = _process.start_embedded(
-                        "gypsum", settings, listener, self._log
-                    )
-                _process.await_line(self._process, self._lifeline, _PATIENCE, self._log)
-            except BaseException:
-                self.stop()
-                raise
-            self.url = _process.url_of(host, port)
-            self.github_url = self.url + "/github"
-            return self
+        super().start()
+        self.github_url = self.url + "/github"
+        return self
 
-    def stop(self) -> None:
-        """Stop the service, and remove what was made for it; without one, do nothing.
-
-        A service that was started before a fork is stopped only by the process that started it.
-        """
-        with self._lock:
-            process, lifeline, log = self._process, self._lifeline, self._log
-            self._process = self._lifeline = self._log = None
-            if self._owner != os.getpid():
-                return
-            _process.end(process, lifeline)
-            if log is not None:
-                log.close()
-            if self.registry in self._temporary:
-                self.registry = ""
-            _process.remove_all(self._temporary)
-            self._temporary.clear()
+    def _prepare(self) -> dict[str, Any]:
+        settings = dict(self._settings)
+        if settings.get("store") is None:
+            self.registry = self.registry or self._temporary_directory("gypsum-registry-")
+            Path(self.registry).mkdir(parents=True, exist_ok=True)
+            settings["registry"] = str(Path(self.registry).resolve())
+        if self._tokens is not None:
+            settings["tokens"] = self._token_file()
+        return settings
 
     def add_fixture(self, token: str | None = None) -> None:
         """Add the projects that the clients' own tests read: `test-R` and `test-Py`.
@@ -278,23 +427,6 @@ class GypsumServer:
             if names & admins and not token.startswith("sha256:"):
                 return token
         raise ValueError("no token of an administrator is known; pass `token`")
-
-    def __enter__(self) -> Self:
-        """Start the service."""
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop the service."""
-        self.stop()
-
-    def _temporary_directory(self, prefix: str) -> str:
-        self._temporary.append(tempfile.mkdtemp(prefix=prefix))
-        return self._temporary[-1]
 
     def _token_file(self) -> str:
         if isinstance(self._tokens, (str, os.PathLike)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._errors import GypsumConnectionError, GypsumContentError, GypsumError
-from ._utils import BUCKET_CACHE_NAME
+from ._locks import BUCKET_CACHE_NAME
 from .auth import access_token, set_access_token
 from .cache_directory import cache_directory
 from .clone_operations import clone_version

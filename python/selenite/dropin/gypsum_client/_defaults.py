@@ -43,12 +43,3 @@ def optional_cache(cache_dir: CacheDir) -> str | None:
     if isinstance(cache_dir, Default):
         return cache_directory()
     return None if cache_dir is None else os.fspath(cache_dir)
-
-
-def bearer(token: str | None) -> str:
-    """Say which token is meant."""
-    if token is not None:
-        return token
-    from .auth import access_token
-
-    return access_token()

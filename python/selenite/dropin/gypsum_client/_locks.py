@@ -9,6 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Directory of the cache that holds objects of the registry.
+BUCKET_CACHE_NAME = "bucket"
+
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:

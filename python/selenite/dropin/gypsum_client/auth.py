@@ -6,10 +6,11 @@ import os
 
 from selenite import _core
 
+from ._asking import _is_interactive
 from ._defaults import DEFAULT, CacheDir, optional_cache, site
 from ._errors import GypsumError, checked, translated
+from ._forms import _remove_slash_url
 from ._github import github_access_token
-from ._utils import _is_interactive, _remove_slash_url
 from .cache_directory import cache_directory
 from .config import REQUESTS_MOD
 from .rest_url import rest_url
@@ -38,6 +39,11 @@ TOKEN_AUTO = "auto"
 
 _GITHUB = "https://api.github.com"
 _EXPIRY = "github-authentication-token-expiration"
+
+
+def _bearer(token: str | None) -> str:
+    """Say which token is meant."""
+    return access_token() if token is None else token
 
 
 def _token_cache_path(cache_dir: str) -> str:

@@ -8,7 +8,7 @@ from selenite import _core
 
 from ._defaults import DEFAULT, CacheDir, cache, site
 from ._errors import saving
-from ._utils import BUCKET_CACHE_NAME
+from ._locks import BUCKET_CACHE_NAME
 from .cache_directory import cache_directory
 from .fetch_operations import fetch_manifest
 from .rest_url import rest_url

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from selenite._arguments import listed
 
-from ._rest import change
-from ._utils import _remove_slash_url, _sanitize_uploaders
+from ._changes import change
+from ._forms import _remove_slash_url, _sanitize_uploaders
 from .auth import access_token
 from .config import REQUESTS_MOD
 from .rest_url import rest_url

@@ -10,7 +10,7 @@ from selenite._arguments import path_text
 from ._defaults import DEFAULT, CacheDir, base_of, optional_cache
 from ._errors import translated
 from ._locks import fresh, locked, place
-from ._utils import _download_and_rename_file, _is_page
+from ._reading import _download_and_rename_file, _is_page
 from .cache_directory import cache_directory
 from .config import REQUESTS_MOD
 

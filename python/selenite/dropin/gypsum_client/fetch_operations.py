@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from ._defaults import DEFAULT, CacheDir, optional_cache
 from ._errors import GypsumContentError, checked
-from ._utils import (
-    BUCKET_CACHE_NAME,
-    _cast_datetime,
-    _fetch_cacheable_json,
-    _fetch_json,
-)
+from ._forms import _cast_datetime
+from ._locks import BUCKET_CACHE_NAME
+from ._reading import _fetch_cacheable_json, _fetch_json
 from .cache_directory import cache_directory
 from .rest_url import rest_url
 

@@ -8,7 +8,7 @@ from selenite import _core
 
 from ._defaults import site
 from ._errors import translated
-from ._utils import _list_for_prefix
+from ._reading import _list_for_prefix
 from .config import REQUESTS_MOD
 from .rest_url import rest_url
 

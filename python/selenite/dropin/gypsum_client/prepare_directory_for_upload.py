@@ -8,7 +8,8 @@ from selenite import _core
 
 from ._defaults import DEFAULT, CacheDir, cache
 from ._errors import translated
-from ._utils import BUCKET_CACHE_NAME, _sanitize_path
+from ._forms import _sanitize_path
+from ._locks import BUCKET_CACHE_NAME
 from .cache_directory import cache_directory
 
 TYPE_CHECKING = False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._rest import change
-from ._utils import _remove_slash_url
+from ._changes import change
+from ._forms import _remove_slash_url
 from .auth import access_token
 from .rest_url import rest_url
 

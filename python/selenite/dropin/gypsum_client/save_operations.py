@@ -10,13 +10,10 @@ from selenite._arguments import path_text
 from ._defaults import DEFAULT, CacheDir, site
 from ._defaults import cache as _cache
 from ._errors import saving
-from ._utils import (
-    BUCKET_CACHE_NAME,
-    _acquire_lock,
-    _release_lock,
-    _sanitize_path,
-    _save_file,
-)
+from ._forms import _sanitize_path
+from ._locks import BUCKET_CACHE_NAME
+from ._reading import _save_file
+from ._version_locks import _acquire_lock, _release_lock
 from .cache_directory import cache_directory
 from .config import REQUESTS_MOD
 from .list_operations import list_files

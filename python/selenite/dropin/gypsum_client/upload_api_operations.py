@@ -7,10 +7,10 @@ import os
 from selenite import _core
 from selenite._arguments import records
 
-from ._defaults import bearer, site
+from ._defaults import site
 from ._errors import GypsumError, checked, hinting, translated
-from ._utils import _remove_slash_url, _sanitize_path
-from .auth import access_token
+from ._forms import _remove_slash_url, _sanitize_path
+from .auth import _bearer, access_token
 from .config import REQUESTS_MOD
 from .rest_url import rest_url
 
@@ -155,7 +155,7 @@ def _start(
             records(links or [], "links"),
             deduplicate,
             probation,
-            bearer(token),
+            _bearer(token),
             directory,
         )
 

@@ -6,10 +6,10 @@ import os
 
 from selenite import _core
 
-from ._defaults import DEFAULT, CacheDir, bearer, cache, site
+from ._defaults import DEFAULT, CacheDir, cache, site
 from ._errors import GypsumError, hinting, translated
-from ._utils import _remove_slash_url
-from .auth import access_token
+from ._forms import _remove_slash_url
+from .auth import _bearer, access_token
 from .cache_directory import cache_directory
 from .config import REQUESTS_MOD
 from .prepare_directory_for_upload import prepare_directory_upload
@@ -179,7 +179,7 @@ def upload_directory(
         deduplicate=deduplicate,
         probation=probation,
         url=base,
-        token=bearer(token),
+        token=_bearer(token),
         directory=directory,
     )
     try:

@@ -99,11 +99,10 @@ def _start(arguments: dict[str, Any], wait: float) -> tuple[bool, str, str, str]
     global _running, _stops_at_exit, test_staging, test_registry, test_port, test_process
     import atexit
     import json
-    import stat
     import tempfile
     from pathlib import Path
 
-    from selenite import _process
+    from selenite import _gobbler, _process
 
     staging, registry, port = (arguments[name] for name in ("staging", "registry", "port"))
     executable = arguments["binary"] or gobbler_binary()
@@ -123,19 +122,16 @@ def _start(arguments: dict[str, Any], wait: float) -> tuple[bool, str, str, str]
     try:
         if staging is None:
             temporary.append(staging := tempfile.mkdtemp(prefix="gobbler-staging-"))
-            Path(staging).chmod(0o1777)
+            _gobbler.open_to_all(staging)
         if registry is None:
             temporary.append(registry := tempfile.mkdtemp(prefix="gobbler-registry-"))
             Path(registry).chmod(0o755)
-        names = [_current_user()] if arguments["admin"] is None else arguments["admin"]
+        names = [_gobbler.current_user()] if arguments["admin"] is None else arguments["admin"]
         settings = {"staging": staging, "registry": registry, "port": port or 0}
         settings |= {"administrators": names, "durable": False, **_given(arguments["extra_args"])}
         checked = _core.check_gobbler_settings(json.dumps(settings))
         real_staging, real_registry, host, real_port = checked
-        if not Path(real_staging).exists():
-            Path(real_staging).mkdir(parents=True)
-            # Whoever may write there must not rename the requests of others.
-            Path(real_staging).chmod(Path(real_staging).stat().st_mode | stat.S_ISVTX)
+        _gobbler.make_staging(real_staging)
         Path(real_registry).mkdir(parents=True, exist_ok=True)
         with _process.listen(host, real_port) as listener:
             real_port = listener.getsockname()[1]
@@ -198,15 +194,6 @@ def _given(flags: list[str] | None) -> dict[str, Any]:
     if settings.pop("help", False):
         raise ValueError("`-help` only prints the usage")
     return settings
-
-
-def _current_user() -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def _warn_of_differences(running: dict[str, object], given: dict[str, object]) -> None:

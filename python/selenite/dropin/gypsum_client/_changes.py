@@ -1,11 +1,12 @@
-"""One request with a token."""
+"""Changes that a service is asked for."""
 
 from __future__ import annotations
 
 from selenite import _core
 
-from ._defaults import bearer, site
+from ._defaults import site
 from ._errors import translated
+from .auth import _bearer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,6 @@ def change(
     text = "" if body is None else json.dumps(body)
     with translated(what, end):
         answer = _core.gypsum_request(
-            site(url), method, endpoint, parameters, bearer(token), text, None
+            site(url), method, endpoint, parameters, _bearer(token), text, None
         )
     return answer[1]
