@@ -9,10 +9,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2] / "python" / "selenite"
 
 
+def nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All of a tree but what is only there for type checkers."""
+    if not (isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING"):
+        yield tree
+        for child in ast.iter_child_nodes(tree):
+            yield from nodes(child)
+
+
 def imported(path: Path, module: str) -> Iterator[str]:
-    """All names that a module imports, also those of functions, with their packages."""
+    """All names that a module imports, also those of functions, but those for types alone."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
