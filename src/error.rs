@@ -243,6 +243,13 @@ impl<T, E: Into<io::Error>> IoContext<T> for std::result::Result<T, E> {
     }
 }
 
+/// Records why something failed that is not worth a failure of the call.
+pub(crate) fn note(target: &str, what: &str, done: Result<()>) {
+    if let Err(error) = done {
+        log::info!(target: target, "{what}: {}", error.chain());
+    }
+}
+
 /// What to do about a system error of this number, if no file is to be blamed for it.
 pub fn advice(code: i32) -> Option<&'static str> {
     system::is_lack_of_handles(code).then_some("raise the limit of open files (`ulimit -n`)")

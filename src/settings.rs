@@ -6,6 +6,8 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use log::LevelFilter;
+
 use crate::{Error, Result};
 
 const TRUE: [&str; 4] = ["1", "true", "yes", "on"];
@@ -32,6 +34,7 @@ pub fn check() -> Result<()> {
     is_offline()?;
     verify()?;
     digest()?;
+    log()?;
     // Read by those who show it.
     choice("SELENITE_PROGRESS", &[&["auto"], &TRUE, &FALSE], "`auto`, `on` or `off`")?;
     Ok(())
@@ -79,6 +82,15 @@ pub fn digest() -> Result<Option<&'static str>> {
     const KNOWN: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
     let what = "`avx512`, `avx2`, `neon` or `scalar`";
     value("SELENITE_DIGEST", what, |text| KNOWN.into_iter().find(|known| *known == text))
+}
+
+/// `SELENITE_LOG`: from which level on records are shown, if they are.
+pub fn log() -> Result<Option<LevelFilter>> {
+    const LEVELS: [&[&str]; 5] =
+        [&["off"], &["error"], &["warning", "warn"], &["info"], &["debug"]];
+    let what = "`debug`, `info`, `warning`, `error` or `off`";
+    let level = choice("SELENITE_LOG", &LEVELS, what)?;
+    Ok(level.and_then(|level| LevelFilter::iter().nth(level)))
 }
 
 /// What a variable says that other programs read, too, and whose values are theirs: where logins,

@@ -36,6 +36,8 @@ pub(super) fn locks() -> &'static LockTable {
     LOCKS.get(|| LockTable::new(PATIENCE))
 }
 
+/// Whose level and handlers records of caches have.
+pub(super) const TARGET: &str = "selenite.cache";
 /// Mode of cached files, less the umask.
 const FILE_MODE: u32 = 0o666;
 
@@ -54,7 +56,10 @@ fn make_parent(path: &Path) -> Result<()> {
 pub(super) fn mark(folder: &Path, marker: &str) -> Result<()> {
     let made = make_folders(folder);
     match made.and_then(|()| atomic::write(&folder.join(marker), b"", FILE_MODE, false)) {
-        Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => Ok(()),
+        Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => {
+            log::info!(target: TARGET, "cannot note what is complete: {}", error.chain());
+            Ok(())
+        }
         other => other,
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use walkdir::WalkDir;
 
 use super::atomic::{STAGE_PREFIX, remove_file, remove_tree};
+use crate::error::note;
 use crate::system::Stat;
 
 /// Unfinished files stay for so long.
@@ -70,8 +71,9 @@ fn clear_named(folder: &Path, now: SystemTime, is_litter: impl Fn(&str) -> bool)
             && is_old(&path, LIFE, now).is_ok_and(|is_old| is_old)
         {
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let removed = if is_folder { remove_tree(&path) } else { remove_file(&path) };
             // The next call tries again.
-            let _ = if is_folder { remove_tree(&path) } else { remove_file(&path) };
+            note("selenite.cache", "cannot remove what is old", removed);
         }
     }
 }

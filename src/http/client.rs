@@ -15,6 +15,7 @@ use reqwest::{Method, StatusCode, Url};
 use super::failure::Failure;
 use super::netrc::{Login, Netrc};
 use super::pools::{Connections, Pools, Settings, noting};
+use super::record::Sent;
 use super::response::{Body, Document, Response, within};
 use super::retry::{RetryPolicy, Standing};
 use super::secrets::Secrets;
@@ -281,6 +282,21 @@ impl Http {
     }
 
     async fn send_here(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Response> {
+        let sent = Sent::now(&request.method, url);
+        let answer = self.answer_here(request, url, headers).await;
+        match &answer {
+            Ok(response) => sent.answered(response.status()),
+            Err(error) => sent.failed(error),
+        }
+        answer
+    }
+
+    async fn answer_here(
         &self,
         request: &Request<'_>,
         url: &Url,

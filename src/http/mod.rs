@@ -7,6 +7,7 @@ mod netrc;
 mod pace;
 mod pools;
 mod proxies;
+mod record;
 mod resolve;
 mod response;
 mod retry;
@@ -18,6 +19,7 @@ pub mod url;
 
 pub use client::{Http, MakeStream, Stream, Touched};
 pub use failure::{was_refused, was_sent};
+pub(crate) use record::counted;
 pub use response::{Document, Object, Response};
 pub use retry::RetryPolicy;
 pub(crate) use retry::Tries;

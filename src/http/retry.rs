@@ -16,6 +16,7 @@ use reqwest::Url;
 use super::client::Http;
 use super::failure::{was_connecting, was_hung_up, was_refused};
 use super::pace::{Pace, Paces, Refusal, Turn};
+use super::record::counted;
 use crate::job::Job;
 use crate::{Error, Result};
 
@@ -76,6 +77,8 @@ pub(crate) struct Tries<'a> {
     call: Arc<Mutex<Standing>>,
     is_preparing: bool,
     job: &'a Job,
+    /// Requests that were sent.
+    sent: u32,
     /// Failures that count.
     tried: u32,
     /// Whether it was refused before.
@@ -95,6 +98,7 @@ impl Http {
             call: Arc::clone(&self.call),
             is_preparing: self.is_preparing,
             job,
+            sent: 0,
             tried: 0,
             is_refused: false,
             own: 0,
@@ -118,7 +122,7 @@ impl Http {
                 Ok(())
             };
             job.race(begin).await?;
-            match job.race(attempt()).await {
+            match job.race(counted(tries.sent, attempt())).await {
                 Err(error) if again(&error) => tries.failed(error).await?,
                 other => return other.inspect(|_| tries.answered()),
             }
@@ -131,6 +135,12 @@ impl Tries<'_> {
     pub(crate) async fn begin(&mut self) {
         let turn = Arc::clone(&self.pace).turn().await;
         self.under_way = Some(UnderWay::new(turn, Arc::clone(&self.call)));
+        self.sent += 1;
+    }
+
+    /// Which try this is, from 1 on.
+    pub(crate) fn number(&self) -> u32 {
+        self.sent
     }
 
     /// Notes that the whole answer is here: another request may be sent.

@@ -7,6 +7,7 @@ mod digest;
 mod error;
 mod gobbler;
 mod gypsum;
+mod log;
 mod service;
 mod transfer;
 mod tree;
@@ -55,6 +56,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::http::set_fallback(super::certifi);
+        super::log::install();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use super::log;
 use crate::error::IoContext;
 use crate::fs::lock;
 use crate::job::Job;
@@ -25,9 +26,11 @@ pub(super) fn wait<T: Send>(
     work: impl FnOnce(&Job) -> Result<T> + Send,
 ) -> PyResult<T> {
     settings::check()?;
+    log::begin(py)?;
     let job = Job::default();
     let tick = |py: Python<'_>| -> PyResult<()> {
         py.check_signals()?;
+        log::tick(py)?;
         progress.map_or(Ok(()), |callback| {
             let now = job.progress();
             let counts = (now.bytes_done, now.bytes_total, now.files_done, now.files_total);
@@ -63,7 +66,10 @@ pub(super) fn wait<T: Send>(
             }
         })
     });
+    // Also of what failed: a failure of the handlers matters less.
+    let handed_over = log::hand_over(py);
     let value = result?.map_err(PyErr::from)?;
+    handed_over?;
     if lock::are_missing() {
         py.import("selenite._locks")?.call_method0("warn_of_missing_locks")?;
     }

@@ -14,14 +14,15 @@ use reqwest::header::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::TARGET;
 use super::plan::{Expected, Form, Item};
 use crate::digest::push::Lanes;
 use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen};
-use crate::error::IoContext;
+use crate::error::{IoContext, note};
 use crate::fs::atomic::{self, Staged};
 use crate::fs::litter::{self, PART_SUFFIX};
 use crate::fs::lock::{Locked, Mode};
-use crate::http::{Http, Response, Tries};
+use crate::http::{Http, Response, Tries, counted};
 use crate::job::{Job, Share};
 use crate::system::{self, Stat};
 use crate::{Error, Result, runtime};
@@ -153,12 +154,15 @@ impl<'a> Transfer<'a> {
                 turn = Some(self.turn().await);
             }
             tries.begin().await;
-            let error = match self.attempt(&mut part, &mut tries, &mut turn).await {
+            let number = tries.number();
+            let attempt = counted(number, self.attempt(&mut part, &mut tries, &mut turn));
+            let error = match attempt.await {
                 Ok(()) => break,
                 Err(error) => error,
             };
             // Content that differs from its manifest may have been damaged on the way.
             let again = if matches!(error, Error::Digest { .. }) {
+                log::info!(target: TARGET, "received damaged, to be sent again: {error}");
                 part.restart()?;
                 tries.failed_with(error, 2).await
             } else {
@@ -170,7 +174,9 @@ impl<'a> Transfer<'a> {
             }
         }
         tries.answered();
-        part.persist()
+        part.persist()?;
+        log::debug!(target: TARGET, "received {:?}", self.item.target);
+        Ok(())
     }
 
     async fn turn(&self) -> SemaphorePermit<'a> {
@@ -359,7 +365,10 @@ impl<'a> Transfer<'a> {
         match part.digest_received(size, self.lanes, self.job).await {
             Ok(()) => Ok(Some(part)),
             Err(Error::Cancelled) => Err(Error::Cancelled),
-            Err(_) => Ok(None),
+            Err(error) => {
+                log::info!(target: TARGET, "cannot go on with what is there of {:?}: {}", self.item.target, error.chain());
+                Ok(None)
+            }
         }
     }
 }
@@ -508,7 +517,7 @@ impl Part {
             && (self.received == 0 || matches!(error, Error::Digest { .. }))
         {
             // The error matters more; what stays is found when it is old.
-            let _ = atomic::remove_file(path);
+            note(TARGET, "cannot remove what was received", atomic::remove_file(path));
         }
     }
 

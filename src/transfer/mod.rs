@@ -4,3 +4,6 @@ pub mod download;
 pub mod plan;
 pub mod stage;
 pub mod upload;
+
+/// Whose level and handlers records of transfers have.
+const TARGET: &str = "selenite.transfer";

@@ -13,12 +13,13 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
+use super::TARGET;
 use super::download::concurrency;
 use crate::digest::push::{self, Lanes};
 use crate::digest::{Digest, Hasher};
 use crate::error::IoContext;
 use crate::fs::open;
-use crate::http::{Http, Stream, Touched, was_refused};
+use crate::http::{Http, Stream, Touched, counted, was_refused};
 use crate::job::{Job, Share};
 use crate::system::Links;
 use crate::{Error, Result};
@@ -108,7 +109,8 @@ impl Transfer<'_> {
         let mut tries = self.http.tries(&place.url, self.job);
         loop {
             tries.begin().await;
-            let error = match self.attempt(&place, &share).await {
+            let attempt = counted(tries.number(), self.attempt(&place, &share));
+            let error = match attempt.await {
                 Ok(()) => break,
                 Err(error) => error,
             };
@@ -122,6 +124,7 @@ impl Transfer<'_> {
         }
         tries.answered();
         lock(&share).done();
+        log::debug!(target: TARGET, "sent {:?}", self.item.file);
         Ok(())
     }
 

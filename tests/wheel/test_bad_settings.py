@@ -22,6 +22,7 @@ BAD = {
     "SELENITE_OFFLINE": ["maybe", "2"],
     "SELENITE_VERIFY": ["sometimes"],
     "SELENITE_DIGEST": ["md5", "sse"],
+    "SELENITE_LOG": ["loud", "2"],
     "SELENITE_PROGRESS": ["bar"],
 }
 COMMAND = "from selenite._cli import main; main()"
@@ -53,6 +54,7 @@ def test_it_is_named(
         ("SELENITE_OFFLINE", "False"),
         ("SELENITE_VERIFY", "Off"),
         ("SELENITE_DIGEST", "neon"),
+        ("SELENITE_LOG", "ERROR"),
         ("SELENITE_PROGRESS", "AUTO"),
         *((name, " ") for name in BAD),
     ],

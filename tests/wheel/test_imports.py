@@ -13,6 +13,7 @@ HEAVY = {
     "asyncio",
     "importlib.metadata",
     "jsonschema",
+    "logging",
     "multiprocessing",
     "requests",
     "sqlite3",
