@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use super::place::replace_link;
 use super::resolve::{Outside, Resolver, Target};
-use super::transfer::entry_of;
-use super::{Engine, owner, replace_link};
+use super::{Engine, owner};
 use crate::digest::{self, Source};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
@@ -188,8 +188,7 @@ impl Engine {
             let full = folder.join(&entry.path);
             match entry.kind {
                 Kind::Folder if entry.is_empty => {
-                    let empty = ManifestEntry { size: 0, md5sum: String::new(), link: None };
-                    manifest.insert(entry.path, empty);
+                    manifest.insert(entry.path, ManifestEntry::empty_folder());
                 }
                 Kind::Folder => {}
                 Kind::File => {
@@ -232,7 +231,7 @@ impl Engine {
         Faults(faults).into_result()?;
         let seen = digest::of_files(&files, job)?;
         for (content, seen) in files.into_iter().zip(seen) {
-            manifest.insert(content.path, entry_of(seen?, None));
+            manifest.insert(content.path, ManifestEntry::of(seen?, None));
         }
         resolver.add_local(&mut manifest, &local)?;
         Ok(Index { found: Found { manifest, recorded }, texts })

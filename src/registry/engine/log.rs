@@ -1,6 +1,7 @@
 //! Writing the registry's logs.
 
-use super::{Engine, FILE_MODE};
+use super::Engine;
+use super::place::FILE_MODE;
 use crate::fs::atomic;
 use crate::registry::Failure;
 use crate::registry::format::history::Log;

@@ -17,20 +17,23 @@
 //! (exclusive); it is never held while waiting for a busy asset.
 
 mod index;
+mod intake;
 mod log;
 mod pending;
 mod permissions;
+mod place;
 mod probation;
+mod receipt;
 mod refresh;
 mod remove;
-mod repeat;
+mod request;
 mod reroute;
 mod resolve;
+mod source;
 mod transfer;
 mod upload;
 mod whole;
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,26 +44,21 @@ use super::format::layout::{self, Layout};
 use super::format::links::Owner;
 use super::format::model::{Permissions, Summary, Usage};
 use super::store;
-use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
-use crate::system;
 use crate::{Error, Result};
 
+use place::{FILE_MODE, make_folder};
+
 pub use permissions::PermissionsChange;
-pub use repeat::Receipt;
+pub use receipt::Receipt;
+pub use request::Upload;
 pub use reroute::{Change, Doomed};
-pub use upload::Upload;
 
 /// How long a lock is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
-
-/// Mode of the internal files, less the umask.
-const FILE_MODE: u32 = 0o644;
-/// Mode of directories, less the umask.
-const FOLDER_MODE: u32 = 0o755;
 
 /// How an [`Engine`] is set up.
 #[derive(Debug, Clone, Default)]
@@ -280,36 +278,4 @@ fn owner<'a>(
     version: &'a VersionName,
 ) -> Owner<'a> {
     Owner { project: project.as_str(), asset: asset.as_str(), version: version.as_str() }
-}
-
-fn make_folder(path: &Path) -> Result<()> {
-    system::new_folder(path, FOLDER_MODE).at(path)
-}
-
-/// A new hidden folder beside others in `parent`, with a name that nobody else uses.
-fn make_stage(parent: &Path) -> Result<PathBuf, Failure> {
-    loop {
-        let path = parent.join(stage_name());
-        match make_folder(&path) {
-            Err(error) if error.io_kind() == Some(ErrorKind::AlreadyExists) => {}
-            other => return Ok(other.map(|()| path)?),
-        }
-    }
-}
-
-/// A name for something unfinished.
-fn stage_name() -> String {
-    format!("{}{:016x}", atomic::STAGE_PREFIX, rand::random::<u64>())
-}
-
-/// Renames without ever replacing anything.
-fn rename_new(from: &Path, to: &Path) -> Result<(), Failure> {
-    atomic::rename_new(from, to).map_err(|error| Failure::system("rename", to, &error))
-}
-
-/// Replaces a symbolic link in one step.
-fn replace_link(path: &Path, text: &str) -> Result<(), Failure> {
-    let stage = path.with_file_name(stage_name());
-    transfer::place_link(&stage, Path::new(text))?;
-    fs::rename(&stage, path).map_err(|error| Failure::system("rename", path, &error))
 }

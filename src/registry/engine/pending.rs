@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Engine;
+use super::intake::restore;
+use super::place::FILE_MODE;
 use super::refresh::{find_latest, finish_of};
-use super::{Engine, FILE_MODE, transfer};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::fs::walk;
@@ -184,7 +186,7 @@ impl Engine {
                     }
                     _ => {
                         if let Some(source) = source {
-                            transfer::restore(&stage, source)?;
+                            restore(&stage, source)?;
                         }
                         atomic::remove_tree(&stage)?;
                         if *is_new_asset {

@@ -1,7 +1,8 @@
 //! Creating projects, and setting permissions.
 
+use super::Engine;
 use super::pending::remove_new_asset;
-use super::{Engine, FILE_MODE, make_folder, make_stage, rename_new};
+use super::place::{FILE_MODE, make_folder, make_stage, rename_new};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::job::Job;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::pending::Pending;
+use super::receipt::{Change, Receipt, repeated};
 use super::refresh::finish_of;
 use super::remove::Consequences;
-use super::repeat::{Change, Receipt, repeated};
 use super::{AssetHold, Engine, ProjectHold};
 use crate::fs::lock::Mode;
 use crate::job::Job;

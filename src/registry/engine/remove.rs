@@ -3,9 +3,10 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::Engine;
 use super::pending::{Note, Pending};
+use super::place::{rename_new, stage_name};
 use super::refresh::find_latest;
-use super::{Engine, rename_new, stage_name};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::job::Job;

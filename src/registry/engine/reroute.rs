@@ -13,14 +13,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::Engine;
 use super::pending::Pending;
+use super::place::{replace_link, stage_name, write_copy};
 use super::resolve::Manifests;
-use super::transfer::{in_parallel, write_copy};
-use super::{Engine, replace_link, stage_name};
 use crate::digest;
 use crate::fs::open::{self, Stamp};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
+use crate::parallel;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout;
 use crate::registry::format::links::{self, Owner};
@@ -263,7 +264,8 @@ impl Engine {
         // What may fail for want of space or because of damage comes before any visible change.
         let copy_one =
             |copy: &Copy<'_>| make_copy(copy, job).map_err(|failure| within(copy.version, failure));
-        let copied = in_parallel(&copies, copy_one).and_then(|_| self.make_durable());
+        let copied = parallel::try_map(&copies, || (), |(), copy| copy_one(copy))
+            .and_then(|_| self.make_durable());
         if copied.is_err() {
             for copy in &copies {
                 crate::fs::atomic::remove_file(&copy.stage)?;

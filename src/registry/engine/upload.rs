@@ -4,14 +4,16 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::intake::{Transferred, restore, within_transfer};
 use super::pending::{self, Note, Pending};
-use super::repeat::{Change, Receipt};
-use super::transfer::{self, Transfer, Transferred, within_transfer};
-use super::{AssetHold, Engine, ProjectHold, make_folder, owner, rename_new};
+use super::place::{make_folder, rename_new, stage_name};
+use super::receipt::{Change, Receipt};
+use super::request::Upload;
+use super::transfer::Transfer;
+use super::{AssetHold, Engine, ProjectHold, owner};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::job::Job;
-use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::access::{self, UploadRight};
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::history::{Event, Log};
@@ -22,29 +24,6 @@ use crate::registry::store;
 
 /// How long a failed upload waits to take away the asset it has made.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// A version to upload.
-#[derive(Debug, Clone, Copy)]
-pub struct Upload<'a> {
-    /// Project, which must exist.
-    pub project: &'a ProjectName,
-    /// Asset, made if it is new.
-    pub asset: &'a AssetName,
-    /// Version, which must not exist.
-    pub version: &'a VersionName,
-    /// Directory with the files.
-    pub source: &'a Path,
-    /// The user id that the directory must belong to still when it is opened, if it matters.
-    pub source_owner: Option<u32>,
-    /// Who uploads.
-    pub user: &'a str,
-    /// Whether the version is put on probation although the user is trusted.
-    pub on_probation: bool,
-    /// Whether files may be moved out of the source.
-    pub consume: bool,
-    /// Whether names that begin with `.` are left out.
-    pub ignore_dot: bool,
-}
 
 /// An asset ready to be uploaded to.
 struct Entered<'engine> {
@@ -176,7 +155,7 @@ impl Engine {
             return self.repeated_upload(upload, &version, is_probational, refusal, job);
         }
         let known = Self::known_files(upload, asset)?;
-        let stage = asset.join(super::stage_name());
+        let stage = asset.join(stage_name());
         let relative = |path: &Path| {
             let inside = path.strip_prefix(self.layout.root()).unwrap_or(path);
             inside.to_string_lossy().into_owned()
@@ -197,7 +176,7 @@ impl Engine {
         if result.is_err() {
             // Undo in the order that loses nothing: first the user's files, then the rest.
             if upload.consume {
-                transfer::restore(&stage, upload.source)?;
+                restore(&stage, upload.source)?;
             }
             atomic::remove_tree(&stage)?;
         }

@@ -6,11 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::FILE_MODE;
-use super::transfer::{Movable, Transfer, in_parallel};
+use super::place::FILE_MODE;
+use super::transfer::{Movable, Transfer};
 use crate::fs::open::Root;
 use crate::fs::walk::{Entry, Kind, walk};
 use crate::job::Job;
+use crate::parallel;
 use crate::registry::failure::Failure;
 use crate::system::{self, Folder, Stat};
 
@@ -29,10 +30,14 @@ pub(super) fn move_folders<'a>(
     job: &Job,
 ) -> Result<Vec<Movable<'a>>, Failure> {
     let (folders, mut left) = divide(entries, movable);
-    let moved = in_parallel(&folders, |folder| {
-        job.check()?;
-        exchange(transfer, (root, stage), entries, folder, job)
-    })?;
+    let moved = parallel::try_map(
+        &folders,
+        || (),
+        |(), folder| {
+            job.check()?;
+            exchange(transfer, (root, stage), entries, folder, job)
+        },
+    )?;
     let stayed = folders.into_iter().zip(moved).filter(|(_, is_moved)| !is_moved);
     left.extend(stayed.flat_map(|(folder, _)| folder.files));
     left.sort_unstable_by(|one, other| one.path.cmp(other.path));

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::digest::Seen;
+
 /// Where a linked file really comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Link {
@@ -56,6 +58,16 @@ pub struct ManifestEntry {
 }
 
 impl ManifestEntry {
+    /// The entry of a file whose content was seen.
+    pub fn of(seen: Seen, link: Option<Link>) -> Self {
+        Self { size: seen.size, md5sum: seen.md5.to_string(), link }
+    }
+
+    /// The entry of an empty directory.
+    pub fn empty_folder() -> Self {
+        Self { size: 0, md5sum: String::new(), link: None }
+    }
+
     /// True for the entry of an empty directory.
     pub fn is_folder(&self) -> bool {
         self.md5sum.is_empty() && self.size == 0 && self.link.is_none()

@@ -3,21 +3,22 @@
 //! Symbolic links are not followed and do not exist for readers; lock files of a Gobbler service
 //! that has the same registry are hidden. Its `flock`s are taken for each change.
 
-use std::collections::HashMap;
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::hold::{Locks, parse_lock};
+use super::incoming::{Incoming, Received, identity_of};
 use super::{Content, Hold, Limits, Lock, Objects, Purpose, Stat};
-use crate::digest::{self, Digest, Hasher, Seen};
+use crate::digest::{self, Digest};
 use crate::error::IoContext;
-use crate::fs::atomic::{self, STAGE_PREFIX, Staged};
+use crate::fs::atomic::{self, STAGE_PREFIX};
 use crate::fs::litter;
-use crate::fs::lock::{LockGuard, LockTable, Mode};
+use crate::fs::lock::Mode;
 use crate::fs::open::{self, Root};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
@@ -25,15 +26,8 @@ use crate::names::ProjectName;
 use crate::registry::failure::Failure;
 use crate::registry::format::json;
 use crate::registry::format::layout::{self, Layout, PENDING_PREFIX};
-use crate::registry::store;
 use crate::relpath::RelPath;
-use crate::system::{self, Identity, Links, is_absent};
-use crate::{Error, Result};
-
-/// How long the locks of others are waited for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(60);
-/// Digests of received objects that are remembered.
-const REMEMBERED: usize = 1 << 20;
+use crate::system::{self, Links, is_absent};
 
 const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
@@ -44,37 +38,14 @@ pub struct Directory {
     layout: Layout,
     root: PathBuf,
     is_durable: bool,
-    locks: LockTable,
-    /// What was digested when it was received: no need to read it again.
-    received: Mutex<HashMap<String, (Identity, Digest)>>,
+    locks: Locks,
+    received: Received,
     /// Asked once: it takes making a folder.
     ignores_case: OnceLock<bool>,
 }
 
-/// An object that is being received, digested on the way. Dropped, it leaves nothing.
-#[derive(Debug)]
-pub struct Incoming {
-    staged: Staged,
-    target: PathBuf,
-    key: String,
-    hasher: Hasher,
-}
-
 fn stage_name() -> String {
     format!("{STAGE_PREFIX}{:016x}", rand::random::<u64>())
-}
-
-impl Incoming {
-    /// Adds the next piece.
-    pub fn write(&mut self, piece: &[u8]) -> Result<()> {
-        self.hasher.update(piece);
-        self.staged.file().write_all(piece).at(&self.target)
-    }
-
-    /// What has come so far.
-    pub fn seen(&self) -> Seen {
-        self.hasher.clone().finish()
-    }
 }
 
 impl Directory {
@@ -90,8 +61,8 @@ impl Directory {
             root: layout.root().to_owned(),
             layout,
             is_durable,
-            locks: LockTable::private(LOCK_PATIENCE),
-            received: Mutex::default(),
+            locks: Locks::new(is_durable),
+            received: Received::default(),
             ignores_case: OnceLock::new(),
         }
     }
@@ -242,68 +213,6 @@ impl Directory {
         }
         Ok(())
     }
-
-    fn lock(&self, folder: &Path, mode: Mode, is_tidy: bool, job: &Job) -> Result<LockGuard<'_>> {
-        let path = folder.join(layout::LOCK);
-        if is_tidy {
-            self.locks.lock_tidily(&path, mode, job)
-        } else {
-            self.locks.lock(&path, mode, job)
-        }
-    }
-
-    /// Takes the locks that a Gobbler service would take, and reads the lock of uploads.
-    fn enter_with(
-        &self,
-        project: &ProjectName,
-        mode: Mode,
-        is_alone: bool,
-        job: &Job,
-    ) -> Result<Option<DirectoryHold<'_>>, Failure> {
-        let folder = self.root.join(project);
-        if !store::is_project(&self.layout, project.as_str())? {
-            return Ok(None);
-        }
-        let registry_mode = if is_alone { Mode::Exclusive } else { Mode::Shared };
-        let registry = self
-            .lock(&self.root, registry_mode, true, job)
-            .map_err(|error| busy(error, "the registry"))?;
-        // Where nobody else keeps lock files, none stay behind.
-        let is_tidy = registry.is_made();
-        let held = match self.lock(&folder, mode, is_tidy, job) {
-            Err(error) if error.io_kind() == Some(ErrorKind::NotFound) => return Ok(None),
-            other => other.map_err(|error| busy(error, &format!("project '{project}'")))?,
-        };
-        let path = folder.join(layout::LOCK);
-        let (file, _) = open::regular(&path, Links::Refuse)?;
-        if mode == Mode::Exclusive {
-            self.sweep_folder(&folder)?;
-        }
-        let since = file.metadata().and_then(|metadata| metadata.modified()).ok();
-        let lock = parse_lock(&file);
-        Ok(Some(DirectoryHold {
-            objects: self,
-            path,
-            is_tidy,
-            is_alone: mode == Mode::Exclusive,
-            since: since.filter(|_| lock.is_some()),
-            lock,
-            _locks: [held, registry],
-        }))
-    }
-}
-
-fn busy(error: Error, what: &str) -> Failure {
-    match error.io_kind() {
-        Some(ErrorKind::TimedOut) => {
-            Failure::unavailable(format!("{what} is in use by another service; try again later"))
-        }
-        _ => error.into(),
-    }
-}
-
-fn identity_of(metadata: &Metadata) -> Identity {
-    system::Stat::from(metadata).identity
 }
 
 /// The entries of a folder; one that is not there has none.
@@ -315,96 +224,6 @@ fn read_folder(folder: &Path) -> Result<Vec<(String, Kind)>, Failure> {
             Ok(Vec::new())
         }
         other => Ok(other?),
-    }
-}
-
-/// The lock that a file holds; `None` for the empty lock files of a Gobbler service, and for what a
-/// crash has left unfinished.
-fn parse_lock(mut file: &File) -> Option<Lock> {
-    let mut text = Vec::new();
-    file.read_to_end(&mut text).ok()?;
-    // What stands behind it is left from an older text.
-    let lock = serde_json::Deserializer::from_slice(&text).into_iter().next()?.ok();
-    io::Seek::rewind(&mut file).ok()?;
-    lock
-}
-
-/// A project whose lock files are held.
-struct DirectoryHold<'a> {
-    objects: &'a Directory,
-    path: PathBuf,
-    /// Whether nobody else keeps lock files here.
-    is_tidy: bool,
-    is_alone: bool,
-    lock: Option<Lock>,
-    since: Option<SystemTime>,
-    // The project's lock file goes before the registry's.
-    _locks: [LockGuard<'a>; 2],
-}
-
-impl Drop for DirectoryHold<'_> {
-    fn drop(&mut self) {
-        if self.is_tidy && self.is_alone && self.lock.is_none() {
-            // While it is still held. An empty file that stays behind means nothing.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-impl DirectoryHold<'_> {
-    /// Replaces the text of the lock file in place, since others hold this very file. What a crash
-    /// leaves unfinished locks nothing.
-    fn rewrite(&self, text: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).open(&self.path)?;
-        file.write_all(text)?;
-        file.set_len(text.len() as u64)?;
-        if self.objects.is_durable {
-            file.sync_all()?;
-        }
-        system::close(file)
-    }
-
-    fn failure(&self, error: &io::Error) -> Failure {
-        Failure::system("write", &self.path, error)
-    }
-}
-
-impl Hold for DirectoryHold<'_> {
-    fn lock(&self) -> Option<&Lock> {
-        self.lock.as_ref()
-    }
-
-    fn locked_since(&self) -> Option<SystemTime> {
-        self.since
-    }
-
-    fn is_abandoned(&self) -> bool {
-        // Whoever is at work holds the lock files.
-        true
-    }
-
-    fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure> {
-        if let Err(error) = self.rewrite(&json::plain(lock)) {
-            // On a full disk the old text, which is the shorter one, still has its place.
-            if let Some(old) = &self.lock {
-                self.rewrite(&json::plain(old)).map_err(|error| self.failure(&error))?;
-            }
-            return Err(self.failure(&error));
-        }
-        self.lock = Some(lock.clone());
-        self.since = Some(SystemTime::now());
-        Ok(true)
-    }
-
-    fn clear_lock(&mut self) -> Result<(), Failure> {
-        // Emptied, not removed: others wait for this very file.
-        match self.rewrite(b"") {
-            // Gone with its project.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            other => other.map_err(|error| self.failure(&error))?,
-        }
-        self.lock = None;
-        Ok(())
     }
 }
 
@@ -487,17 +306,12 @@ impl Objects for Directory {
     fn digests(&self, keys: &[String], job: &Job) -> Result<Vec<Digest>, Failure> {
         let mut digests = Vec::with_capacity(keys.len());
         let mut unknown = Vec::new();
-        {
-            let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-            for (index, key) in keys.iter().enumerate() {
-                let path = self.target(key)?;
-                let known = received.get(key).filter(|(identity, _)| {
-                    fs::symlink_metadata(&path).is_ok_and(|found| identity_of(&found) == *identity)
-                });
-                digests.push(known.map(|(_, md5)| *md5));
-                if known.is_none() {
-                    unknown.push((index, path));
-                }
+        for (index, key) in keys.iter().enumerate() {
+            let path = self.target(key)?;
+            let known = self.received.digest_of(key, &path);
+            digests.push(known);
+            if known.is_none() {
+                unknown.push((index, path));
             }
         }
         let paths: Vec<&PathBuf> = unknown.iter().map(|(_, path)| path).collect();
@@ -547,10 +361,7 @@ impl Objects for Directory {
             atomic::sync_folder(&parent)?;
         }
         self.sweep_folder(&parent)?;
-        let inside = format!("{folder}/");
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        received.retain(|key, _| !key.starts_with(&inside));
-        drop(received);
+        self.received.forget(folder);
         self.prune(&parent);
         Ok(())
     }
@@ -570,9 +381,7 @@ impl Objects for Directory {
         objects: &[(&str, Value)],
         job: &Job,
     ) -> Result<bool, Failure> {
-        let _registry = self
-            .lock(&self.root, Mode::Exclusive, true, job)
-            .map_err(|error| busy(error, "the registry"))?;
+        let _registry = self.locks.registry(&self.layout, Mode::Exclusive, job)?;
         let folder = self.root.join(project);
         let (deciding, _) = objects.last().expect("a project has objects");
         if self.stat(&format!("{project}/{deciding}"))?.is_some() {
@@ -608,8 +417,10 @@ impl Objects for Directory {
         job: &Job,
     ) -> Result<Option<Box<dyn Hold + '_>>, Failure> {
         let is_alone = purpose == Purpose::Remove;
-        let hold = self.enter_with(project, Mode::Exclusive, is_alone, job)?;
-        Ok(hold.map(|hold| Box::new(hold) as Box<dyn Hold>))
+        let hold = self.locks.enter(&self.layout, project, Mode::Exclusive, is_alone, job)?;
+        let Some(hold) = hold else { return Ok(None) };
+        self.sweep_folder(&self.root.join(project))?;
+        Ok(Some(Box::new(hold)))
     }
 
     fn lock_of(&self, project: &ProjectName) -> Result<Option<Lock>, Failure> {
@@ -624,8 +435,7 @@ impl Objects for Directory {
         let version: Vec<&str> = folders.by_ref().take(3).collect();
         let folder = self.root.join(version.join("/"));
         let staged = atomic::stage_nameless(&folder, FILE_MODE)?;
-        let (key, hasher) = (key.to_owned(), Hasher::default());
-        Ok(Some(Incoming { staged, target, key, hasher }))
+        Ok(Some(Incoming::new(staged, target, key)))
     }
 
     fn place(
@@ -641,7 +451,8 @@ impl Objects for Directory {
             staged.file().sync_all().at(&target)?;
         }
         // Several files of an upload may be placed at once, but not while it ends.
-        let Some(hold) = self.enter_with(project, Mode::Shared, false, job)? else {
+        let hold = self.locks.enter(&self.layout, project, Mode::Shared, false, job)?;
+        let Some(hold) = hold else {
             return Ok(false);
         };
         if hold.lock.as_ref() != Some(lock) {
@@ -653,11 +464,7 @@ impl Objects for Directory {
         if self.is_durable {
             atomic::sync_folder(target.parent().unwrap_or(&self.root))?;
         }
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        if received.len() >= REMEMBERED {
-            received.clear();
-        }
-        received.insert(key, (identity_of(&metadata), md5));
+        self.received.remember(key, &metadata, md5);
         Ok(true)
     }
 

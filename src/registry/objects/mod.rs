@@ -3,6 +3,8 @@
 //! The rules of [`crate::registry::bucket`] are written once, over this seam.
 
 mod directory;
+mod hold;
+mod incoming;
 mod read;
 #[cfg(feature = "s3")]
 mod s3;
@@ -14,7 +16,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use directory::{Directory, Incoming};
+pub use directory::Directory;
+pub use incoming::Incoming;
 #[cfg(feature = "s3")]
 pub use s3::{Remote, S3};
 

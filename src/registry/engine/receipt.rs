@@ -8,9 +8,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::request::Upload;
 use super::resolve::{Resolver, Target};
-use super::transfer::{self, UserFile};
-use super::upload::Upload;
+use super::source::{UserFile, open_root, read_link};
 use super::{Engine, owner};
 use crate::digest::{self, Hasher};
 use crate::fs::walk::{self, Kind};
@@ -147,7 +147,7 @@ impl Engine {
         manifest: &Manifest,
         job: &Job,
     ) -> Result<bool, Failure> {
-        let root = transfer::open_root(upload.source, upload.source_owner)?;
+        let root = open_root(upload.source, upload.source_owner)?;
         let owner = owner(upload.project, upload.asset, upload.version);
         let mut resolver = Resolver::new(&self.layout, &self.whitelist, owner, upload.source);
         let keep = |name: &str| layout::is_kept(name, upload.ignore_dot);
@@ -170,7 +170,7 @@ impl Engine {
             } else if entry.kind == Kind::Folder && !listed.is_folder() {
                 return Ok(false);
             } else if entry.kind == Kind::Link && !upload.consume {
-                let text = transfer::read_link(&root, &entry.path, upload.source)?;
+                let text = read_link(&root, &entry.path, upload.source)?;
                 let target = match resolver.resolve(&entry.path, &text)? {
                     Target::Local(target) => manifest.get(&target).cloned(),
                     Target::Registry(target) => Some(target),
@@ -203,7 +203,7 @@ fn have_content<S: digest::Source>(
     job: &Job,
 ) -> Result<bool, Failure> {
     for (seen, listed) in digest::of_files(files, job)?.into_iter().zip(listed) {
-        if !transfer::entry_of(seen?, None).has_content_of(listed) {
+        if !ManifestEntry::of(seen?, None).has_content_of(listed) {
             return Ok(false);
         }
     }
