@@ -1,4 +1,8 @@
 //! Media types of files, by name or else by the first bytes.
+//!
+//! Names are looked up in `mime_guess`. Why no crate for the bytes: the original service tells 35
+//! beginnings apart, by the list that browsers have, and of these `infer` 0.22 and `mime-sniffer` 0.1
+//! name 13 each as it does. Files would change their types with the service.
 
 use std::borrow::Cow;
 

@@ -65,15 +65,12 @@ def exceptions(package: str) -> set[str]:
     """Names of the exceptions that the stubs of a package show and that are its own."""
     found = set()
     for path in (ROOT / "python" / package).glob("*.pyi"):
-        module = f"{package}.{path.stem}".removesuffix(".__init__")
         for origin, name in re.findall(r"^from (\S+) import (\w+)", path.read_text(), re.M):
             thing = getattr(importlib.import_module(origin), name, None)
-            is_own = inspect.isclass(thing) and thing.__module__.endswith(
-                (package, f"{package}._errors")
-            )
-            if is_own and issubclass(thing, Exception):
+            homes = (package, f"{package}._errors")
+            is_error = isinstance(thing, type) and issubclass(thing, Exception)
+            if is_error and thing.__module__.endswith(homes):
                 found.add(f"{package}.{name}")
-        assert module
     return found
 
 
