@@ -1,4 +1,4 @@
-//! One request: time limits, redirects, and errors that carry the server's own reason.
+//! The client: sends requests over connections that fit, and on to where answers send them.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -12,10 +12,12 @@ use reqwest::header::{
 };
 use reqwest::{Method, StatusCode, Url};
 
+use super::environment::Environment;
 use super::failure::Failure;
 use super::netrc::{Login, Netrc};
-use super::pools::{Connections, Pools, Settings, noting};
+use super::pools::{Connections, Pools, noting};
 use super::record::Sent;
+use super::request::{Content, MakeStream, Request, Stream, Touched};
 use super::response::{Body, Document, Response, within};
 use super::retry::{RetryPolicy, Standing};
 use super::secrets::Secrets;
@@ -23,9 +25,10 @@ use super::tls::Trust;
 use super::{direct, url};
 use crate::job::Job;
 use crate::runtime::Runtime;
-use crate::{Error, Result, settings};
+use crate::{Error, Result};
 
-const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (pygobbler/0.1.11)");
+/// What requests of no package in particular call themselves.
+const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"));
 /// Silence while connecting counts, but a limit of the same length for connecting passes first: then
 /// it is certain that nothing was sent.
 const CONNECT_FIRST: Duration = Duration::from_millis(100);
@@ -41,7 +44,7 @@ pub struct Http {
     pub(super) idle_limit: Duration,
     /// How requests that may be sent twice are tried again.
     pub retry: RetryPolicy,
-    /// How this client calls itself.
+    /// How this client calls itself: the caller adds for which package it speaks.
     pub agent: std::borrow::Cow<'static, str>,
     is_offline: bool,
     /// What this client has met so far.
@@ -50,62 +53,7 @@ pub struct Http {
     pub(super) is_preparing: bool,
 }
 
-/// A request, wherever it is sent.
-struct Request<'a> {
-    method: Method,
-    content: Content<'a>,
-    /// How long the server may be silent.
-    limit: Option<Duration>,
-    /// True if it does no harm when it is sent twice.
-    is_repeatable: bool,
-    /// True if the answer should be small.
-    is_small: bool,
-}
-
-/// What a request brings to the server.
-enum Content<'a> {
-    None,
-    Bytes(Bytes),
-    /// Made anew each time that it is sent.
-    Stream(MakeStream<'a>),
-}
-
-/// Makes the content of a request.
-pub type MakeStream<'a> = &'a (dyn Fn() -> Result<Stream> + Sync);
-
-/// Content on its way to a server.
-#[derive(Debug)]
-pub struct Stream {
-    /// Its size.
-    pub length: u64,
-    /// Its pieces.
-    pub body: reqwest::Body,
-}
-
-impl Content<'_> {
-    /// What of it can be looked at.
-    fn seen(&self) -> &[u8] {
-        if let Self::Bytes(bytes) = self { bytes } else { b"" }
-    }
-}
-
 type Answer = (StatusCode, HeaderMap, Body);
-
-impl Request<'_> {
-    fn get(limit: Duration, is_small: bool) -> Self {
-        let (method, content) = (Method::GET, Content::None);
-        Self { method, content, limit: Some(limit), is_repeatable: true, is_small }
-    }
-
-    /// True if an answer sends it to another URL as it is. Other answers would make a GET of a change.
-    fn is_sent_on(&self, status: u16) -> bool {
-        match status {
-            301..=303 => matches!(self.method, Method::GET | Method::HEAD),
-            307 | 308 => true,
-            _ => false,
-        }
-    }
-}
 
 impl Http {
     /// The connections of `runtime`, and the limits that the environment asks for now.
@@ -115,15 +63,16 @@ impl Http {
 
     /// [`Http::new`] with certificates of the caller's choice.
     pub fn trusting(trust: &Trust, runtime: &Arc<Runtime>) -> Result<Self> {
-        let connect_limit = settings::connect_timeout()?;
+        let Environment { settings, idle_limit, retries, is_offline, netrc } =
+            Environment::now(trust)?;
         Ok(Self {
             _runtime: Arc::clone(runtime),
-            pools: runtime.kept::<Connections>().with(Settings::now(connect_limit, trust))?,
-            netrc: Arc::new(Netrc::read()),
-            idle_limit: settings::timeout()?,
-            retry: RetryPolicy { retries: settings::retries()?, server_errors: false },
+            pools: runtime.kept::<Connections>().with(settings)?,
+            netrc: Arc::new(netrc),
+            idle_limit,
+            retry: RetryPolicy { retries, server_errors: false },
             agent: AGENT.into(),
-            is_offline: settings::is_offline()?,
+            is_offline,
             call: Arc::default(),
             is_preparing: false,
         })
@@ -404,35 +353,6 @@ fn is_same_server(one: &Url, other: &Url) -> bool {
     };
     one.origin() == other.origin()
         || one.host() == other.host() && is_way(one, "http", 80) && is_way(other, "https", 443)
-}
-
-/// When something last moved on a connection.
-#[derive(Debug)]
-pub struct Touched(std::sync::Mutex<tokio::time::Instant>);
-
-impl Default for Touched {
-    fn default() -> Self {
-        Self(std::sync::Mutex::new(tokio::time::Instant::now()))
-    }
-}
-
-impl Touched {
-    /// Notes that something moved just now.
-    pub fn touch(&self) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            tokio::time::Instant::now();
-    }
-
-    /// Resolves when nothing has moved for so long.
-    async fn idle(&self, limit: Duration) {
-        loop {
-            let last = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if last.elapsed() >= limit {
-                return;
-            }
-            tokio::time::sleep_until(last + limit).await;
-        }
-    }
 }
 
 #[cfg(test)]

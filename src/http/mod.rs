@@ -1,13 +1,24 @@
 //! Requests over HTTP: one connection pool per process, time limits, retries, errors with reasons.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `client`, `request`, `response` | who sends, what, and what comes back |
+//! | `environment` | what the environment asks for: limits, `proxies`, certificates (`tls`), `netrc` |
+//! | `pools`, `direct`, `resolve` | connections |
+//! | `retry`, `pace` | which failures are worth another try, and how fast a server may be asked |
+//! | `failure`, `secrets`, `record` | what is told of requests, and what never is |
+//! | `url` | what is safe to show of a URL |
 
 mod client;
 mod direct;
+mod environment;
 mod failure;
 mod netrc;
 mod pace;
 mod pools;
 mod proxies;
 mod record;
+mod request;
 mod resolve;
 mod response;
 mod retry;
@@ -17,9 +28,10 @@ pub(crate) mod testing;
 mod tls;
 pub mod url;
 
-pub use client::{Http, MakeStream, Stream, Touched};
+pub use client::Http;
 pub use failure::{was_refused, was_sent};
 pub(crate) use record::counted;
+pub use request::{MakeStream, Stream, Touched};
 pub use response::{Document, Object, Response};
 pub use retry::RetryPolicy;
 pub(crate) use retry::Tries;

@@ -12,9 +12,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::direct;
-use super::proxies::Proxies;
+use super::environment::Settings;
 use super::resolve::Resolver;
-use super::tls::{self, Certificates, Trust};
+use super::tls::Certificates;
 use crate::{Error, Result};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -22,21 +22,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const IDLE_CONNECTIONS: Duration = Duration::from_secs(45);
 /// Settings whose connections are kept.
 const MOST_SETTINGS: usize = 8;
-
-/// What connections are made with: with other settings they are others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Settings {
-    connect_limit: Duration,
-    certificates: tls::Source,
-    proxies: Proxies,
-}
-
-impl Settings {
-    /// Those that hold now.
-    pub(super) fn now(connect_limit: Duration, trust: &Trust) -> Self {
-        Self { connect_limit, certificates: tls::Source::now(trust), proxies: Proxies::now() }
-    }
-}
 
 /// The connections of a runtime, those with the settings that were used last in front.
 #[derive(Debug, Default)]
@@ -186,6 +171,7 @@ impl<S: Service<Target, Future: Send + 'static>, Target> Service<Target> for Not
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Trust;
 
     #[test]
     fn connections_are_kept_by_settings() {

@@ -340,7 +340,7 @@ pub(super) fn gypsum_download(
         crate::fs::litter::clear(folder);
         let scratch = crate::fs::atomic::stage_folder(folder)?;
         let options =
-            Options { concurrency: 1, scratch: scratch.path().to_owned(), check_stated: false };
+            Options { concurrency: 1, scratch: scratch.path().to_owned(), ..Options::default() };
         let name = url::redacted(&from);
         let item = Item { url: from, name, target, expected: None, form };
         let http = remote(&site)?.http;

@@ -57,7 +57,7 @@ pub(super) fn download_files(
         crate::fs::litter::clear(&destination);
         let scratch = crate::fs::atomic::stage_folder(&destination)?;
         let options =
-            Options { concurrency: 0, scratch: scratch.path().to_owned(), check_stated: false };
+            Options { concurrency: 0, scratch: scratch.path().to_owned(), ..Options::default() };
         runtime.block_on(download(&http, items, &options, job))?;
         Ok(job.progress().files_done)
     })

@@ -43,7 +43,7 @@ const PIECE_BYTES: usize = 32 * 1024;
 const MOST_BYTES: usize = 128 * 1024;
 
 /// How to download.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Files at once; 1 leaves the number to this module.
     pub concurrency: usize,
@@ -52,6 +52,8 @@ pub struct Options {
     /// Whether content is compared with the digest that the server states (`Repr-Digest`), where
     /// nothing better is known. An entity tag is none: stores that encrypt have tags that look so.
     pub check_stated: bool,
+    /// What else can be done about a file that turns out to be a directory.
+    pub directory_advice: Option<&'static str>,
 }
 
 /// Number of downloads at once for a caller who asked for `asked`.
@@ -160,7 +162,7 @@ impl<'a> Transfer<'a> {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            // Content that differs from its manifest may have been damaged on the way.
+            // Content that differs from what is expected may have been damaged on the way.
             let again = if matches!(error, Error::Digest { .. }) {
                 log::info!(target: TARGET, "received damaged, to be sent again: {error}");
                 part.restart()?;
@@ -208,7 +210,9 @@ impl<'a> Transfer<'a> {
             other => other?,
         };
         if response.path().ends_with('/') && !url.path().ends_with('/') {
-            return Err(Error::invalid("path", name, "it is a directory; use `fetch_directory`"));
+            let advice = self.options.directory_advice;
+            let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+            return Err(Error::invalid("path", name, format!("it is a directory{advice}")));
         }
         if !part.continues(&response) {
             part.restart()?;
@@ -563,7 +567,7 @@ mod tests {
         let target = folder.join("target");
         let item = Item { url, name: "target".into(), target, expected, form: Form::Any };
         let options =
-            Options { concurrency: 1, scratch: folder.join("scratch"), check_stated: false };
+            Options { concurrency: 1, scratch: folder.join("scratch"), ..Options::default() };
         let runtime = runtime::current().unwrap();
         let mut http = Http::new(&runtime).unwrap();
         http.retry.retries = 1;

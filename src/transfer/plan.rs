@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::relpath::RelPath;
 use crate::{Error, Result};
 
-/// What a manifest says about the content of a file.
+/// What is known of the content of a file before it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// Size in bytes.

@@ -201,8 +201,8 @@ fn portable_link(root: &Path, path: &str) -> Result<PathBuf> {
     };
     if end.is_dir() {
         return refuse(format!(
-            "its target `{shown}` is a directory, which a registry cannot link to; put the files \
-             themselves in its place"
+            "its target `{shown}` is a directory, but only links to files can be copied; put the \
+             files themselves in its place"
         ));
     }
     if !end.is_file() {
@@ -210,7 +210,7 @@ fn portable_link(root: &Path, path: &str) -> Result<PathBuf> {
     }
     let folder = link.parent().unwrap_or(root);
     let target = folder.join(&text);
-    // The last component stays as it is: it may be a link that the registry knows about.
+    // The last component stays as it is: it may be a link that the service knows about.
     let real = match (target.parent(), target.file_name()) {
         (Some(parent), Some(name)) => fs::canonicalize(parent).at(&link)?.join(name),
         _ => fs::canonicalize(&target).at(&link)?,

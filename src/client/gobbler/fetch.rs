@@ -447,8 +447,12 @@ impl Fetcher<'_> {
                 form: form_of(path.file_name()),
             });
         }
-        let options =
-            Options { concurrency: self.options.concurrency, scratch, check_stated: false };
+        let options = Options {
+            concurrency: self.options.concurrency,
+            scratch,
+            directory_advice: Some("use `fetch_directory`"),
+            ..Options::default()
+        };
         download::download(&self.remote.http, items, &options, self.job).await?;
         for (original, target) in links {
             self.job.check()?;

@@ -16,6 +16,8 @@ use crate::relpath::RelPath;
 use crate::runtime::{self, Runtime};
 use crate::{Error, Result};
 
+const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (pygobbler/0.1.11)");
+
 /// What a service says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
@@ -36,7 +38,9 @@ pub struct Remote {
 impl Remote {
     /// The service at `url`.
     pub fn new(url: &str, runtime: &Arc<Runtime>) -> Result<Self> {
-        Ok(Self { base: base(url)?, http: Http::new(runtime)? })
+        let mut http = Http::new(runtime)?;
+        http.agent = AGENT.into();
+        Ok(Self { base: base(url)?, http })
     }
 
     fn endpoint(&self, rest: &str) -> Result<Url> {
