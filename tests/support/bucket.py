@@ -92,6 +92,12 @@ def entry(content: bytes) -> dict[str, Any]:
     return {"size": len(content), "md5sum": digest}
 
 
+def use_metadata(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let databases and schemas of metadata come from there."""
+    monkeypatch.setenv("GYPSUM_METADATA_DB_URL", url)
+    monkeypatch.setenv("GYPSUM_METADATA_SCHEMA_URL", url)
+
+
 @contextlib.contextmanager
 def examples(work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """What the examples in docstrings take for granted: a service, a database, and names."""
@@ -115,8 +121,7 @@ def examples(work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
         fill(service, work / "basic")
         trial = make(work / "trial", {"f": "text"})
         upload(service, trial, "test-Py", "trial", "v1", probation=True)
-        monkeypatch.setenv("GYPSUM_METADATA_DB_URL", site.url)
-        monkeypatch.setenv("GYPSUM_METADATA_SCHEMA_URL", site.url)
+        use_metadata(site.url, monkeypatch)
         yield {
             "url": service.url,
             "github": service.github_url,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import doctest
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from inspect import isfunction
 from pathlib import Path
@@ -14,7 +16,9 @@ import gypsum_client as gyp
 import pygobbler as pyg
 import pytest
 import selenite
+from selenite.testing import GobblerServer
 from support import bucket
+from support.tree import make
 
 MODULES = [
     f"{package.__name__}.{module.name}"
@@ -37,30 +41,63 @@ def examples() -> list[doctest.DocTest]:
 EXAMPLES = examples()
 
 
+# Examples of functions that only read share one service, with one filled registry.
+READING = re.compile(r"\.(fetch|list|search|define|parse|version_path|service_info|save_|resolve)")
+
+
+def filled(folder: Path, stack: contextlib.ExitStack) -> dict[str, Any]:
+    """A Gobbler service with two versions, the second on probation."""
+    results = make_results(folder)
+    server = stack.enter_context(GobblerServer())
+    service: dict[str, Any] = {"staging": server.staging, "url": server.url}
+    pyg.create_project("test", owners=["alice"], **service)
+    pyg.upload_directory("test", "simple", "v1", str(results), **service)
+    pyg.upload_directory("test", "simple", "v2", str(results), probation=True, **service)
+    return {"staging": server.staging, "registry": server.registry, "url": server.url}
+
+
+def make_results(folder: Path) -> Path:
+    """A directory to upload."""
+    return make(folder / "results", {"a.txt": "a" * 12, "b/c.txt": "c" * 24})
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
+    """What the examples of each package find that only read."""
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        work = tmp_path_factory.mktemp("shared")
+        yield {
+            "pygobbler": filled(work, stack),
+            "gypsum_client": stack.enter_context(bucket.examples(work, patch)),
+        }
+
+
 @pytest.fixture
 def names(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Any]]:
     """What examples take for granted: a service, a project and some files."""
     monkeypatch.chdir(tmp_path)
-    results = tmp_path / "results"
-    (results / "b").mkdir(parents=True)
-    (results / "a.txt").write_text("a" * 12)
-    (results / "b" / "c.txt").write_text("c" * 24)
     (tmp_path / "empty.txt").touch()
     example = request.getfixturevalue("example")
-    if example.name.startswith("gypsum_client."):
-        with bucket.examples(tmp_path, monkeypatch) as found:
+    package = example.name.partition(".")[0]
+    with contextlib.ExitStack() as stack:
+        if package not in ("pygobbler", "gypsum_client"):
+            make_results(tmp_path)
+            yield {}
+        elif READING.search(example.name):
+            make_results(tmp_path)
+            found = request.getfixturevalue("shared")[package]
+            if package == "gypsum_client":
+                bucket.use_metadata(found["metadata"], monkeypatch)
+                found = {**found, "cache": str(tmp_path / "cache")}
             yield found
-        return
-    pyg.stop_gobbler()
-    _, staging, registry, url = pyg.start_gobbler()
-    service: dict[str, Any] = {"staging": staging, "url": url}
-    pyg.create_project("test", owners=["alice"], **service)
-    pyg.upload_directory("test", "simple", "v1", str(results), **service)
-    pyg.upload_directory("test", "simple", "v2", str(results), probation=True, **service)
-    yield {"staging": staging, "registry": registry, "url": url}
-    pyg.stop_gobbler()
+        elif package == "pygobbler":
+            yield filled(tmp_path, stack)
+        else:
+            make_results(tmp_path)
+            yield stack.enter_context(bucket.examples(tmp_path, monkeypatch))
 
 
 def test_every_public_function_has_an_example() -> None:

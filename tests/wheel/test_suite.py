@@ -63,3 +63,13 @@ def test_scripts_that_build_say_so(name: str) -> None:
     script = (ROOT / "scripts" / name).read_text()
     assert "the first time takes some minutes" in script
     assert re.search(r"^[^#\n]*maturin (build|develop).*--quiet", script, re.M) is None
+
+
+def test_the_newcomers_page_names_files_that_are_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`([\w./-]+\.(?:rs|py|md|json))`", page))
+    assert len(named) > 20
+    homes = [ROOT / "src", ROOT / "python", TESTS, ROOT / "docs"]
+    files = [*ROOT.glob("*.md"), *(path for home in homes for path in home.rglob("*"))]
+    paths = [str(path) for path in files]
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in paths)] == []
