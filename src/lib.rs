@@ -4,16 +4,16 @@
 //! `python/`. Each room uses only rooms below it, and `error`, which serves all:
 //!
 //! ```text
-//! python -> client, digest, fs, http, job, registry, relpath, runtime, service, settings, transfer
+//! python -> client, digest, fs, http, job, registry, relpath, runtime, service, settings, shared, transfer
 //! client -> digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, system, transfer
-//! service -> digest, fs, http, job, names, quote, registry, relpath, runtime, system
-//! transfer -> digest, fs, http, job, parallel, relpath, runtime, system
-//! registry -> digest, fs, job, names, parallel, quote, relpath, system
-//! http -> fs, job, parallel, quote, runtime, settings, system
-//! digest -> fs, job, parallel, runtime, settings, system
-//! fs -> job, parallel, relpath, runtime, system
-//! parallel -> runtime
-//! runtime -> settings, system
+//! service -> digest, fs, http, job, names, quote, registry, relpath, runtime, shared, system
+//! transfer -> digest, fs, http, job, parallel, relpath, runtime, shared, system
+//! registry -> digest, fs, job, names, parallel, quote, relpath, shared, system
+//! http -> fs, job, parallel, quote, runtime, settings, shared, system
+//! digest -> fs, job, parallel, runtime, settings, shared, system
+//! fs -> job, parallel, relpath, runtime, shared, system
+//! parallel -> runtime, shared
+//! runtime -> settings, shared, system
 //! relpath -> system
 //! error -> system
 //! ```
@@ -34,6 +34,7 @@ pub mod relpath;
 pub mod runtime;
 pub mod service;
 pub mod settings;
+mod shared;
 pub mod system;
 pub mod transfer;
 

@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::Builder;
 
 use rayon::prelude::*;
@@ -12,6 +12,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::oneshot;
 
 use crate::runtime::{Helpers, helpers};
+use crate::shared::lock;
 
 /// The threads for one piece of work.
 #[derive(Debug)]
@@ -96,7 +97,7 @@ pub fn try_map<T: Sync, S, R: Send, E: Send>(
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, result) = oneshot::channel();
     let work = Arc::new(Mutex::new(Some(work)));
-    let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let take = |work: &Mutex<Option<_>>| lock(work).take();
     let there = Arc::clone(&work);
     let spawned = Builder::new().name("selenite-aside".to_owned()).spawn(move || {
         if let Some(work) = take(&there) {

@@ -12,12 +12,13 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 
 use crate::Result;
 use crate::error::IoContext;
+use crate::shared::lock;
 use crate::system::{Handle, Place, Stat};
 
 /// Runtimes that wait for a call to come.
@@ -74,10 +75,6 @@ struct Process {
 
 fn process() -> &'static Process {
     PROCESS.get(Process::default)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tasks and connections of one thread.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 
 use bytes::{Buf, Bytes};
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::kernel::{BLOCK_BYTES, Kernel, MAX_LANES};
 use super::{Hasher, Seen};
+use crate::shared::lock;
 use crate::system;
 
 /// Messages that may wait for one hashing thread; as many again are being worked on.
@@ -243,10 +244,6 @@ fn answering<T: Send + 'static>(
 /// What a hashing thread has taken or answered.
 fn there<T, E: std::fmt::Debug>(result: std::result::Result<T, E>) -> T {
     result.expect("a hashing thread outlives its streams")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A hashing thread.

@@ -1,10 +1,11 @@
 //! MD5 of small contents, which are gathered until there are enough to be digested side by side.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use super::kernel::{BLOCK_BYTES, INITIAL, Kernel};
 use super::{Digest, pad};
+use crate::shared::{lock, unlocked};
 
 /// Contents that several threads add, each with a number of its own.
 #[derive(Debug)]
@@ -52,16 +53,11 @@ impl Together {
 
     /// The digests of all contents, with their numbers, in any order.
     pub fn finish(self) -> Vec<(usize, Digest)> {
-        let mut rest = self.gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut digests = self.digests.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut rest = unlocked(self.gathered);
+        let mut digests = unlocked(self.digests);
         digests.extend(rest.digest(self.kernel));
         digests
     }
-}
-
-/// Nothing is left half done by a thread that panics.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whole contents that wait.

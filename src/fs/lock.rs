@@ -11,12 +11,13 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::IoContext;
 use crate::fs::owner;
 use crate::job::Job;
+use crate::shared::{lock, wait};
 use crate::system::{self, Stat};
 use crate::{Error, Result};
 
@@ -108,11 +109,6 @@ pub struct LockGuard<'table> {
     path: PathBuf,
 }
 
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves counters that are still right: each is changed in one step.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl LockTable {
     /// Locks that are waited for at most `patience`.
     pub fn new(patience: Duration) -> Self {
@@ -177,14 +173,14 @@ impl LockTable {
         job: &Job,
     ) -> Result<LockGuard<'_>> {
         let deadline = Instant::now() + patience;
-        let slot = Arc::clone(guard(&self.slots).entry(path.to_owned()).or_default());
+        let slot = Arc::clone(lock(&self.slots).entry(path.to_owned()).or_default());
         // Made first, so that every way out takes the slot from the table when it was the last.
         let waiting = Waiting::join(self, slot, path);
         if waiting.until_first_or_joined(mode, deadline, job)? {
             return Ok(waiting.into_guard());
         }
         let (file, is_made) = lock_file(path, self.mode, mode, deadline, job)?;
-        let mut state = guard(&waiting.slot.state);
+        let mut state = lock(&waiting.slot.state);
         state.is_made = is_made;
         state.is_tidy = is_tidy;
         state.holders = 1;
@@ -195,8 +191,8 @@ impl LockTable {
     }
 
     fn forget_if_unused(&self, path: &Path, slot: &Arc<Slot>) {
-        let mut slots = guard(&self.slots);
-        let state = guard(&slot.state);
+        let mut slots = lock(&self.slots);
+        let state = lock(&slot.state);
         // Two owners: the table and the caller. New owners come through the table only.
         if state.holders == 0 && state.queue.is_empty() && Arc::strong_count(slot) == 2 {
             slots.remove(path);
@@ -214,7 +210,7 @@ struct Waiting<'table> {
 
 impl<'table> Waiting<'table> {
     fn join(table: &'table LockTable, slot: Arc<Slot>, path: &Path) -> Self {
-        let mut state = guard(&slot.state);
+        let mut state = lock(&slot.state);
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         state.queue.push_back(ticket);
@@ -227,7 +223,7 @@ impl<'table> Waiting<'table> {
     /// True if it has joined the holders then: in the same step as they were seen, because the last
     /// one to leave closes the file. False if the file is still to be locked.
     fn until_first_or_joined(&self, mode: Mode, deadline: Instant, job: &Job) -> Result<bool> {
-        let mut state = guard(&self.slot.state);
+        let mut state = lock(&self.slot.state);
         loop {
             let is_first = state.queue.front() == Some(&self.ticket);
             if is_first && state.holders == 0 {
@@ -241,8 +237,7 @@ impl<'table> Waiting<'table> {
             if Instant::now() >= deadline {
                 return Err(timed_out(&self.path));
             }
-            let waited = self.slot.changed.wait_timeout(state, POLL);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = wait(&self.slot.changed, state, POLL).0;
         }
     }
 
@@ -253,7 +248,7 @@ impl<'table> Waiting<'table> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        guard(&self.slot.state).queue.retain(|ticket| *ticket != self.ticket);
+        lock(&self.slot.state).queue.retain(|ticket| *ticket != self.ticket);
         self.slot.changed.notify_all();
         self.table.forget_if_unused(&self.path, &self.slot);
     }
@@ -261,7 +256,7 @@ impl Drop for Waiting<'_> {
 
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
-        let mut state = guard(&self.slot.state);
+        let mut state = lock(&self.slot.state);
         state.holders -= 1;
         if state.holders == 0 {
             let is_exclusive = std::mem::take(&mut state.is_exclusive);
@@ -279,7 +274,7 @@ impl Drop for LockGuard<'_> {
 impl LockGuard<'_> {
     /// True if there was no such file before this hold.
     pub fn is_made(&self) -> bool {
-        guard(&self.slot.state).is_made
+        lock(&self.slot.state).is_made
     }
 }
 
@@ -419,7 +414,7 @@ mod tests {
         let alone = table.lock(&path, Mode::Exclusive, &job).unwrap();
         assert!(table.lock(&path, Mode::Shared, &job).is_err());
         drop(alone);
-        assert!(guard(&table.slots).is_empty());
+        assert!(lock(&table.slots).is_empty());
     }
 
     #[test]
@@ -508,7 +503,7 @@ mod tests {
         let job = Job::default();
         for mode in [Mode::Exclusive, Mode::Shared] {
             let held = ours.lock(&path, mode, &job).unwrap();
-            let copy = guard(&held.slot.state).file.as_ref().unwrap().file.try_clone().unwrap();
+            let copy = lock(&held.slot.state).file.as_ref().unwrap().file.try_clone().unwrap();
             drop(held);
             drop(theirs.lock(&path, Mode::Exclusive, &job).unwrap());
             drop(copy);
@@ -545,22 +540,22 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let _held = table.lock(&path, Mode::Exclusive, &job).unwrap();
-                guard(&order).push("writer");
+                lock(&order).push("writer");
             });
             let waiting = |count| {
-                while guard(&guard(&table.slots)[&path].state).queue.len() < count {
+                while lock(&lock(&table.slots)[&path].state).queue.len() < count {
                     std::thread::yield_now();
                 }
             };
             waiting(1);
             scope.spawn(|| {
                 let _held = table.lock(&path, Mode::Shared, &job).unwrap();
-                guard(&order).push("reader");
+                lock(&order).push("reader");
             });
             waiting(2);
             drop(first);
         });
-        assert_eq!(*guard(&order), ["writer", "reader"]);
+        assert_eq!(*lock(&order), ["writer", "reader"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use url::Position;
 
 use super::failure::{Failure, Unreachable};
 use super::resolve::Resolver;
+use crate::shared::lock;
 
 type Driver = http1::Connection<TokioIo<TcpStream>, Empty<Bytes>>;
 
@@ -127,7 +128,7 @@ impl Pool {
     }
 
     fn take(&self, server: &str) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.idle);
         let (since, connection) = idle.get_mut(server)?.pop()?;
         if since.elapsed() > self.idle_limit {
             idle.remove(server); // the others are older
@@ -138,11 +139,11 @@ impl Pool {
 
     /// Closes the connections to the server of `url` that no request uses.
     pub(super) fn close_idle(&self, url: &Url) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).remove(server(url));
+        lock(&self.idle).remove(server(url));
     }
 
     fn give_back(&self, server: &str, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.idle);
         let now = Instant::now();
         idle.retain(|_, connections| {
             connections.retain(|(since, _)| now.duration_since(*since) <= self.idle_limit);

@@ -19,7 +19,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
@@ -27,6 +27,7 @@ use tokio::sync::Notify;
 use tokio::time::{timeout, timeout_at};
 
 use crate::runtime::PerProcess;
+use crate::shared::lock;
 
 /// Growth of the number of requests in a second.
 const GROWTH: f64 = 1.1;
@@ -137,10 +138,6 @@ pub(super) struct Refusal {
     pub(super) is_again: bool,
     /// Whether there was no answer, or not even a connection.
     pub(super) is_silent: bool,
-}
-
-fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::direct;
 use super::environment::Settings;
 use super::resolve::Resolver;
 use super::tls::Certificates;
+use crate::shared::lock;
 use crate::{Error, Result};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ pub(super) struct Connections(Mutex<Vec<Arc<Pools>>>);
 impl Connections {
     /// The pools for these settings.
     pub(super) fn with(&self, settings: Settings) -> Result<Arc<Pools>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.0);
         let pools = match all.iter().position(|pools| pools.settings == settings) {
             Some(0) => return Ok(Arc::clone(&all[0])),
             Some(at) => all.remove(at),

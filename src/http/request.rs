@@ -1,6 +1,6 @@
 //! A request: what it brings to a server, and where answers may send it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +8,7 @@ use reqwest::Method;
 use tokio::time::Instant;
 
 use crate::Result;
+use crate::shared::lock;
 
 /// A request, wherever it is sent.
 pub(super) struct Request<'a> {
@@ -77,13 +78,13 @@ impl Default for Touched {
 impl Touched {
     /// Notes that something moved just now.
     pub fn touch(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *lock(&self.0) = Instant::now();
     }
 
     /// Resolves when nothing has moved for so long.
     pub(super) async fn idle(&self, limit: Duration) {
         loop {
-            let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = *lock(&self.0);
             if last.elapsed() >= limit {
                 return;
             }

@@ -8,7 +8,7 @@
 //! 3. A call that gets nothing for as long as all tries may take without an answer ends, too.
 //! 4. A server that asks for a longer pause than anybody waits for gets no further request.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::Url;
@@ -18,6 +18,7 @@ use super::failure::{was_connecting, was_hung_up, was_refused};
 use super::pace::{Pace, Paces, Refusal, Turn};
 use super::record::counted;
 use crate::job::Job;
+use crate::shared::lock;
 use crate::{Error, Result};
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -272,10 +273,6 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         lock(&self.call).under_way -= 1;
     }
-}
-
-fn lock(call: &Mutex<Standing>) -> MutexGuard<'_, Standing> {
-    call.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The pause that the server asks for: seconds, also fractions of them, or a date.

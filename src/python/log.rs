@@ -6,7 +6,7 @@
 //! the GIL in the worker for each record.) A forked child has a queue of its own.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -14,6 +14,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::runtime::PerProcess;
+use crate::shared::lock;
 use crate::{Result, settings};
 
 /// Records that wait for Python; what comes then is only counted.
@@ -66,7 +67,7 @@ fn text(record: &Record<'_>) -> String {
 }
 
 fn queue() -> MutexGuard<'static, Queue> {
-    QUEUE.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+    lock(QUEUE.get(Mutex::default))
 }
 
 /// Python's number of a level.

@@ -17,10 +17,11 @@ use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, ready};
 
 use crate::service::threads;
+use crate::shared::lock;
 use crate::system;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -91,7 +92,7 @@ impl Outbox {
 
     fn push(&self, file: &Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
         let size = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = lock(&self.0);
         let start = parts.count % STARTS;
         parts.count += 1;
         let marker = MARKERS.slice(start..start + size);
@@ -170,12 +171,12 @@ impl Socket {
     }
 
     fn is_idle(&self) -> bool {
-        self.outbox.0.lock().unwrap_or_else(PoisonError::into_inner).waiting.is_empty()
+        lock(&self.outbox.0).waiting.is_empty()
     }
 
     /// Sends some of the first part, which `slice` must be the marker of.
     fn poll_send(&self, context: &mut Context<'_>, slice: &[u8]) -> Poll<io::Result<usize>> {
-        let mut parts = self.outbox.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = lock(&self.outbox.0);
         let Some(part) = parts.waiting.front_mut() else { return Poll::Ready(Err(mixed_up())) };
         if slice.as_ptr_range() != part.marker.as_ptr_range() {
             return Poll::Ready(Err(mixed_up()));

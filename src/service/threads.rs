@@ -6,13 +6,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
 use crate::runtime::PerProcess;
+use crate::shared::{lock, wait};
 
 /// How long a thread waits for more work.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -114,7 +115,7 @@ fn text(panic: &(dyn Any + Send)) -> String {
 
 impl Threads {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn start(&'static self, task: Task) -> Result<(), Lost> {
@@ -145,10 +146,9 @@ impl Threads {
                 state.idle += 1;
                 continue;
             }
-            let waited = self.comes.wait_timeout(state, PATIENCE);
-            let (back, time) = waited.unwrap_or_else(PoisonError::into_inner);
-            state = back;
-            if time.timed_out() && state.waiting.is_empty() {
+            let is_over;
+            (state, is_over) = wait(&self.comes, state, PATIENCE);
+            if is_over && state.waiting.is_empty() {
                 state.idle -= 1;
                 state.count -= 1;
                 return;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -21,6 +21,7 @@ use crate::error::IoContext;
 use crate::fs::open;
 use crate::http::{Http, Stream, Touched, counted, was_refused};
 use crate::job::{Job, Share};
+use crate::shared::lock;
 use crate::system::Links;
 use crate::{Error, Result};
 
@@ -89,10 +90,6 @@ pub async fn upload<F: Future<Output = Result<Target>>>(
         .buffer_unordered(concurrency(asked))
         .try_collect::<()>();
     job.race(all).await.inspect_err(|_| job.give_up())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Transfer<'a> {
@@ -186,7 +183,7 @@ impl Transfer<'_> {
                 })),
                 Err(error) => {
                     let told = std::io::Error::other(error.to_string());
-                    *fate.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    *lock(&fate.fault) = Some(error);
                     Err(told)
                 }
             }

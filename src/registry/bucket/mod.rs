@@ -19,8 +19,7 @@ mod remove;
 mod session;
 mod token;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -39,6 +38,7 @@ use super::format::{json, layout};
 use super::objects::{Batch, Hold, Lock, Objects, Purpose};
 use crate::job::Job;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
+use crate::shared::Memory;
 
 /// Manifests kept in memory for the digests of files that are read.
 const CACHED_MANIFESTS: usize = 32;
@@ -59,7 +59,7 @@ pub struct Options {
 pub struct Bucket {
     objects: Arc<dyn Objects>,
     options: Options,
-    manifests: Mutex<HashMap<String, (String, Arc<BucketManifest>)>>,
+    manifests: Mutex<Memory<String, (String, Arc<BucketManifest>), CACHED_MANIFESTS>>,
 }
 
 /// The names in the path of a request.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::access::{Identity, Right};
 use super::files::{self, Content};
-use super::{Batch, Bucket, Lock, PoisonError, VersionPath, token};
+use super::{Batch, Bucket, Lock, VersionPath, token};
 use crate::digest::Digest;
 use crate::job::Job;
 use crate::registry::failure::Failure;
@@ -17,6 +17,7 @@ use crate::registry::format::model::{
 };
 use crate::registry::format::{layout, time, verify};
 use crate::registry::objects::{Hold, Incoming, Purpose};
+use crate::shared::lock;
 
 /// A session that was started.
 #[derive(Debug)]
@@ -411,7 +412,7 @@ impl Bucket {
         let key = version.key(layout::MANIFEST);
         let Some(stat) = self.objects.stat(&key)? else { return Ok(None) };
         let cached = {
-            let manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+            let manifests = lock(&self.manifests);
             manifests.get(&key).filter(|(state, _)| *state == stat.state).cloned()
         };
         if let Some((_, manifest)) = cached {
@@ -419,10 +420,7 @@ impl Bucket {
         }
         let Some(manifest) = self.get::<BucketManifest>(&key)? else { return Ok(None) };
         let manifest = Arc::new(manifest);
-        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
-        if manifests.len() >= super::CACHED_MANIFESTS {
-            manifests.clear();
-        }
+        let mut manifests = lock(&self.manifests);
         manifests.insert(key, (stat.state, Arc::clone(&manifest)));
         Ok(Some(manifest))
     }

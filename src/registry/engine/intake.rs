@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use super::Engine;
 use super::place::{FILE_MODE, make_folder, place_link, write_copy};
@@ -22,6 +22,7 @@ use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout;
 use crate::registry::format::links;
 use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry};
+use crate::shared::lock;
 use crate::system::{self, Folder, Identity, Name, Stat, rename_new};
 
 /// Files of one folder that one thread moves: it opens the folder once for all of them.
@@ -367,7 +368,7 @@ fn is_there(transfer: &Transfer<'_>, link: &Link, content: &Seen) -> bool {
     let origin = link.origin();
     let is_listed = || {
         let version = format!("{}/{}/{}", origin.project, origin.asset, origin.version);
-        let mut origins = transfer.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut origins = lock(&transfer.origins);
         origins.any(transfer.layout, &version).is_ok_and(|manifest| {
             manifest.get(&origin.path).is_some_and(|entry| {
                 entry.size == content.size && entry.md5sum == content.md5.to_string()

@@ -11,7 +11,7 @@
 //! The target must exist and must not be a directory. If the target is itself a link, its origin
 //! is recorded as the `ancestor`, and the symbolic link in the registry points at that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use crate::registry::format::links::Owner;
 use crate::registry::format::model::{Link, Manifest, ManifestEntry};
 use crate::registry::store;
 use crate::relpath::clean_path;
+use crate::shared::Memory;
 
 /// Manifests kept while one request resolves its links.
 const CACHED_MANIFESTS: usize = 64;
@@ -223,7 +224,7 @@ impl<'a> Resolver<'a> {
 /// Manifests by `project/asset/version`, a bounded number of them.
 #[derive(Debug, Default)]
 pub(super) struct Manifests {
-    known: HashMap<String, Arc<Manifest>>,
+    known: Memory<String, Arc<Manifest>, CACHED_MANIFESTS>,
 }
 
 impl Manifests {
@@ -248,9 +249,6 @@ impl Manifests {
             return Ok(Arc::clone(manifest));
         }
         let manifest = Arc::new(store::manifest(&layout.root().join(name))?);
-        if self.known.len() >= CACHED_MANIFESTS {
-            self.known.clear();
-        }
         self.known.insert(name.to_owned(), Arc::clone(&manifest));
         Ok(manifest)
     }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::Result;
 use crate::digest::{Digest, Hasher, Seen};
 use crate::error::IoContext;
 use crate::fs::atomic::Staged;
+use crate::shared::lock;
 use crate::system::{self, Identity};
 
 /// Digests of received objects that are remembered.
@@ -48,7 +49,7 @@ pub(super) struct Received(Mutex<HashMap<String, (Identity, Digest)>>);
 
 impl Received {
     fn known(&self) -> MutexGuard<'_, HashMap<String, (Identity, Digest)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// The digest of an object at `path`, if that is still the file that was received.

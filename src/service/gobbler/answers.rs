@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::StatusCode;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::Result;
 use crate::error::IoContext;
 use crate::registry::engine::Receipt;
+use crate::shared::lock;
 use crate::system::{Identity, Stat};
 
 /// Begins the name of every request file.
@@ -52,7 +53,7 @@ impl Answer {
 
     /// The receipt, for the first who is told: it is to be dropped then.
     pub(super) fn take_receipt(&self) -> Option<Receipt> {
-        self.receipt.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.receipt).take()
     }
 
     /// What it takes in memory, about.
@@ -141,7 +142,7 @@ impl Answers {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         // A panic elsewhere leaves a name used, at worst.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 
     /// What is known of a name. `stamp` is that of the file now, if there is one.

@@ -5,9 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::fs::atomic;
+use crate::shared::lock;
 
 /// The entries of the staging directory that requests are reading.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ impl Sources {
     /// Keeps an entry of the staging directory from being purged until the result is dropped.
     pub(super) fn hold(&self, name: impl Into<OsString>) -> InUse<'_> {
         let name = name.into();
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = lock(&self.in_use);
         *in_use.entry(name.clone()).or_default() += 1;
         InUse { sources: self, name }
     }
@@ -37,7 +38,7 @@ impl Sources {
             folder.join(format!("{}purge-{:016x}", atomic::STAGE_PREFIX, rand::random::<u64>()));
         {
             // Under another name nobody can begin to read it, so the lock is held only here.
-            let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+            let in_use = lock(&self.in_use);
             if in_use.contains_key(name) {
                 return Ok(false);
             }
@@ -54,7 +55,7 @@ impl Sources {
 
 impl Drop for InUse<'_> {
     fn drop(&mut self) {
-        let mut in_use = self.sources.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = lock(&self.sources.in_use);
         if let Some(count) = in_use.get_mut(&self.name) {
             *count -= 1;
             if *count == 0 {

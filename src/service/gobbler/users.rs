@@ -1,21 +1,23 @@
 //! Names of users.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::runtime::PerProcess;
+use crate::shared::{Memory, lock};
 use crate::system;
 
 /// How long a name is believed: lookups may go over the network, renames are rare.
 const VALID: Duration = Duration::from_secs(5 * 60);
+/// Users whose names are remembered.
+const MOST: usize = 4096;
 
-static NAMES: PerProcess<Mutex<HashMap<u32, (Instant, String)>>> = PerProcess::empty();
+static NAMES: PerProcess<Mutex<Memory<u32, (Instant, String), MOST>>> = PerProcess::empty();
 
 /// The name of a user, or the number as text if the user database has none.
 pub(super) fn name_of(uid: u32) -> String {
     let names = NAMES.get(Mutex::default);
-    let cached = names.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).cloned();
+    let cached = lock(names).get(&uid).cloned();
     if let Some((since, name)) = cached
         && since.elapsed() < VALID
     {
@@ -24,7 +26,7 @@ pub(super) fn name_of(uid: u32) -> String {
     // Asked without the lock, so that a slow answer for one user holds up nobody else.
     match system::user(uid) {
         Some(user) => {
-            let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut names = lock(names);
             names.insert(uid, (Instant::now(), user.name.clone()));
             user.name
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -17,6 +17,7 @@ use crate::http::{Http, url};
 use crate::registry::bucket::{Identity, is_equal};
 use crate::registry::format::json;
 use crate::service::log::Log;
+use crate::shared::{Memory, lock};
 use crate::system::{self, Stat};
 use crate::{Error, Result, runtime};
 
@@ -106,7 +107,7 @@ impl TokenFile {
     }
 
     fn find(&self, hash: &Hash) -> Option<Identity> {
-        let mut tokens = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = lock(&self.read);
         let stamp = stamp(&self.path);
         if stamp != tokens.stamp {
             tokens.stamp = stamp;
@@ -194,7 +195,7 @@ struct GitHub {
     http: Http,
     user: reqwest::Url,
     organizations: reqwest::Url,
-    known: Mutex<HashMap<Hash, (Instant, Identity)>>,
+    known: Mutex<Memory<Hash, (Instant, Identity), REMEMBERED>>,
 }
 
 #[derive(Deserialize)]
@@ -216,7 +217,7 @@ impl GitHub {
 
     async fn identify(&self, token: &str, hash: Hash) -> Result<Identity, Refusal> {
         {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = lock(&self.known);
             if let Some((since, identity)) = known.get(&hash)
                 && since.elapsed() < VALID
             {
@@ -246,10 +247,7 @@ impl GitHub {
             login: login.login,
             organizations: organizations.into_iter().map(|one| one.login).collect(),
         };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
+        let mut known = lock(&self.known);
         known.insert(hash, (Instant::now(), identity.clone()));
         Ok(identity)
     }
