@@ -17,25 +17,27 @@
 //! relpath -> system
 //! error -> system
 //! ```
+// What the binding alone uses is dead without it.
+#![cfg_attr(not(feature = "python"), allow(dead_code))]
 
 pub mod client;
 pub mod digest;
 pub mod error;
-pub mod fs;
+mod fs;
 pub mod http;
 pub mod job;
 pub mod names;
-pub mod parallel;
+mod parallel;
 #[cfg(feature = "python")]
 mod python;
-pub mod quote;
+mod quote;
 pub mod registry;
 pub mod relpath;
 pub mod runtime;
 pub mod service;
-pub mod settings;
+mod settings;
 mod shared;
-pub mod system;
-pub mod transfer;
+mod system;
+mod transfer;
 
 pub use error::{Error, Result};

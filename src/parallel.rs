@@ -16,7 +16,7 @@ use crate::shared::lock;
 
 /// The threads for one piece of work.
 #[derive(Debug)]
-pub struct Team {
+pub(crate) struct Team {
     /// None if the calling thread works alone.
     pool: Option<ThreadPool>,
     _helpers: Helpers,
@@ -24,7 +24,7 @@ pub struct Team {
 
 impl Team {
     /// No more threads than there are parts of the work.
-    pub fn for_parts(parts: usize) -> Self {
+    pub(crate) fn for_parts(parts: usize) -> Self {
         let helpers = helpers(parts.saturating_sub(1));
         let mut threads = helpers.count + 1;
         let mut pool = None;
@@ -38,12 +38,12 @@ impl Team {
     }
 
     /// How many threads there are.
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.pool.as_ref().map_or(1, ThreadPool::current_num_threads)
     }
 
     /// Does `work` on all threads at once; it is told which of them it is on.
-    pub fn run<R: Send>(&self, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    pub(crate) fn run<R: Send>(&self, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
         match &self.pool {
             Some(pool) => pool.broadcast(|thread| work(thread.index())),
             None => vec![work(0)],
@@ -53,7 +53,7 @@ impl Team {
     /// Applies `work` to all items; the failure is that of the first item that fails.
     ///
     /// Every thread has something of its own, made by `init`, and does items that follow each other.
-    pub fn try_map<T: Sync, S, R: Send, E: Send>(
+    pub(crate) fn try_map<T: Sync, S, R: Send, E: Send>(
         &self,
         items: &[T],
         init: impl Fn() -> S + Send + Sync,
@@ -84,7 +84,7 @@ impl Team {
 }
 
 /// As [`Team::try_map`], with a team for this work alone.
-pub fn try_map<T: Sync, S, R: Send, E: Send>(
+pub(crate) fn try_map<T: Sync, S, R: Send, E: Send>(
     items: &[T],
     init: impl Fn() -> S + Send + Sync,
     work: impl Fn(&mut S, &T) -> Result<R, E> + Send + Sync,

@@ -8,17 +8,17 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Quotes a path, leaving its slashes.
-pub fn quote_path(path: &str) -> String {
+pub(crate) fn quote_path(path: &str) -> String {
     separated(path, '/', "/")
 }
 
 /// Quotes one component of a path or one value of a query: slashes too, and `%20` for a blank.
-pub fn quote_component(text: &str) -> String {
+pub(crate) fn quote_component(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// Quotes a value of a query, with `+` for a blank and `%2F` for a slash.
-pub fn quote_plus(value: &str) -> String {
+pub(crate) fn quote_plus(value: &str) -> String {
     separated(value, ' ', "+")
 }
 

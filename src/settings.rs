@@ -15,7 +15,7 @@ const FALSE: [&str; 4] = ["0", "false", "no", "off"];
 
 /// When content is compared with its manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Verify {
+pub(crate) enum Verify {
     /// Not at all.
     Never,
     /// After each download.
@@ -26,7 +26,7 @@ pub enum Verify {
 }
 
 /// Makes sure that no variable has a bad value.
-pub fn check() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     jobs()?;
     timeout()?;
     connect_timeout()?;
@@ -41,34 +41,34 @@ pub fn check() -> Result<()> {
 }
 
 /// `SELENITE_JOBS`: the most processors and transfers at once, if there is such a limit.
-pub fn jobs() -> Result<Option<usize>> {
+pub(crate) fn jobs() -> Result<Option<usize>> {
     let what = "a whole number above 0";
     value("SELENITE_JOBS", what, |text| text.parse().ok().filter(|jobs| *jobs > 0))
 }
 
 /// `SELENITE_TIMEOUT`: how long nothing may come.
-pub fn timeout() -> Result<Duration> {
+pub(crate) fn timeout() -> Result<Duration> {
     seconds("SELENITE_TIMEOUT", Duration::from_secs(60))
 }
 
 /// `SELENITE_CONNECT_TIMEOUT`: how long it may take to connect.
-pub fn connect_timeout() -> Result<Duration> {
+pub(crate) fn connect_timeout() -> Result<Duration> {
     seconds("SELENITE_CONNECT_TIMEOUT", Duration::from_secs(10))
 }
 
 /// `SELENITE_RETRIES`: further tries of what may be sent again.
-pub fn retries() -> Result<u32> {
+pub(crate) fn retries() -> Result<u32> {
     let given = value("SELENITE_RETRIES", "a whole number", |text| text.parse().ok())?;
     Ok(given.unwrap_or(4))
 }
 
 /// `SELENITE_OFFLINE`: whether all requests are forbidden.
-pub fn is_offline() -> Result<bool> {
+pub(crate) fn is_offline() -> Result<bool> {
     Ok(choice("SELENITE_OFFLINE", &[&TRUE, &FALSE], "`1` or `0`")? == Some(0))
 }
 
 /// `SELENITE_VERIFY`: when content is compared with its manifest.
-pub fn verify() -> Result<Verify> {
+pub(crate) fn verify() -> Result<Verify> {
     let what = "`download`, `always` or `off`";
     Ok(match choice("SELENITE_VERIFY", &[&["always"], &["off"], &["download"]], what)? {
         Some(0) => Verify::Always,
@@ -78,14 +78,14 @@ pub fn verify() -> Result<Verify> {
 }
 
 /// `SELENITE_DIGEST`: the way to compute digests, if one is wanted.
-pub fn digest() -> Result<Option<&'static str>> {
+pub(crate) fn digest() -> Result<Option<&'static str>> {
     const KNOWN: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
     let what = "`avx512`, `avx2`, `neon` or `scalar`";
     value("SELENITE_DIGEST", what, |text| KNOWN.into_iter().find(|known| *known == text))
 }
 
 /// `SELENITE_LOG`: from which level on records are shown, if they are.
-pub fn log() -> Result<Option<LevelFilter>> {
+pub(crate) fn log() -> Result<Option<LevelFilter>> {
     const LEVELS: [&[&str]; 5] =
         [&["off"], &["error"], &["warning", "warn"], &["info"], &["debug"]];
     let what = "`debug`, `info`, `warning`, `error` or `off`";
@@ -95,7 +95,7 @@ pub fn log() -> Result<Option<LevelFilter>> {
 
 /// What a variable says that other programs read, too, and whose values are theirs: where logins,
 /// certificates, proxies and users' data are.
-pub fn shared(name: &str) -> Option<OsString> {
+pub(crate) fn shared(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 

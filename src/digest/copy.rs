@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// Blocks are shared where the file system can do that; else each window is copied, inside of the
 /// system where it can do that, and read again from the copy while it is in the processor's cache.
 /// A content that is in memory as a whole is handed to `whole`.
-pub fn copy(
+pub(crate) fn copy(
     from: Named<'_>,
     to: Named<'_>,
     stamp: Stamp,

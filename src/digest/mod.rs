@@ -12,13 +12,13 @@
 //! The kernel is the best one that the CPU can run, or the one that the environment variable
 //! `SELENITE_DIGEST` names: `avx512`, `avx2`, `neon` or `scalar`.
 
-pub mod copy;
+pub(crate) mod copy;
 #[doc(hidden)] // public for the benchmarks
 pub mod kernel;
 mod lanes;
-pub mod push;
-pub mod sha;
-pub mod together;
+pub(crate) mod push;
+pub(crate) mod sha;
+pub(crate) mod together;
 mod window;
 
 use std::fmt;

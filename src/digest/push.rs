@@ -32,7 +32,7 @@ const PENDING_BYTES: usize = 2 * 1024 * 1024;
 const TOGETHER_MESSAGES: usize = 2 * MAX_LANES;
 
 /// Hashing threads, shared by many streams. They end with the last stream.
-pub struct Lanes {
+pub(crate) struct Lanes {
     kernel: Kernel,
     count: usize,
     /// Started for the first stream; none where the system allows no more.
@@ -47,7 +47,7 @@ pub struct Lanes {
 /// Pushing waits while too many pieces wait already, so memory is bounded if pieces are: 64 KiB to
 /// 256 KiB each is best.
 #[derive(Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     /// None if whoever pushes must digest.
     thread: Option<mpsc::Sender<Message>>,
     home: Arc<Home>,
@@ -81,7 +81,7 @@ type End = Box<dyn FnOnce(Hasher) + Send>;
 
 impl Lanes {
     /// So many hashing threads, at least one, as soon as there is a stream.
-    pub fn new(threads: usize) -> Self {
+    pub(crate) fn new(threads: usize) -> Self {
         Self::with(Kernel::current(), threads.max(1))
     }
 
@@ -108,12 +108,12 @@ impl Lanes {
     }
 
     /// A new stream, of content that is not written.
-    pub fn stream(&self) -> Stream {
+    pub(crate) fn stream(&self) -> Stream {
         self.stream_from(Hasher::default(), None)
     }
 
     /// A new stream that goes on where `hasher` and the content of `file` end.
-    pub fn stream_to(&self, hasher: Hasher, file: File) -> Stream {
+    pub(crate) fn stream_to(&self, hasher: Hasher, file: File) -> Stream {
         self.stream_from(hasher, Some(Arc::new(file)))
     }
 
@@ -129,7 +129,7 @@ impl Lanes {
     /// Digests whole content together with others, and does the rest then.
     ///
     /// Only a part of the work that is given to [`Lanes::drive`] may wait for it.
-    pub async fn whole<T: Send + 'static>(
+    pub(crate) async fn whole<T: Send + 'static>(
         &self,
         content: Bytes,
         rest: impl FnOnce(Seen) -> T + Send + 'static,
@@ -143,7 +143,7 @@ impl Lanes {
 
     /// Does work that gathers whole contents. When nothing else can be done, or enough have come,
     /// this thread digests them side by side: waking another would take longer.
-    pub async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let mut seen = 0;
         std::future::poll_fn(|context| {
@@ -170,7 +170,7 @@ impl Lanes {
     }
 
     /// Waits until the threads have done all that was handed over. The streams must be gone.
-    pub fn join(self) {
+    pub(crate) fn join(self) {
         for (sender, thread) in self.threads.into_inner().into_iter().flatten() {
             drop(sender);
             there(thread.join());
@@ -180,7 +180,7 @@ impl Lanes {
 
 impl Stream {
     /// Adds the next piece; fails if it is known already that the file cannot be written.
-    pub async fn push(&mut self, content: Bytes) -> io::Result<()> {
+    pub(crate) async fn push(&mut self, content: Bytes) -> io::Result<()> {
         let offset = self.pushed;
         self.pushed += content.len() as u64;
         if let Some(failure) = lock(&self.home.failure).take() {
@@ -205,7 +205,7 @@ impl Stream {
     }
 
     /// A hasher that has taken everything added, or why the file could not be written or closed.
-    pub async fn finish(mut self) -> io::Result<Hasher> {
+    pub(crate) async fn finish(mut self) -> io::Result<Hasher> {
         let (end, result) = answering(|hasher| hasher);
         self.send(end).await;
         let hasher = there(result.await);

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 
 /// A member of the SHA-2 family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Sha {
+pub(crate) enum Sha {
     /// SHA-256: 32 bytes.
     Sha256,
     /// SHA-512: 64 bytes.
@@ -25,7 +25,7 @@ pub enum Sha {
 
 /// What one pass over some content has seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShaSeen {
+pub(crate) struct ShaSeen {
     /// Bytes of content.
     pub size: u64,
     /// Its digest; see [`super::hex`].
@@ -34,7 +34,7 @@ pub struct ShaSeen {
 
 impl Sha {
     /// Digests one regular file, following links.
-    pub fn of_file(self, path: &Path, job: &Job) -> Result<ShaSeen> {
+    pub(crate) fn of_file(self, path: &Path, job: &Job) -> Result<ShaSeen> {
         match self {
             Self::Sha256 => of_file::<Sha256>(path, job),
             Self::Sha512 => of_file::<Sha512>(path, job),
@@ -44,7 +44,7 @@ impl Sha {
     /// Digests many regular files in parallel, following links; results are in the order given.
     ///
     /// Fails as a whole only if the job is cancelled; a file that cannot be read has its own error.
-    pub fn of_files<P: AsRef<Path> + Sync>(
+    pub(crate) fn of_files<P: AsRef<Path> + Sync>(
         self,
         paths: &[P],
         job: &Job,

@@ -9,7 +9,7 @@ use crate::shared::{lock, unlocked};
 
 /// Contents that several threads add, each with a number of its own.
 #[derive(Debug)]
-pub struct Together {
+pub(crate) struct Together {
     kernel: Kernel,
     gathered: Mutex<Gathered>,
     digests: Mutex<Vec<(usize, Digest)>>,
@@ -25,7 +25,7 @@ impl Default for Together {
 
 impl Together {
     /// The largest content in bytes: as many as there are lanes fill a usual second-level cache.
-    pub const MOST_BYTES: usize = 32 * 1024;
+    pub(crate) const MOST_BYTES: usize = 32 * 1024;
 
     fn with(kernel: Kernel) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Together {
     }
 
     /// Adds a content; whoever brings the last one that fits digests all of them.
-    pub fn add(&self, number: usize, content: &[u8]) {
+    pub(crate) fn add(&self, number: usize, content: &[u8]) {
         let mut gathered = lock(&self.gathered);
         gathered.add(number, content);
         if gathered.contents.len() == self.kernel.lanes() {
@@ -52,7 +52,7 @@ impl Together {
     }
 
     /// The digests of all contents, with their numbers, in any order.
-    pub fn finish(self) -> Vec<(usize, Digest)> {
+    pub(crate) fn finish(self) -> Vec<(usize, Digest)> {
         let mut rest = unlocked(self.gathered);
         let mut digests = unlocked(self.digests);
         digests.extend(rest.digest(self.kernel));

@@ -12,13 +12,13 @@ use crate::error::IoContext;
 use crate::system::{self, Name};
 
 /// Begins the name of everything unfinished, so that readers of a registry take it for internal.
-pub const STAGE_PREFIX: &str = "..tmp-";
+pub(crate) const STAGE_PREFIX: &str = "..tmp-";
 
 /// A file without its final name. Dropped, it leaves nothing; [`persist`] gives it its name.
 ///
 /// Not a `NamedTempFile`: writing through that one hides the number of the system's error.
 #[derive(Debug)]
-pub struct Staged {
+pub(crate) struct Staged {
     file: File,
     /// None if it has no name at all: when this process is killed, it is gone.
     path: Option<TempPath>,
@@ -26,20 +26,20 @@ pub struct Staged {
 
 impl Staged {
     /// The open file.
-    pub fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 }
 
 /// Opens an unfinished file in `folder`, with `mode` less the umask from birth.
-pub fn stage(folder: &Path, mode: u32) -> Result<Staged> {
+pub(crate) fn stage(folder: &Path, mode: u32) -> Result<Staged> {
     let path = folder.join(unused_name());
     let file = system::new_file(&path, mode).at(folder)?;
     Ok(Staged { file, path: Some(TempPath::try_from_path(path).at(folder)?) })
 }
 
 /// As [`stage`], without any name where the file system has such files.
-pub fn stage_nameless(folder: &Path, mode: u32) -> Result<Staged> {
+pub(crate) fn stage_nameless(folder: &Path, mode: u32) -> Result<Staged> {
     match system::nameless_file(folder, mode).at(folder)? {
         Some(file) => Ok(Staged { file, path: None }),
         None => stage(folder, mode),
@@ -65,18 +65,18 @@ fn unused_name() -> String {
 
 /// An unfinished folder, which goes away with its content when dropped.
 #[derive(Debug)]
-pub struct StagedFolder {
+pub(crate) struct StagedFolder {
     path: PathBuf,
 }
 
 impl StagedFolder {
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Leaves it to whoever has given it another name.
-    pub fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.path = PathBuf::new();
     }
 }
@@ -91,14 +91,14 @@ impl Drop for StagedFolder {
 }
 
 /// Makes an unfinished folder in `folder`.
-pub fn stage_folder(folder: &Path) -> Result<StagedFolder> {
+pub(crate) fn stage_folder(folder: &Path) -> Result<StagedFolder> {
     let path = folder.join(unused_name());
     fs::create_dir(&path).at(folder)?;
     Ok(StagedFolder { path })
 }
 
 /// Gives a staged file its final name, replacing what is there, once closing it has succeeded.
-pub fn persist(staged: Staged, target: &Path) -> Result<()> {
+pub(crate) fn persist(staged: Staged, target: &Path) -> Result<()> {
     let Staged { file, path } = staged;
     let Some(path) = path else { return name(&file, target).at(target) };
     system::close(file).at(target)?;
@@ -111,7 +111,7 @@ pub fn persist(staged: Staged, target: &Path) -> Result<()> {
 }
 
 /// Gives a finished file, which is closed, its final name, replacing what is there.
-pub fn rename(file: &Path, target: &Path) -> Result<()> {
+pub(crate) fn rename(file: &Path, target: &Path) -> Result<()> {
     match fs::rename(file, target) {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {
             copy_over(file, target)?;
@@ -140,7 +140,7 @@ fn name(file: &File, target: &Path) -> io::Result<()> {
 }
 
 /// Makes `target` by a function that does not replace what is there, and replaces it.
-pub fn replace(target: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn replace(target: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     match make(target) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let spare = target.with_file_name(unused_name());
@@ -155,7 +155,7 @@ pub fn replace(target: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Res
 }
 
 /// Renames something, unless the new name is taken.
-pub fn rename_new(old: &Path, new: &Path) -> std::io::Result<()> {
+pub(crate) fn rename_new(old: &Path, new: &Path) -> std::io::Result<()> {
     match system::rename_new(Name::Path(old), Name::Path(new)) {
         // File systems without that: the caller's locks or random names keep others away.
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
@@ -166,7 +166,7 @@ pub fn rename_new(old: &Path, new: &Path) -> std::io::Result<()> {
 }
 
 /// Replaces `target` by `content` in one step; `durable` syncs the file and its folder.
-pub fn write(target: &Path, content: &[u8], mode: u32, durable: bool) -> Result<()> {
+pub(crate) fn write(target: &Path, content: &[u8], mode: u32, durable: bool) -> Result<()> {
     let folder = target.parent().unwrap_or_else(|| Path::new("."));
     let staged = stage(folder, mode)?;
     staged.file().write_all(content).at(target)?;
@@ -181,24 +181,29 @@ pub fn write(target: &Path, content: &[u8], mode: u32, durable: bool) -> Result<
 }
 
 /// Replaces `target` by `content` in one step, by way of a file in `scratch`.
-pub fn write_through(scratch: &Path, target: &Path, content: &[u8], mode: u32) -> Result<()> {
+pub(crate) fn write_through(
+    scratch: &Path,
+    target: &Path,
+    content: &[u8],
+    mode: u32,
+) -> Result<()> {
     let staged = stage(scratch, mode)?;
     staged.file().write_all(content).at(target)?;
     persist(staged, target)
 }
 
 /// Makes the entries of a folder durable.
-pub fn sync_folder(folder: &Path) -> Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|handle| handle.sync_all()).at(folder)
 }
 
 /// Makes everything written to the file system of `path` durable, in one call where there is one.
-pub fn sync_file_system(path: &Path) -> Result<()> {
+pub(crate) fn sync_file_system(path: &Path) -> Result<()> {
     File::open(path).and_then(|handle| system::sync_file_system(&handle)).at(path)
 }
 
 /// Removes a file; one that is not there is fine.
-pub fn remove_file(path: &Path) -> Result<()> {
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other.at(path),
@@ -206,7 +211,7 @@ pub fn remove_file(path: &Path) -> Result<()> {
 }
 
 /// Removes a folder with everything in it, never following links; one that is not there is fine.
-pub fn remove_tree(path: &Path) -> Result<()> {
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other.at(path),

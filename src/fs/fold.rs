@@ -34,7 +34,10 @@ fn decomposed(name: &str) -> Cow<'_, str> {
 
 /// Fails if two of `names`, files or folders of one listing, would be one below `folder`, which need
 /// not be there yet.
-pub fn refuse_equal<'n>(folder: &Path, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
+pub(crate) fn refuse_equal<'n>(
+    folder: &Path,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Result<()> {
     refuse(folder, names, are_one)
 }
 
@@ -90,7 +93,7 @@ fn are_one(folder: &Path, one: &str, other: &str) -> bool {
 /// Fails if what `path` leads to below `root` is there under a name that differs in case.
 ///
 /// Costs one look at the file system; where that does not tell case, a listing of each folder.
-pub fn refuse_other(root: &Path, path: &RelPath) -> Result<()> {
+pub(crate) fn refuse_other(root: &Path, path: &RelPath) -> Result<()> {
     let Cow::Owned(swapped) = swapped(path.as_str()) else { return Ok(()) };
     // Where case matters, nothing is called that. (Numbers of inodes are no help: file systems in
     // user space give each spelling its own.)

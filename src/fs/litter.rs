@@ -13,9 +13,9 @@ use crate::error::note;
 use crate::system::Stat;
 
 /// Unfinished files stay for so long.
-pub const LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(crate) const LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Ends the name of a download that a later call can go on with.
-pub const PART_SUFFIX: &str = ".part";
+pub(crate) const PART_SUFFIX: &str = ".part";
 /// Begins the names of temporary folders that `tempfile` makes.
 const TEMPORARY_PREFIX: &str = ".tmp";
 
@@ -29,7 +29,7 @@ fn touched(metadata: &Metadata) -> SystemTime {
 
 /// True if nothing of a file, or of a folder and all that is in it, was touched for `life`. What
 /// seems to come from the future is not old; links are not followed.
-pub fn is_old(path: &Path, life: Duration, now: SystemTime) -> io::Result<bool> {
+pub(crate) fn is_old(path: &Path, life: Duration, now: SystemTime) -> io::Result<bool> {
     for entry in WalkDir::new(path) {
         let metadata = entry.and_then(|entry| entry.metadata());
         let metadata = metadata
@@ -50,12 +50,12 @@ pub fn is_old(path: &Path, life: Duration, now: SystemTime) -> io::Result<bool> 
 /// Removes from `folder` what [`super::atomic`] has left unfinished there long ago.
 ///
 /// That is never worth a failure: it may be another user's, or gone.
-pub fn clear(folder: &Path) {
+pub(crate) fn clear(folder: &Path) {
     clear_named(folder, SystemTime::now(), |name| name.starts_with(STAGE_PREFIX));
 }
 
 /// As [`clear`], in a folder that only holds what is unfinished.
-pub fn clear_scratch(folder: &Path) {
+pub(crate) fn clear_scratch(folder: &Path) {
     clear_named(folder, SystemTime::now(), |name| {
         name.starts_with(STAGE_PREFIX)
             || name.starts_with(TEMPORARY_PREFIX)

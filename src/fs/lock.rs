@@ -31,7 +31,7 @@ const PRIVATE_MODE: u32 = 0o600;
 
 /// How a lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Together with other shared holders.
     Shared,
     /// Alone.
@@ -40,7 +40,7 @@ pub enum Mode {
 
 /// The locks of this process: one open handle per file, with a queue of those who wait for it.
 #[derive(Debug)]
-pub struct LockTable {
+pub(crate) struct LockTable {
     slots: Mutex<HashMap<PathBuf, Arc<Slot>>>,
     patience: Duration,
     /// Mode of lock files, less the umask.
@@ -68,14 +68,17 @@ struct State {
 
 /// A file that this process has locked against others; released when dropped.
 #[derive(Debug)]
-pub struct Locked {
+pub(crate) struct Locked {
     file: File,
     owner: u32,
 }
 
 impl Locked {
     /// Locks an open file, if no other process holds it.
-    pub fn try_new(file: File, mode: Mode) -> std::result::Result<Self, (File, TryLockError)> {
+    pub(crate) fn try_new(
+        file: File,
+        mode: Mode,
+    ) -> std::result::Result<Self, (File, TryLockError)> {
         let locked = match mode {
             Mode::Shared => file.try_lock_shared(),
             Mode::Exclusive => file.try_lock(),
@@ -87,7 +90,7 @@ impl Locked {
     }
 
     /// The file itself.
-    pub fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 }
@@ -111,13 +114,13 @@ pub struct LockGuard<'table> {
 
 impl LockTable {
     /// Locks that are waited for at most `patience`.
-    pub fn new(patience: Duration) -> Self {
+    pub(crate) fn new(patience: Duration) -> Self {
         Self { slots: Mutex::default(), patience, mode: SHARED_MODE }
     }
 
     /// The same for files that nobody else can lock: whoever may open a file may lock it, and so
     /// only its owner may. Files that were there before are closed to others, too.
-    pub fn private(patience: Duration) -> Self {
+    pub(crate) fn private(patience: Duration) -> Self {
         Self { mode: PRIVATE_MODE, ..Self::new(patience) }
     }
 
@@ -125,18 +128,18 @@ impl LockTable {
     ///
     /// Fails with the system's time-out error on `path` when others hold it for too long, with
     /// "not found" if the folder does not exist, and when the job is cancelled.
-    pub fn lock(&self, path: &Path, mode: Mode, job: &Job) -> Result<LockGuard<'_>> {
+    pub(crate) fn lock(&self, path: &Path, mode: Mode, job: &Job) -> Result<LockGuard<'_>> {
         self.lock_within(self.patience, path, mode, job)
     }
 
     /// [`LockTable::lock`] that leaves no file behind where there was none, as long as it stays empty.
-    pub fn lock_tidily(&self, path: &Path, mode: Mode, job: &Job) -> Result<LockGuard<'_>> {
+    pub(crate) fn lock_tidily(&self, path: &Path, mode: Mode, job: &Job) -> Result<LockGuard<'_>> {
         self.hold(self.patience, path, mode, true, job)
     }
 
     /// [`LockTable::lock`] in a folder where others may have made the file: one of theirs is not
     /// waited for, since they could hold it for ever. None if it is held, or cannot be locked.
-    pub fn lock_unless_foreign(
+    pub(crate) fn lock_unless_foreign(
         &self,
         path: &Path,
         mode: Mode,
@@ -154,7 +157,7 @@ impl LockTable {
     }
 
     /// [`LockTable::lock`] with a time limit of its own.
-    pub fn lock_within(
+    pub(crate) fn lock_within(
         &self,
         patience: Duration,
         path: &Path,
@@ -303,12 +306,12 @@ fn timed_out(path: &Path) -> Error {
 static ARE_MISSING: AtomicBool = AtomicBool::new(false);
 
 /// What a service says then.
-pub const NONE: &str =
+pub(crate) const NONE: &str =
     "the file system has no file locks: let no other service change this registry";
 
 /// True if this process has worked without locks, as the file system has none. Others that did the
 /// same work at the same time were not waited for.
-pub fn are_missing() -> bool {
+pub(crate) fn are_missing() -> bool {
     ARE_MISSING.load(Ordering::Relaxed)
 }
 
@@ -378,7 +381,7 @@ fn close_to_others(file: &File) -> io::Result<()> {
 }
 
 /// Closes a lock file to others, if there is one, without locking it.
-pub fn close(path: &Path) -> Result<()> {
+pub(crate) fn close(path: &Path) -> Result<()> {
     match system::no_link(PRIVATE_MODE).read(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         opened => opened.and_then(|file| close_to_others(&file)).at(path),

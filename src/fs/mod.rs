@@ -1,16 +1,16 @@
 //! Files and folders: listing, atomic replacement, locks.
 
-pub mod atomic;
-pub mod fold;
-pub mod litter;
-pub mod lock;
-pub mod open;
-pub mod owner;
-pub mod walk;
+pub(crate) mod atomic;
+pub(crate) mod fold;
+pub(crate) mod litter;
+pub(crate) mod lock;
+pub(crate) mod open;
+pub(crate) mod owner;
+pub(crate) mod walk;
 
 /// Opens or reads once more what another host has replaced meanwhile: its file server no longer
 /// knows the file that was just looked up.
-pub fn once_more_if_stale<T>(
+pub(crate) fn once_more_if_stale<T>(
     mut attempt: impl FnMut() -> std::io::Result<T>,
 ) -> std::io::Result<T> {
     match attempt() {

@@ -20,16 +20,16 @@ const MOST_TICKS: usize = 5;
 const NOT_REGULAR: &str = "it is not a regular file";
 
 /// A file that was opened, and what messages call it.
-pub type Named<'a> = (&'a File, &'a Path);
+pub(crate) type Named<'a> = (&'a File, &'a Path);
 
 /// Opens a regular file for reading, and looks at it. A FIFO, socket or device is an error instead of
 /// a wait.
-pub fn regular(path: &Path, links: Links) -> Result<(File, Stat)> {
+pub(crate) fn regular(path: &Path, links: Links) -> Result<(File, Stat)> {
     checked(system::open(path, links), path)
 }
 
 /// As [`regular`], by a name in an open folder; a link is refused. `path` is for messages.
-pub fn regular_in(folder: &Folder, name: &str, path: &Path) -> Result<(File, Stat)> {
+pub(crate) fn regular_in(folder: &Folder, name: &str, path: &Path) -> Result<(File, Stat)> {
     checked(folder.file(name), path)
 }
 
@@ -51,25 +51,25 @@ fn looked_at(file: File) -> io::Result<(File, Stat)> {
 
 /// A directory that stays the same whatever happens to its name.
 #[derive(Debug)]
-pub struct Root {
+pub(crate) struct Root {
     handle: Folder,
 }
 
 impl Root {
     /// Opens a directory; a link to one is refused.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { handle: Folder::open(path, Links::Refuse)? })
     }
 
     /// The directory itself.
-    pub fn handle(&self) -> &Folder {
+    pub(crate) fn handle(&self) -> &Folder {
         &self.handle
     }
 
     /// Opens the regular file at the relative path `path` for reading, and looks at it.
     ///
     /// A FIFO, socket or device is an error instead of a wait.
-    pub fn regular(&self, path: &str) -> io::Result<(File, Stat)> {
+    pub(crate) fn regular(&self, path: &str) -> io::Result<(File, Stat)> {
         let (file, stat) = looked_at(self.handle.file_beneath(path)?)?;
         if stat.kind == Kind::File {
             Ok((file, stat))
@@ -80,12 +80,12 @@ impl Root {
 
     /// Looks at what is at `path` now. The directories on the way there may be links: nothing may be
     /// done with the answer but compare it with that of an opened file.
-    pub fn look_at(&self, path: &str) -> io::Result<Stat> {
+    pub(crate) fn look_at(&self, path: &str) -> io::Result<Stat> {
         self.handle.stat(path)
     }
 
     /// Opens the directory that holds `path`, and gives the last component of `path`.
-    pub fn open_parent<'path>(&self, path: &'path str) -> io::Result<(Folder, &'path str)> {
+    pub(crate) fn open_parent<'path>(&self, path: &'path str) -> io::Result<(Folder, &'path str)> {
         match path.rsplit_once('/') {
             None => Ok((self.handle.try_clone()?, path)),
             Some((parent, name)) => Ok((self.handle.folder_beneath(parent)?, name)),
@@ -96,7 +96,7 @@ impl Root {
 /// What tells that a file is still the same: its size, and the times of its modification and of its
 /// change in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     /// Size in bytes.
     pub size: u64,
     modified: (i64, i64),
@@ -105,18 +105,18 @@ pub struct Stamp {
 
 impl Stamp {
     /// The stamp of an open file.
-    pub fn of(file: &File) -> io::Result<Self> {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
         Stat::of(file).map(|stat| Self::of_stat(&stat))
     }
 
     /// The stamp of a file that was looked at.
-    pub fn of_stat(stat: &Stat) -> Self {
+    pub(crate) fn of_stat(stat: &Stat) -> Self {
         let Stat { identity, changed, .. } = *stat;
         Self { size: identity.size, modified: identity.modified, changed }
     }
 
     /// The stamp of a file that was looked at in the way of the standard library.
-    pub fn of_metadata(found: &std::fs::Metadata) -> Self {
+    pub(crate) fn of_metadata(found: &std::fs::Metadata) -> Self {
         Self::of_stat(&found.into())
     }
 
@@ -134,7 +134,7 @@ impl Stamp {
 /// The stamp of an open file, seen to have `stamp`, that has come to rest. Of two changes within one
 /// tick of the system's clock the second one cannot be seen, so a file that has only just changed is
 /// waited for.
-pub fn at_rest(mut stamp: Stamp, (file, path): Named<'_>) -> Result<Stamp> {
+pub(crate) fn at_rest(mut stamp: Stamp, (file, path): Named<'_>) -> Result<Stamp> {
     for _ in 0..MOST_TICKS {
         if !stamp.is_fresh() {
             return Ok(stamp);

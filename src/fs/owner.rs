@@ -28,7 +28,7 @@ enum Writer {
 ///
 /// 1. A group counts, unless its owner is known to be its only member.
 /// 2. Of a POSIX access list each user and group counts.
-pub fn other_writer(handle: &impl AsHandle) -> io::Result<Option<String>> {
+pub(crate) fn other_writer(handle: &impl AsHandle) -> io::Result<Option<String>> {
     const GROUP_WRITES: u32 = 0o020;
     const OTHERS_WRITE: u32 = 0o002;
     let stat = Stat::of(handle)?;
@@ -53,7 +53,7 @@ pub fn other_writer(handle: &impl AsHandle) -> io::Result<Option<String>> {
 ///
 /// A link is followed if it belongs to this user or the superuser, and lies where nobody else can
 /// make or rename anything.
-pub fn make_folders(folder: &Path) -> Result<()> {
+pub(crate) fn make_folders(folder: &Path) -> Result<()> {
     let absolute = std::path::absolute(folder).at(folder)?;
     if let Some(link) = foreign_link(&absolute, MOST_LINKS) {
         return Err(Error::UnsafePath {
@@ -91,7 +91,7 @@ fn foreign_link(path: &Path, links: usize) -> Option<PathBuf> {
 }
 
 /// Whether a file of this owner is this user's own, or the superuser's.
-pub fn is_ours(uid: u32) -> bool {
+pub(crate) fn is_ours(uid: u32) -> bool {
     uid == 0 || uid == system::user_id()
 }
 

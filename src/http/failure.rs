@@ -89,7 +89,7 @@ fn is_disbelieved(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// True if a request may have reached the server although no answer came back.
-pub fn was_sent(error: &Error) -> bool {
+pub(crate) fn was_sent(error: &Error) -> bool {
     match error {
         Error::Transport { source, .. } => was_connecting(&**source) == Some(false),
         Error::Timeout { connecting, .. } => !connecting,
@@ -130,7 +130,7 @@ pub(super) fn was_hung_up(error: &Error) -> bool {
 
 /// True for what is refused before anything was done, so that even a change may be asked for again:
 /// the server has too much to do, or too much for one client.
-pub fn was_refused(error: &Error) -> bool {
+pub(crate) fn was_refused(error: &Error) -> bool {
     match error {
         Error::Status { status: 429 | 503 | 509 | 529, .. } => true,
         // Also the answer to those who may not come at all.

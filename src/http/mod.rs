@@ -26,13 +26,12 @@ mod secrets;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
-pub mod url;
+pub(crate) mod url;
 
-pub use client::Http;
-pub use failure::{was_refused, was_sent};
+pub(crate) use client::Http;
+pub(crate) use failure::{was_refused, was_sent};
 pub(crate) use record::counted;
-pub use request::{MakeStream, Stream, Touched};
-pub use response::{Document, Object, Response};
-pub use retry::RetryPolicy;
+pub(crate) use request::{Stream, Touched};
+pub(crate) use response::{Document, Object, Response};
 pub(crate) use retry::Tries;
 pub use tls::{Trust, set_fallback};

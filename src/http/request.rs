@@ -31,7 +31,7 @@ pub(super) enum Content<'a> {
 }
 
 /// Makes the content of a request.
-pub type MakeStream<'a> = &'a (dyn Fn() -> Result<Stream> + Sync);
+pub(super) type MakeStream<'a> = &'a (dyn Fn() -> Result<Stream> + Sync);
 
 /// Content on its way to a server.
 #[derive(Debug)]

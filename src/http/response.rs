@@ -36,7 +36,7 @@ pub struct Document {
 }
 
 /// Any object in JSON.
-pub type Object = serde_json::Map<String, serde_json::Value>;
+pub(crate) type Object = serde_json::Map<String, serde_json::Value>;
 
 impl Document {
     /// The content of a file.

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-pub use crate::quote::{quote_component, quote_path, quote_plus};
+pub(crate) use crate::quote::{quote_component, quote_path, quote_plus};
 use crate::{Error, Result};
 
 /// Words in the name of a parameter or header whose value must not be shown.
@@ -23,7 +23,7 @@ const SECRET_WORDS: [&str; 11] = [
 const SECRET_NAMES: [&str; 5] = ["code", "pw", "pwd", "sid", "sig"];
 
 /// Accepts an `http` or `https` URL.
-pub fn parse(url: &str) -> Result<Url> {
+pub(crate) fn parse(url: &str) -> Result<Url> {
     let why = match Url::parse(url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {
             return Ok(parsed);
@@ -54,7 +54,7 @@ pub(super) fn is_secret(name: &str) -> bool {
 }
 
 /// The URL without user name, password and fragment, and without the secrets of its query.
-pub fn redacted(url: &Url) -> String {
+pub(crate) fn redacted(url: &Url) -> String {
     let mut shown = url.clone();
     // Both fail only for URLs without a host, which hold no credentials.
     let _ = shown.set_username("");
@@ -70,7 +70,7 @@ pub fn redacted(url: &Url) -> String {
 }
 
 /// True for a URL that says itself who may use it.
-pub fn is_signed(url: &Url) -> bool {
+pub(crate) fn is_signed(url: &Url) -> bool {
     url.query_pairs().any(|(name, _)| {
         let name = name.to_ascii_lowercase();
         name == "sig" || name.contains("signature")
@@ -78,7 +78,7 @@ pub fn is_signed(url: &Url) -> bool {
 }
 
 /// The URL of a service, to which the paths of endpoints are appended.
-pub fn base(url: &str) -> Result<String> {
+pub(crate) fn base(url: &str) -> Result<String> {
     let url = url.trim();
     parse(url)?;
     Ok(url.trim_end_matches('/').to_owned())

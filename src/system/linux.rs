@@ -36,7 +36,7 @@ pub(super) fn open_beneath(
 
 /// Opens what is at `path` below `root` for reading, without waiting for anybody; links that never
 /// leave it are followed. `None` also if the path leaves it, or has absolute links.
-pub fn open_inside(root: &Path, path: &Path) -> Option<io::Result<File>> {
+pub(crate) fn open_inside(root: &Path, path: &Path) -> Option<io::Result<File>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     // Without a link and without `..` no path can leave: one step for most.
     match openat2(CWD, root.join(path), flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
@@ -60,7 +60,7 @@ pub fn open_inside(root: &Path, path: &Path) -> Option<io::Result<File>> {
 }
 
 /// The path of an open file.
-pub fn real_path(file: &File) -> io::Result<PathBuf> {
+pub(crate) fn real_path(file: &File) -> io::Result<PathBuf> {
     fs::read_link(name_of(file))
 }
 
@@ -91,7 +91,7 @@ pub(super) fn each_entry<E>(
 
 /// Makes a file without a name in `folder`, with `mode` less the umask: when this process is killed,
 /// it is gone.
-pub fn nameless_file(folder: &Path, mode: u32) -> io::Result<Option<File>> {
+pub(crate) fn nameless_file(folder: &Path, mode: u32) -> io::Result<Option<File>> {
     // By this name it gets its own, and a system without it (a chroot) is no reason to fail.
     if !Path::new(OPEN_FILES).exists() {
         return Ok(None);
@@ -105,23 +105,23 @@ pub fn nameless_file(folder: &Path, mode: u32) -> io::Result<Option<File>> {
 }
 
 /// Gives a name to a file that has none; nothing is replaced.
-pub fn give_name(file: &File, path: &Path) -> io::Result<()> {
+pub(crate) fn give_name(file: &File, path: &Path) -> io::Result<()> {
     Ok(rustix::fs::linkat(CWD, name_of(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }
 
 /// Exchanges what has the same name in two folders, in one step; false where that is impossible.
-pub fn exchange(one: &Folder, other: &Folder, name: &str) -> bool {
+pub(crate) fn exchange(one: &Folder, other: &Folder, name: &str) -> bool {
     renameat_with(one, name, other, name, RenameFlags::EXCHANGE).is_ok()
 }
 
 /// Makes everything written to the file system of an open file durable.
-pub fn sync_file_system(handle: &File) -> io::Result<()> {
+pub(crate) fn sync_file_system(handle: &File) -> io::Result<()> {
     Ok(rustix::fs::syncfs(handle)?)
 }
 
 /// Copies inside of the system, from and to the same offset; gives how many bytes it did. Between file
 /// systems, and on some of them, it does none: they have to be written.
-pub fn copy_range(from: &File, to: &File, offset: u64, size: usize) -> usize {
+pub(crate) fn copy_range(from: &File, to: &File, offset: u64, size: usize) -> usize {
     let (mut read, mut written) = (offset, offset);
     let mut done = 0;
     while done < size {
@@ -135,19 +135,24 @@ pub fn copy_range(from: &File, to: &File, offset: u64, size: usize) -> usize {
 }
 
 /// Lets an empty file share the blocks of another, where the file system can; true if it does.
-pub fn share_blocks(from: &File, to: &File) -> bool {
+pub(crate) fn share_blocks(from: &File, to: &File) -> bool {
     rustix::fs::ioctl_ficlone(to, from).is_ok()
 }
 
 /// Sends a part of a file over a connection, as much as it takes now.
 #[inline]
-pub fn send_file(to: impl AsFd, file: &File, mut offset: u64, size: usize) -> io::Result<usize> {
+pub(crate) fn send_file(
+    to: impl AsFd,
+    file: &File,
+    mut offset: u64,
+    size: usize,
+) -> io::Result<usize> {
     Ok(rustix::fs::sendfile(to, file, Some(&mut offset), size)?)
 }
 
 /// Reads one byte, unless that would have to wait for a disk or a network: then the kind of the error
 /// is `WouldBlock`.
-pub fn peek(file: &File, offset: u64) -> io::Result<usize> {
+pub(crate) fn peek(file: &File, offset: u64) -> io::Result<usize> {
     let mut byte = [0];
     let mut buffers = [io::IoSliceMut::new(&mut byte)];
     let flags = rustix::io::ReadWriteFlags::NOWAIT;
@@ -155,12 +160,12 @@ pub fn peek(file: &File, offset: u64) -> io::Result<usize> {
 }
 
 /// Whether a file is on a file system that is memory.
-pub fn is_in_memory(file: &File) -> bool {
+pub(crate) fn is_in_memory(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type == TMPFS)
 }
 
 /// True if a folder is known to be on a file system that this machine alone changes.
-pub fn is_local(folder: &Path) -> bool {
+pub(crate) fn is_local(folder: &Path) -> bool {
     // btrfs, ext, f2fs, overlay, tmpfs, XFS and ZFS.
     const LOCAL: [i64; 7] =
         [0x9123_683e, 0xef53, 0xf2f5_2010, 0x794c_7630, 0x0102_1994, 0x5846_5342, 0x2fc1_2fc1];

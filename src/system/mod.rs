@@ -21,12 +21,12 @@ use linux as own;
 #[cfg(not(target_os = "linux"))]
 use other as own;
 
-pub use own::*;
-pub use unix::*;
+pub(crate) use own::*;
+pub(crate) use unix::*;
 
 /// What an entry of a folder is, links not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A regular file.
     File,
     /// A symbolic link, wherever it leads.
@@ -39,7 +39,7 @@ pub enum Kind {
 
 /// What is done with a symbolic link in the last component of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Links {
+pub(crate) enum Links {
     /// It is followed.
     Follow,
     /// It is an error.
@@ -48,7 +48,7 @@ pub enum Links {
 
 /// What the system tells about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stat {
+pub(crate) struct Stat {
     /// What it is.
     pub kind: Kind,
     /// Its content, size and place.
@@ -67,7 +67,7 @@ pub struct Stat {
 
 /// What stays the same as long as nobody writes to a file, under whatever name and mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Where it is.
     pub place: Place,
     /// Size in bytes.
@@ -78,14 +78,14 @@ pub struct Identity {
 
 /// What tells one file from all others of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     device: u64,
     inode: u64,
 }
 
 /// A user that the user database knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// What the user is called.
     pub name: String,
     /// The number of the user's own group.
@@ -94,7 +94,7 @@ pub struct User {
 
 /// A group that the user database knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub(crate) struct Group {
     /// What the group is called.
     pub name: String,
     /// Those whom it has beside users whose own group it is.
@@ -103,7 +103,7 @@ pub struct Group {
 
 /// A name that is given or taken away: a path, or a path below a folder that is open.
 #[derive(Debug, Clone, Copy)]
-pub enum Name<'a> {
+pub(crate) enum Name<'a> {
     /// Seen from where the process is.
     Path(&'a std::path::Path),
     /// Seen from a folder.

@@ -5,7 +5,7 @@ use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
-pub use std::os::fd::AsFd as AsHandle;
+pub(crate) use std::os::fd::AsFd as AsHandle;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -18,11 +18,11 @@ use rustix::io::Errno;
 use super::{Group, Identity, Kind, Links, Name, Place, Stat, User, own};
 
 /// Something that is open, of whatever kind.
-pub type Handle = OwnedFd;
+pub(crate) type Handle = OwnedFd;
 /// A connection between processes of one machine.
-pub type LocalStream = std::os::unix::net::UnixStream;
+pub(crate) type LocalStream = std::os::unix::net::UnixStream;
 /// Memory for the names that the system gives at a time.
-pub type Buffer = Vec<MaybeUninit<u8>>;
+pub(crate) type Buffer = Vec<MaybeUninit<u8>>;
 
 /// Bytes of names that the system gives at a time.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -33,12 +33,12 @@ const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// Where users' programs keep data, seen from the user's home.
-pub const DATA_BELOW_HOME: &str =
+pub(crate) const DATA_BELOW_HOME: &str =
     if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
 /// Whether a path may begin with a drive.
-pub const HAS_DRIVES: bool = false;
+pub(crate) const HAS_DRIVES: bool = false;
 /// Whether the environment may name that folder.
-pub const HAS_XDG: bool = !cfg!(target_os = "macos");
+pub(crate) const HAS_XDG: bool = !cfg!(target_os = "macos");
 
 impl Links {
     fn flags(self) -> OFlags {
@@ -63,7 +63,7 @@ impl Kind {
 impl Stat {
     /// Looks at something that is open.
     #[inline]
-    pub fn of(handle: impl AsFd) -> io::Result<Self> {
+    pub(crate) fn of(handle: impl AsFd) -> io::Result<Self> {
         Ok(Self::of_raw(&rustix::fs::fstat(handle)?))
     }
 
@@ -93,12 +93,12 @@ impl Stat {
 
     /// Size in bytes.
     #[inline]
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.identity.size
     }
 
     /// Whether everybody who may write to this folder may also rename what others have put there.
-    pub fn is_sticky(&self) -> bool {
+    pub(crate) fn is_sticky(&self) -> bool {
         self.mode & STICKY != 0
     }
 }
@@ -133,7 +133,7 @@ impl From<&Metadata> for Stat {
 
 /// A folder that stays the same whatever happens to its name.
 #[derive(Debug)]
-pub struct Folder(OwnedFd);
+pub(crate) struct Folder(OwnedFd);
 
 impl AsFd for Folder {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -143,32 +143,32 @@ impl AsFd for Folder {
 
 impl Folder {
     /// Opens a folder.
-    pub fn open(path: &Path, links: Links) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, links: Links) -> io::Result<Self> {
         Ok(Self(rustix::fs::open(path, FOLDER | links.flags(), Mode::empty())?))
     }
 
     /// The same folder once more.
-    pub fn try_clone(&self) -> io::Result<Self> {
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self)
     }
 
     /// Opens a folder below; only the last component is known not to be a link.
     #[inline]
-    pub fn folder(&self, path: &str) -> io::Result<Self> {
+    pub(crate) fn folder(&self, path: &str) -> io::Result<Self> {
         let flags = FOLDER | OFlags::NOFOLLOW;
         Ok(Self(rustix::fs::openat(&self.0, path, flags, Mode::empty())?))
     }
 
     /// Opens what has this name for reading, without waiting for anybody; a link is refused.
     #[inline]
-    pub fn file(&self, name: &str) -> io::Result<File> {
+    pub(crate) fn file(&self, name: &str) -> io::Result<File> {
         let flags = READ | OFlags::NOFOLLOW;
         Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
     }
 
     /// Makes a file for reading and writing, with `mode` less the umask.
     #[inline]
-    pub fn new_file(&self, name: &str, mode: u32) -> io::Result<File> {
+    pub(crate) fn new_file(&self, name: &str, mode: u32) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(raw(mode)))?.into())
     }
@@ -176,13 +176,13 @@ impl Folder {
     /// Opens what is at `path` below for reading, without waiting for anybody. No component may be a
     /// link, or `..`.
     #[inline]
-    pub fn file_beneath(&self, path: &str) -> io::Result<File> {
+    pub(crate) fn file_beneath(&self, path: &str) -> io::Result<File> {
         self.beneath(path, READ).map(File::from)
     }
 
     /// Opens the folder at `path` below. No component may be a link, or `..`.
     #[inline]
-    pub fn folder_beneath(&self, path: &str) -> io::Result<Self> {
+    pub(crate) fn folder_beneath(&self, path: &str) -> io::Result<Self> {
         self.beneath(path, FOLDER).map(Self)
     }
 
@@ -207,37 +207,37 @@ impl Folder {
 
     /// Looks at what is at `path` below, links in the last component not followed.
     #[inline]
-    pub fn stat(&self, path: &str) -> io::Result<Stat> {
+    pub(crate) fn stat(&self, path: &str) -> io::Result<Stat> {
         let stat = rustix::fs::statat(&self.0, path, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Stat::of_raw(&stat))
     }
 
     /// What an entry is.
-    pub fn kind_of(&self, name: &CStr) -> io::Result<Kind> {
+    pub(crate) fn kind_of(&self, name: &CStr) -> io::Result<Kind> {
         let stat = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Kind::of(FileType::from_raw_mode(stat.st_mode)))
     }
 
     /// The size of an entry.
     #[inline]
-    pub fn size_of(&self, name: &CStr) -> io::Result<u64> {
+    pub(crate) fn size_of(&self, name: &CStr) -> io::Result<u64> {
         own::size_of(self.0.as_fd(), name)
     }
 
     /// The text of a link.
-    pub fn read_link(&self, name: &str) -> io::Result<OsString> {
+    pub(crate) fn read_link(&self, name: &str) -> io::Result<OsString> {
         let text = rustix::fs::readlinkat(&self.0, name, Vec::new())?;
         Ok(OsString::from_vec(text.into_bytes()))
     }
 
     /// Takes away the name of a file.
-    pub fn remove_file(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove_file(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
     }
 
     /// Calls `each` with every name, in the order of the file system, and with what has that name if
     /// the file system tells. `failed` makes an error of the system's.
-    pub fn each<E>(
+    pub(crate) fn each<E>(
         &self,
         buffer: &mut Buffer,
         failed: impl Fn(io::Error) -> E,
@@ -253,18 +253,18 @@ impl Folder {
 }
 
 /// Memory for [`Folder::each`].
-pub fn buffer() -> Buffer {
+pub(crate) fn buffer() -> Buffer {
     vec![MaybeUninit::uninit(); BUFFER_BYTES]
 }
 
 /// Opens what is at `path` for reading, without waiting for anybody.
 #[inline]
-pub fn open(path: &Path, links: Links) -> io::Result<File> {
+pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
     Ok(rustix::fs::open(path, READ | links.flags(), Mode::empty())?.into())
 }
 
 /// Options for opening a file that is no link, with `mode` less the umask if it is made.
-pub fn no_link(mode: u32) -> OpenOptions {
+pub(crate) fn no_link(mode: u32) -> OpenOptions {
     let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
     let mut options = OpenOptions::new();
     options.mode(mode).custom_flags(flags);
@@ -273,32 +273,32 @@ pub fn no_link(mode: u32) -> OpenOptions {
 
 /// Makes a file for reading and writing, with `mode` less the umask.
 #[inline]
-pub fn new_file(path: &Path, mode: u32) -> io::Result<File> {
+pub(crate) fn new_file(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)
 }
 
 /// Makes a folder, with `mode` less the umask.
-pub fn new_folder(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn new_folder(path: &Path, mode: u32) -> io::Result<()> {
     fs::DirBuilder::new().mode(mode).create(path)
 }
 
 /// Makes a symbolic link with exactly this text.
-pub fn new_link(text: impl AsRef<Path>, path: impl AsRef<Path>) -> io::Result<()> {
+pub(crate) fn new_link(text: impl AsRef<Path>, path: impl AsRef<Path>) -> io::Result<()> {
     std::os::unix::fs::symlink(text, path)
 }
 
 /// The permissions that a mode stands for.
-pub fn permissions(mode: u32) -> Permissions {
+pub(crate) fn permissions(mode: u32) -> Permissions {
     Permissions::from_mode(mode)
 }
 
 /// The mode that permissions stand for.
-pub fn mode_of(permissions: &Permissions) -> u32 {
+pub(crate) fn mode_of(permissions: &Permissions) -> u32 {
     permissions.mode() & 0o7777
 }
 
 /// Gives a file another mode.
-pub fn set_mode(path: impl AsRef<Path>, mode: u32) -> io::Result<()> {
+pub(crate) fn set_mode(path: impl AsRef<Path>, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, permissions(mode))
 }
 
@@ -308,7 +308,7 @@ fn raw(mode: u32) -> RawMode {
 
 /// Closes a file that was written: network file systems tell only then that a disk or a quota is
 /// full, and dropping a file does not listen.
-pub fn close(file: File) -> io::Result<()> {
+pub(crate) fn close(file: File) -> io::Result<()> {
     match nix::unistd::close(file) {
         // It is closed all the same.
         Ok(()) | Err(nix::errno::Errno::EINTR) => Ok(()),
@@ -318,33 +318,33 @@ pub fn close(file: File) -> io::Result<()> {
 
 /// Reads from where the file is, whatever signals come; 0 bytes mean the end.
 #[inline]
-pub fn read(file: &File, window: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read(file: &File, window: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::retry_on_intr(|| rustix::io::read(file, &mut *window))?)
 }
 
 /// Reads from `offset` on, whatever signals come; 0 bytes mean the end.
 #[inline]
-pub fn read_at(file: &File, window: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_at(file: &File, window: &mut [u8], offset: u64) -> io::Result<usize> {
     Ok(rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *window, offset))?)
 }
 
 /// Reads from `offset` on into the spare room of `bytes`, whatever signals come; 0 bytes mean the end.
 #[inline]
-pub fn append_at(file: &File, bytes: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
+pub(crate) fn append_at(file: &File, bytes: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
     let room = || rustix::io::pread(file, rustix::buffer::spare_capacity(bytes), offset);
     Ok(rustix::io::retry_on_intr(room)?)
 }
 
 /// Writes all of `bytes`, from `offset` on.
 #[inline]
-pub fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(bytes, offset)
 }
 
 /// Gives something a name that nothing else has. The kind of the error is `AlreadyExists` if it is
 /// taken, `CrossesDevices` if nothing can be moved there, and `InvalidInput` or `Unsupported` where
 /// the file system cannot tell.
-pub fn rename_new(old: Name<'_>, new: Name<'_>) -> io::Result<()> {
+pub(crate) fn rename_new(old: Name<'_>, new: Name<'_>) -> io::Result<()> {
     let (from, old) = old.parts();
     let (to, new) = new.parts();
     Ok(rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE)?)
@@ -360,51 +360,51 @@ impl<'a> Name<'a> {
 }
 
 /// Reads an extended attribute of what is at `path`; gives its length.
-pub fn attribute(path: &Path, name: &str, value: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn attribute(path: &Path, name: &str, value: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::fs::getxattr(path, name, value)?)
 }
 
 /// Reads an extended attribute of something that is open; gives its length.
-pub fn attribute_of(handle: impl AsFd, name: &str, value: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn attribute_of(handle: impl AsFd, name: &str, value: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::fs::fgetxattr(handle, name, value)?)
 }
 
 /// Writes an extended attribute of what is at `path`.
-pub fn set_attribute(path: &Path, name: &str, value: &[u8]) -> io::Result<()> {
+pub(crate) fn set_attribute(path: &Path, name: &str, value: &[u8]) -> io::Result<()> {
     Ok(rustix::fs::setxattr(path, name, value, rustix::fs::XattrFlags::empty())?)
 }
 
 /// Takes away an extended attribute of what is at `path`.
-pub fn remove_attribute(path: &Path, name: &str) -> io::Result<()> {
+pub(crate) fn remove_attribute(path: &Path, name: &str) -> io::Result<()> {
     Ok(rustix::fs::removexattr(path, name)?)
 }
 
 /// The user for whom this process acts.
 #[inline]
-pub fn user_id() -> u32 {
+pub(crate) fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
 /// The user of this number, if the user database can tell.
-pub fn user(id: u32) -> Option<User> {
+pub(crate) fn user(id: u32) -> Option<User> {
     let found = nix::unistd::User::from_uid(Uid::from_raw(id)).ok().flatten()?;
     Some(User { name: found.name, group: found.gid.as_raw() })
 }
 
 /// The group of this number, if the user database can tell.
-pub fn group(id: u32) -> Option<Group> {
+pub(crate) fn group(id: u32) -> Option<Group> {
     let found = nix::unistd::Group::from_gid(Gid::from_raw(id)).ok().flatten()?;
     Some(Group { name: found.name, members: found.mem })
 }
 
 /// How many files this process may have open.
-pub fn most_open_files() -> u64 {
+pub(crate) fn most_open_files() -> u64 {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     limit.current.unwrap_or(u64::MAX)
 }
 
 /// Allows as many open files as the system does.
-pub fn raise_file_limit() {
+pub(crate) fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // Where that is refused, the limit stays as it is.
@@ -412,18 +412,18 @@ pub fn raise_file_limit() {
 }
 
 /// Text of these bytes.
-pub fn text(bytes: &[u8]) -> &OsStr {
+pub(crate) fn text(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
 }
 
 /// Text of these bytes.
-pub fn into_text(bytes: Vec<u8>) -> OsString {
+pub(crate) fn into_text(bytes: Vec<u8>) -> OsString {
     OsString::from_vec(bytes)
 }
 
 /// Takes a listener from stdin and a connection from stdout, where another process has put them; both
 /// streams lead to nowhere afterwards.
-pub fn take_standard_streams() -> io::Result<(TcpListener, LocalStream)> {
+pub(crate) fn take_standard_streams() -> io::Result<(TcpListener, LocalStream)> {
     let listener = io::stdin().as_fd().try_clone_to_owned()?;
     let lifeline = io::stdout().as_fd().try_clone_to_owned()?;
     let nowhere = nowhere()?;
@@ -434,7 +434,7 @@ pub fn take_standard_streams() -> io::Result<(TcpListener, LocalStream)> {
 
 /// Opens nowhere in place of standard streams that are closed: what is opened next would be taken for
 /// them.
-pub fn fill_standard_streams() {
+pub(crate) fn fill_standard_streams() {
     // Where there is no such device, nothing can be done.
     while let Ok(nowhere) = nowhere() {
         if nowhere.as_raw_fd() > 2 {
@@ -451,13 +451,13 @@ fn nowhere() -> io::Result<File> {
 /// Writes to a connection whenever this process is asked to end, instead of ending it; dropped, it
 /// ends again as before.
 #[derive(Debug)]
-pub struct EndSignals {
+pub(crate) struct EndSignals {
     handlers: Vec<signal_hook::SigId>,
 }
 
 impl EndSignals {
     /// From now on.
-    pub fn to(stream: &LocalStream) -> io::Result<Self> {
+    pub(crate) fn to(stream: &LocalStream) -> io::Result<Self> {
         use signal_hook::consts::{SIGINT, SIGTERM};
         let mut signals = Self { handlers: Vec::new() };
         for signal in [SIGTERM, SIGINT] {
@@ -477,12 +477,12 @@ impl Drop for EndSignals {
 }
 
 /// The system's own error of a kind, with the system's number and words.
-pub fn error(kind: ErrorKind) -> io::Error {
+pub(crate) fn error(kind: ErrorKind) -> io::Error {
     code_of(kind).map_or_else(|| kind.into(), io::Error::from_raw_os_error)
 }
 
 /// The system's number for a kind of error.
-pub fn code_of(kind: ErrorKind) -> Option<i32> {
+pub(crate) fn code_of(kind: ErrorKind) -> Option<i32> {
     use ErrorKind as Kind;
 
     let code = match kind {
@@ -519,23 +519,23 @@ pub fn code_of(kind: ErrorKind) -> Option<i32> {
 }
 
 /// The system's number for a fault of input or output that says nothing else.
-pub fn fault_code() -> i32 {
+pub(crate) fn fault_code() -> i32 {
     Errno::IO.raw_os_error()
 }
 
 /// Whether this number means that too many files are open, here or on the machine.
-pub fn is_lack_of_handles(code: i32) -> bool {
+pub(crate) fn is_lack_of_handles(code: i32) -> bool {
     [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(code))
 }
 
 /// Whether a path led round in a circle, or through a link where none was to be followed.
-pub fn is_loop(error: &io::Error) -> bool {
+pub(crate) fn is_loop(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
 /// Whether there is nothing that could be read as a file by this name: nothing at all, something of
 /// another kind, or no such name.
-pub fn is_absent(error: &io::Error) -> bool {
+pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::NotFound
@@ -552,7 +552,7 @@ pub fn is_absent(error: &io::Error) -> bool {
 
 /// Whether a file could not be locked because its file system has no locks. Some network file systems
 /// lock only what is open for writing.
-pub fn lacks_locks(error: &io::Error) -> bool {
+pub(crate) fn lacks_locks(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::BADF)

@@ -44,7 +44,7 @@ const MOST_BYTES: usize = 128 * 1024;
 
 /// How to download.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Files at once; 1 leaves the number to this module.
     pub concurrency: usize,
     /// Folder for what is unfinished, on the file system of the targets.
@@ -57,7 +57,7 @@ pub struct Options {
 }
 
 /// Number of downloads at once for a caller who asked for `asked`.
-pub fn concurrency(asked: usize) -> usize {
+pub(crate) fn concurrency(asked: usize) -> usize {
     match asked {
         0 | 1 => runtime::jobs_limit().map_or(CONCURRENCY, |limit| limit.min(CONCURRENCY)),
         more => more,
@@ -65,7 +65,12 @@ pub fn concurrency(asked: usize) -> usize {
 }
 
 /// Downloads all items; what is finished when one fails stays.
-pub async fn download(http: &Http, items: Vec<Item>, options: &Options, job: &Job) -> Result<()> {
+pub(crate) async fn download(
+    http: &Http,
+    items: Vec<Item>,
+    options: &Options,
+    job: &Job,
+) -> Result<()> {
     download_named(http, items, options, job).await.map_err(|error| match error {
         Error::Item { source, .. } => *source,
         other => other,
@@ -73,7 +78,7 @@ pub async fn download(http: &Http, items: Vec<Item>, options: &Options, job: &Jo
 }
 
 /// [`download`]; the failure of an item names it.
-pub async fn download_named(
+pub(crate) async fn download_named(
     http: &Http,
     items: Vec<Item>,
     options: &Options,
@@ -83,7 +88,7 @@ pub async fn download_named(
 }
 
 /// [`download_named`], but items that are not there fail nothing: their names are given back.
-pub async fn download_found(
+pub(crate) async fn download_found(
     http: &Http,
     items: Vec<Item>,
     options: &Options,

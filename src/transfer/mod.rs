@@ -1,9 +1,9 @@
 //! Moving many files at once: planned, verified, and placed only when whole.
 
-pub mod download;
-pub mod plan;
-pub mod stage;
-pub mod upload;
+pub(crate) mod download;
+pub(crate) mod plan;
+pub(crate) mod stage;
+pub(crate) mod upload;
 
 /// Whose level and handlers records of transfers have.
 const TARGET: &str = "selenite.transfer";

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// What is known of the content of a file before it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// Size in bytes.
     pub size: u64,
     /// MD5 digest in hexadecimal digits.
@@ -23,7 +23,7 @@ pub struct Expected {
 
 impl Expected {
     /// Fails with [`Error::Digest`] unless `seen` is the content expected of `path`.
-    pub fn check(&self, seen: &Seen, path: &str) -> Result<()> {
+    pub(crate) fn check(&self, seen: &Seen, path: &str) -> Result<()> {
         let digest = seen.md5.to_string();
         let (what, expected, actual) = if seen.size != self.size {
             ("size", self.size.to_string(), seen.size.to_string())
@@ -37,7 +37,7 @@ impl Expected {
 }
 
 /// Which of these files differ from what is expected of them. What has another size is not read.
-pub fn differing(files: &[(&Path, &Expected)], job: &Job) -> Result<Vec<bool>> {
+pub(crate) fn differing(files: &[(&Path, &Expected)], job: &Job) -> Result<Vec<bool>> {
     let has_size = |file: &Path, size| fs::metadata(file).is_ok_and(|meta| meta.len() == size);
     let mut differ = vec![true; files.len()];
     let read: Vec<usize> =
@@ -51,7 +51,7 @@ pub fn differing(files: &[(&Path, &Expected)], job: &Job) -> Result<Vec<bool>> {
 
 /// The form of content that comes without a digest: a login page must not be taken for it.
 #[derive(Debug, Clone, Copy)]
-pub enum Form {
+pub(crate) enum Form {
     /// Any content.
     Any,
     /// What such a check accepts as a whole.
@@ -62,17 +62,17 @@ pub enum Form {
 
 impl Form {
     /// Bytes that tell the form and make a message; a document has to be whole.
-    pub const HEAD_BYTES: usize = 512;
+    pub(crate) const HEAD_BYTES: usize = 512;
     /// How each database of `SQLite` begins.
     const SQLITE: &[u8] = b"SQLite format 3\0";
 
     /// True for what has to be whole to be checked.
-    pub fn is_document(self) -> bool {
+    pub(crate) fn is_document(self) -> bool {
         matches!(self, Self::Document(_))
     }
 
     /// Fails unless content is of this form.
-    pub fn check(self, content: &Document) -> Result<()> {
+    pub(crate) fn check(self, content: &Document) -> Result<()> {
         match self {
             Self::Document(check) => check(content),
             Self::Database if !content.body.starts_with(Self::SQLITE) => Err(Error::Form {
@@ -87,7 +87,7 @@ impl Form {
 
 /// One file to download.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub(crate) struct Item {
     /// Where from.
     pub url: reqwest::Url,
     /// Its name in messages.
@@ -108,7 +108,7 @@ impl Item {
 }
 
 /// The URL of `path` below `base`.
-pub fn below(base: &reqwest::Url, path: &RelPath) -> reqwest::Url {
+pub(crate) fn below(base: &reqwest::Url, path: &RelPath) -> reqwest::Url {
     let mut url = base.clone();
     let prefix = base.path().trim_end_matches('/');
     url.set_path(&format!("{prefix}/{}", quote_path(path.as_str())));
@@ -117,7 +117,7 @@ pub fn below(base: &reqwest::Url, path: &RelPath) -> reqwest::Url {
 
 /// Plans to download files below `base` to the same paths below `destination`, where it makes the
 /// folders that they need.
-pub fn items(
+pub(crate) fn items(
     base: &reqwest::Url,
     files: Vec<(RelPath, Option<Expected>)>,
     destination: &Path,

@@ -26,7 +26,7 @@ const FILE_MODE: u32 = 0o666;
 
 /// The content of a directory, checked and ready to be copied.
 #[derive(Debug)]
-pub struct Survey {
+pub(crate) struct Survey {
     root: PathBuf,
     folders: Vec<String>,
     files: Vec<String>,
@@ -43,7 +43,7 @@ impl Survey {
     ///
     /// A link that ends inside `root` is kept relative; any other becomes absolute, so that it
     /// leads to the same place from the copy.
-    pub fn new(root: &Path, job: &Job) -> Result<Self> {
+    pub(crate) fn new(root: &Path, job: &Job) -> Result<Self> {
         let mut survey = Self {
             root: root.to_owned(),
             folders: Vec::new(),
@@ -81,7 +81,7 @@ impl Survey {
     /// Copies everything into the empty directory `destination`, reads every copy again and
     /// compares it with its source. Gives the stamps of the regular files, in order; small contents
     /// are added to `together` on the way, with the same numbers.
-    pub fn copy_to(
+    pub(crate) fn copy_to(
         &self,
         destination: &Path,
         together: Option<&Together>,
@@ -143,13 +143,13 @@ impl Survey {
     }
 
     /// Paths of the regular files, in order.
-    pub fn files(&self) -> &[String] {
+    pub(crate) fn files(&self) -> &[String] {
         &self.files
     }
 
     /// Digests of the regular files with these numbers, in order; `None` for one that is not any more
     /// what was copied.
-    pub fn digests(
+    pub(crate) fn digests(
         &self,
         numbers: &[usize],
         copied: &[Stamp],

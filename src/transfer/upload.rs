@@ -35,7 +35,7 @@ const BLOCKS_AHEAD: usize = 2;
 
 /// One file to send.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub(crate) struct Item {
     /// Where it is.
     pub file: PathBuf,
     /// Its name in messages.
@@ -46,7 +46,7 @@ pub struct Item {
 
 impl Item {
     /// A file to send under this name.
-    pub fn new(file: PathBuf, name: &str) -> Self {
+    pub(crate) fn new(file: PathBuf, name: &str) -> Self {
         // A file that is not there is an error when it is opened.
         let size = std::fs::metadata(&file).ok().map(|stat| stat.len());
         Self { file, name: name.to_owned(), size }
@@ -55,7 +55,7 @@ impl Item {
 
 /// Where a file goes.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub(crate) struct Target {
     /// URL of the PUT.
     pub url: Url,
     /// Headers that the server asks for.
@@ -69,7 +69,7 @@ pub struct Target {
 /// Uploads all items, at most `asked` at once (0 or 1 leave the number to this module).
 ///
 /// `target` says where an item goes; it is asked just before each try.
-pub async fn upload<F: Future<Output = Result<Target>>>(
+pub(crate) async fn upload<F: Future<Output = Result<Target>>>(
     http: &Http,
     items: &[Item],
     target: impl Fn(usize) -> F,

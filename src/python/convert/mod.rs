@@ -3,6 +3,10 @@
 //! Documents as registries write them are converted in one pass. Whatever is unusual (numbers that
 //! are not small integers, lone surrogates, deep nesting, faults of all kinds) goes to Python's own
 //! parser, whose result or exception then is the answer.
+//!
+//! Why not a crate or Python alone: a manifest of 200,000 entries takes 124 ms here, 329 ms with
+//! `orjson` and 403 ms with `json.load`, and keeps 86 MiB instead of `orjson`'s 137 (rows J of
+//! `benches/README.md`); `pythonize` would need a tree of the whole document first.
 
 mod memory;
 mod parser;
