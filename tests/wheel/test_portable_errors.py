@@ -71,7 +71,12 @@ CLASSES: list[type[BaseException]] = sorted(
 def made(kind: type[BaseException]) -> BaseException:
     if issubclass(kind, json.JSONDecodeError):
         error: BaseException = kind("no value", "{", 1)
-    elif kind.__init__ in (Exception.__init__, BaseException.__init__, UserWarning.__init__):
+    elif kind.__init__ in (
+        Exception.__init__,
+        BaseException.__init__,
+        UserWarning.__init__,
+        ValueError.__init__,
+    ):
         error = kind("text")
     else:
         parameters = inspect.signature(kind).parameters.values()
