@@ -4,7 +4,7 @@
 //! `python/`. Each room uses only rooms below it, and `error`, which serves all:
 //!
 //! ```text
-//! python -> client, digest, fs, http, job, registry, relpath, runtime, service, settings, shared, transfer
+//! python -> client, digest, fs, http, job, relpath, runtime, service, settings, shared, transfer
 //! client -> digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, system, transfer
 //! service -> digest, fs, http, job, names, quote, registry, relpath, runtime, shared, system
 //! transfer -> digest, fs, http, job, parallel, relpath, runtime, shared, system

@@ -1,6 +1,6 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Final, Literal, overload
+from typing import Any, Final, Literal, NotRequired, TypedDict, overload, type_check_only
 
 __all__ = [
     "__version__",
@@ -52,6 +52,85 @@ _Path = str | PathLike[str]
 _Site = tuple[str, bool | _Path]
 _Version = tuple[str, str, str]
 _Progress = Callable[[int, int, int, int], None]
+# Whatever a server, or a user's file, holds: who asks knows what it should be, and looks.
+_Document = Any
+
+@type_check_only
+class Link(TypedDict):
+    project: str
+    asset: str
+    version: str
+    path: str
+    ancestor: NotRequired[Link]
+
+@type_check_only
+class ManifestEntry(TypedDict):
+    size: int
+    md5sum: str
+    link: NotRequired[Link]
+
+@type_check_only
+class Manifest(dict[str, ManifestEntry]): ...
+
+@type_check_only
+class Summary(TypedDict):
+    upload_user_id: str
+    upload_start: str
+    upload_finish: NotRequired[str]
+    on_probation: NotRequired[bool]
+
+@type_check_only
+class Uploader(TypedDict):
+    id: str
+    asset: NotRequired[str]
+    version: NotRequired[str]
+    until: NotRequired[str]
+    trusted: NotRequired[bool]
+
+@type_check_only
+class Permissions(TypedDict):
+    owners: list[str]
+    uploaders: list[Uploader]
+    global_write: NotRequired[bool]
+
+@type_check_only
+class Latest(TypedDict):
+    version: str
+
+@type_check_only
+class Usage(TypedDict):
+    total: int
+
+@type_check_only
+class Info(TypedDict):
+    staging: str
+    registry: str
+
+@type_check_only
+class LinkTo(TypedDict):
+    from_path: str
+    project: str
+    asset: str
+    version: str
+    path: str
+
+@type_check_only
+class Prepared(TypedDict):
+    files: list[str]
+    links: list[LinkTo]
+
+@type_check_only
+class Place(TypedDict):
+    path: str
+    url: str
+    method: str
+
+@type_check_only
+class Session(TypedDict):
+    file_urls: list[Place]
+    complete_url: str
+    abort_url: str
+    session_token: str
 
 def check_gobbler_settings(settings: str) -> tuple[str, str, str, int]: ...
 def digest_files(paths: Sequence[_Path], algorithm: str = "md5") -> list[str]: ...
@@ -61,8 +140,8 @@ def download_files(
     destination: _Path,
     expected: Sequence[tuple[int, str]] | None = None,
 ) -> int: ...
-def gobbler_acquire(cache_folder: _Path, path: _Path, url: str, overwrite: bool) -> str: ...
-def gobbler_allocate(staging: _Path, create: bool) -> str: ...
+def gobbler_acquire(cache_folder: _Path, path: _Path, url: str, *, overwrite: bool) -> str: ...
+def gobbler_allocate(staging: _Path, *, create: bool) -> str: ...
 def gobbler_cache_folder(cache: _Path | None, url: str) -> str: ...
 def gobbler_clone(
     project: str, asset: str, version: str, destination: _Path, registry: _Path
@@ -72,16 +151,17 @@ def gobbler_fetch(
     registry: _Path | None,
     url: str | None,
     cache: _Path | None,
+    concurrent: int,
+    progress: _Progress | None,
+    *,
     force_remote: bool,
     overwrite: bool,
-    concurrent: int,
     is_directory: bool,
-    progress: _Progress | None,
 ) -> str: ...
-def gobbler_info(url: str) -> dict[str, str]: ...
-def gobbler_left_out(directory: _Path, ignore_dot: bool) -> list[str]: ...
+def gobbler_info(url: str) -> Info: ...
+def gobbler_left_out(directory: _Path, *, ignore_dot: bool) -> list[str]: ...
 def gobbler_list_directories(
-    path: _Path, registry: _Path | None, url: str | None, force_remote: bool
+    path: _Path, registry: _Path | None, url: str | None, *, force_remote: bool
 ) -> list[str]: ...
 def gobbler_list_files(
     project: str,
@@ -90,14 +170,17 @@ def gobbler_list_files(
     registry: _Path | None,
     url: str | None,
     prefix: _Path | None,
+    *,
     include_dotdot: bool,
     force_remote: bool,
 ) -> list[str]: ...
 def gobbler_path(project: str, asset: str | None = None, version: str | None = None) -> str: ...
 def gobbler_read(
-    path: str, registry: _Path | None, url: str | None, force_remote: bool, optional: bool
-) -> Any: ...
-def gobbler_request(staging: _Path, url: str, action: str, payload: object) -> dict[str, Any]: ...
+    path: str, registry: _Path | None, url: str | None, *, force_remote: bool, optional: bool
+) -> _Document: ...
+def gobbler_request(
+    staging: _Path, url: str, action: str, payload: object
+) -> dict[str, _Document]: ...
 def gobbler_upload(
     project: str,
     asset: str,
@@ -105,25 +188,47 @@ def gobbler_upload(
     directory: _Path,
     staging: _Path,
     url: str,
+    spoof: str | None,
+    progress: _Progress | None,
+    *,
     probation: bool,
     consume: bool | None,
     ignore_dot: bool,
-    spoof: str | None,
-    progress: _Progress | None,
 ) -> None: ...
 def gypsum_clone(
-    site: _Site, cache: _Path, version: _Version, destination: _Path, whole: bool
+    site: _Site, cache: _Path, version: _Version, destination: _Path, *, whole: bool
 ) -> None: ...
 def gypsum_download(site: _Site, target: _Path, form: str) -> None: ...
-def gypsum_finish(site: _Site, path: str, session: str, abort: bool) -> None: ...
-def gypsum_list_directories(site: _Site, prefix: str, recursive: bool) -> list[str]: ...
-def gypsum_list_files(site: _Site, folder: str, prefix: _Path, include_dot: bool) -> list[str]: ...
+def gypsum_finish(site: _Site, path: str, session: str, *, abort: bool) -> None: ...
+def gypsum_list_directories(site: _Site, prefix: str, *, recursive: bool) -> list[str]: ...
+def gypsum_list_files(
+    site: _Site, folder: str, prefix: _Path, *, include_dot: bool
+) -> list[str]: ...
 def gypsum_number(site: _Site) -> float: ...
-def gypsum_prepare(directory: _Path, links: str, cache: _Path) -> dict[str, Any]: ...
-def gypsum_read(site: _Site, key: str) -> Any: ...
+def gypsum_prepare(directory: _Path, links: str, cache: _Path) -> Prepared: ...
+def gypsum_read(site: _Site, key: str) -> _Document: ...
+@overload
 def gypsum_record(
-    site: _Site, cache: _Path, version: _Version, name: str, overwrite: bool
-) -> Any: ...
+    site: _Site,
+    cache: _Path,
+    version: _Version,
+    name: Literal["..manifest"],
+    *,
+    overwrite: bool,
+) -> Manifest: ...
+@overload
+def gypsum_record(
+    site: _Site,
+    cache: _Path,
+    version: _Version,
+    name: Literal["..summary"],
+    *,
+    overwrite: bool,
+) -> Summary: ...
+@overload
+def gypsum_record(
+    site: _Site, cache: _Path, version: _Version, name: str, *, overwrite: bool
+) -> _Document: ...
 def gypsum_request(
     site: _Site,
     method: str,
@@ -132,40 +237,44 @@ def gypsum_request(
     token: str | None,
     body: str,
     agent: str | None,
-) -> tuple[list[tuple[str, str]], Any]: ...
-def gypsum_resolve_links(site: _Site, cache: _Path, version: _Version, overwrite: bool) -> None: ...
+) -> tuple[list[tuple[str, str]], _Document]: ...
+def gypsum_resolve_links(
+    site: _Site, cache: _Path, version: _Version, *, overwrite: bool
+) -> None: ...
 def gypsum_save_file(
-    site: _Site, cache: _Path, version: _Version, path: _Path, overwrite: bool
+    site: _Site, cache: _Path, version: _Version, path: _Path, *, overwrite: bool
 ) -> str: ...
 def gypsum_save_version(
     site: _Site,
     cache: _Path,
     version: _Version,
-    overwrite: bool,
-    relink: bool,
     concurrent: int,
     progress: _Progress | None,
+    *,
+    overwrite: bool,
+    relink: bool,
 ) -> str: ...
 def gypsum_start(
     site: _Site,
     version: _Version,
-    files: Sequence[str] | Sequence[dict[str, Any]],
-    links: Sequence[dict[str, Any]],
-    deduplicate: bool,
-    probation: bool,
+    files: Sequence[str] | Sequence[Mapping[str, object]],
+    links: Sequence[Mapping[str, object]],
     token: str,
     directory: _Path | None,
-) -> Any: ...
+    *,
+    deduplicate: bool,
+    probation: bool,
+) -> Session: ...
 def gypsum_upload(
     site: _Site,
-    places: Sequence[dict[str, Any]],
+    places: Sequence[Mapping[str, object]],
     session: str,
     directory: _Path,
     concurrent: int,
     progress: _Progress | None,
 ) -> None: ...
 def md5_file(path: _Path) -> str: ...
-def read_json(path: _Path) -> Any: ...
+def read_json(path: _Path) -> _Document: ...
 def serve_gobbler(settings: str, *, embedded: bool = False) -> int: ...
 def serve_gypsum(settings: str, *, embedded: bool = False) -> int: ...
 def stage_directory(source: _Path, destination: _Path) -> int: ...

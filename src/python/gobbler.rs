@@ -3,13 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
-use super::convert;
+use super::arguments::{Concurrency, RegistryPath, Truth, described};
 use super::wait::wait;
-use crate::Error;
+use super::{convert, json};
 use crate::client::gobbler::{
     self, CacheFolder, Fetch, FetchOptions, ListOptions, Remote, Source, Upload, asset_path,
     project_path, version_path,
@@ -17,37 +15,6 @@ use crate::client::gobbler::{
 use crate::digest;
 use crate::relpath::RelPath;
 use crate::runtime;
-
-/// An argument of which only the truth counts, as in Python's `if`.
-#[derive(Clone, Copy)]
-pub(super) struct Truth(pub(super) bool);
-
-impl FromPyObject<'_, '_> for Truth {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
-        object.is_truthy().map(Self)
-    }
-}
-
-/// A path in a registry: text, or what `os.fspath` makes text of.
-pub(super) struct RegistryPath(pub(super) String);
-
-impl FromPyObject<'_, '_> for RegistryPath {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
-        if let Ok(text) = object.cast::<PyString>() {
-            return text.extract().map(Self);
-        }
-        let path = object.extract::<PathBuf>()?.into_os_string();
-        let why = |path: OsString| {
-            let shown = path.display();
-            PyValueError::new_err(format!("unsafe path `{shown}`: it is not valid UTF-8"))
-        };
-        path.into_string().map(Self).map_err(why)
-    }
-}
 
 /// Asks a service to run an action; returns its answer.
 #[pyfunction]
@@ -58,21 +25,14 @@ pub(super) fn gobbler_request(
     action: &str,
     payload: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
-    let payload = pythonize::depythonize(payload).map_err(|error| {
-        let error = PyErr::from(error);
-        // A number that JSON cannot hold is a bare `Exception`.
-        if error.is_instance_of::<PyTypeError>(py) { error } else { bad_payload(py, &error) }
-    })?;
+    let payload: serde_json::Value = described("payload", payload)?;
     let answer = wait(py, None, |job| gobbler::send_request(&staging, url, action, &payload, job))?;
     convert::document(py, &answer)
 }
 
-fn bad_payload(py: Python<'_>, error: &PyErr) -> PyErr {
-    PyValueError::new_err(format!("invalid payload: {}", error.value(py)))
-}
-
 /// Makes a new directory in the staging directory, or only finds a name for one.
 #[pyfunction]
+#[pyo3(signature = (staging, *, create))]
 pub(super) fn gobbler_allocate(
     py: Python<'_>,
     staging: PathBuf,
@@ -84,6 +44,7 @@ pub(super) fn gobbler_allocate(
 
 /// Uploads a directory as a new version.
 #[pyfunction]
+#[pyo3(signature = (project, asset, version, directory, staging, url, spoof, progress, *, probation, consume, ignore_dot))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
 pub(super) fn gobbler_upload(
     py: Python<'_>,
@@ -93,11 +54,11 @@ pub(super) fn gobbler_upload(
     directory: PathBuf,
     staging: PathBuf,
     url: &str,
+    spoof: Option<String>,
+    progress: Option<Py<PyAny>>,
     probation: Truth,
     consume: Option<Truth>,
     ignore_dot: Truth,
-    spoof: Option<String>,
-    progress: Option<Py<PyAny>>,
 ) -> PyResult<()> {
     let upload = Upload {
         project,
@@ -115,6 +76,7 @@ pub(super) fn gobbler_upload(
 
 /// What of a directory does not become part of the version that is made of it.
 #[pyfunction]
+#[pyo3(signature = (directory, *, ignore_dot))]
 pub(super) fn gobbler_left_out(
     py: Python<'_>,
     directory: PathBuf,
@@ -135,6 +97,7 @@ pub(super) fn gobbler_info(py: Python<'_>, url: &str) -> PyResult<Py<PyAny>> {
 
 /// Names of the directories in a directory of the registry; `.` is its root.
 #[pyfunction]
+#[pyo3(signature = (path, registry, url, *, force_remote))]
 pub(super) fn gobbler_list_directories(
     py: Python<'_>,
     path: RegistryPath,
@@ -144,14 +107,13 @@ pub(super) fn gobbler_list_directories(
 ) -> PyResult<Vec<String>> {
     wait(py, None, |job| {
         let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
-        let is_root = matches!(path.0.as_str(), "" | ".");
-        let path = if is_root { None } else { Some(RelPath::parse(path.0)?) };
-        gobbler::list_directories(&source, path.as_ref(), job)
+        gobbler::list_directories(&source, &path.0, job)
     })
 }
 
 /// Paths of the files of a version.
 #[pyfunction]
+#[pyo3(signature = (project, asset, version, registry, url, prefix, *, include_dotdot, force_remote))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
 pub(super) fn gobbler_list_files(
     py: Python<'_>,
@@ -191,6 +153,7 @@ pub(super) fn gobbler_path(
 
 /// Reads a JSON file of the registry, never through a cache; `None` if a missing one is allowed.
 #[pyfunction]
+#[pyo3(signature = (path, registry, url, *, force_remote, optional))]
 pub(super) fn gobbler_read(
     py: Python<'_>,
     path: &str,
@@ -203,22 +166,12 @@ pub(super) fn gobbler_read(
         let source = Source::choose(registry.as_deref(), url.as_deref(), force_remote.0)?;
         gobbler::read_document(&source, &RelPath::parse(path)?, optional.0, job)
     })?;
-    let Some(document) = document else { return Ok(None) };
-    let value = convert::document(py, &document)?;
-    if value.is_none(py) {
-        return Err(Error::invalid("document", document.url, "it holds nothing but `null`").into());
-    }
-    Ok(Some(value))
-}
-
-/// Reads a JSON file that is on this machine.
-#[pyfunction]
-pub(super) fn read_json(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
-    convert::file(py, &path)
+    document.map(|document| json::not_null(py, document)).transpose()
 }
 
 /// Fetches a file, or a directory with everything in it; returns where it is.
 #[pyfunction]
+#[pyo3(signature = (path, registry, url, cache, concurrent, progress, *, force_remote, overwrite, is_directory))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
 pub(super) fn gobbler_fetch(
     py: Python<'_>,
@@ -226,16 +179,16 @@ pub(super) fn gobbler_fetch(
     registry: Option<PathBuf>,
     url: Option<String>,
     cache: Option<PathBuf>,
+    concurrent: Concurrency,
+    progress: Option<Py<PyAny>>,
     force_remote: Truth,
     overwrite: Truth,
-    concurrent: i64,
     is_directory: Truth,
-    progress: Option<Py<PyAny>>,
 ) -> PyResult<OsString> {
     let options = FetchOptions {
         cache: shared_cache(cache),
         overwrite: overwrite.0,
-        concurrency: usize::try_from(concurrent).unwrap_or(1),
+        concurrency: concurrent.0,
     };
     let fetch = if is_directory.0 { Fetch::Directory } else { Fetch::File };
     let found = wait(py, progress.as_ref(), |job| {
@@ -257,6 +210,7 @@ fn shared_cache(folder: Option<PathBuf>) -> CacheFolder {
 
 /// Fetches a file into the folder of one service; returns where it is.
 #[pyfunction]
+#[pyo3(signature = (cache_folder, path, url, *, overwrite))]
 pub(super) fn gobbler_acquire(
     py: Python<'_>,
     cache_folder: PathBuf,

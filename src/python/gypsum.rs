@@ -3,38 +3,19 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
 use reqwest::Method;
 
-use super::convert;
-use super::gobbler::{RegistryPath, Truth};
+use super::arguments::{Concurrency, RegistryPath, Truth, Verify, described};
 use super::wait::wait;
+use super::{convert, json};
 use crate::client::gypsum::{
     self, Cache, Call, End, File, LinkTo, Links, Place, Remote, SaveOptions, Saver, Start,
 };
-use crate::error::IoContext;
-use crate::http::{Document, Object, Trust, url};
-use crate::job::Job;
-use crate::transfer::download::{self, Options};
-use crate::transfer::plan::{Form, Item};
+use crate::http::{Document, Object};
+use crate::transfer::plan::Form;
 use crate::{Error, Result, runtime};
-
-/// Whose certificates are believed, as `requests` takes it: a truth, or the path of a bundle.
-pub(super) struct Verify(Trust);
-
-impl FromPyObject<'_, '_> for Verify {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
-        if object.is_none() || object.cast::<PyBool>().is_ok() {
-            let is_off = !object.is_none() && !object.is_truthy()?;
-            return Ok(Self(if is_off { Trust::Everybody } else { Trust::Environment }));
-        }
-        object.extract().map(|path| Self(Trust::Bundle(path)))
-    }
-}
 
 /// The service at a URL, and whose certificates are believed.
 type Site = (String, Verify);
@@ -52,10 +33,6 @@ type Version = (String, String, String);
 
 fn key((project, asset, version): &Version) -> String {
     format!("{project}/{asset}/{version}")
-}
-
-fn python_document(py: Python<'_>, document: &Document) -> PyResult<Option<Py<PyAny>>> {
-    if document.body.is_empty() { Ok(None) } else { convert::document(py, document).map(Some) }
 }
 
 /// Sends one request to an endpoint; gives the headers of the answer and its content, if any.
@@ -85,7 +62,7 @@ pub(super) fn gypsum_request(
         };
         runtime::current()?.block_on(remote.send(&call, job))
     })?;
-    Ok((answer.headers, python_document(py, &answer.document)?))
+    Ok((answer.headers, json::if_any(py, &answer.document)?))
 }
 
 /// Content of a JSON object of the bucket, not through a cache.
@@ -100,6 +77,7 @@ pub(super) fn gypsum_read(py: Python<'_>, site: Site, key: &str) -> PyResult<Py<
 
 /// A JSON record of a version, through the cache.
 #[pyfunction]
+#[pyo3(signature = (site, cache, version, name, *, overwrite))]
 pub(super) fn gypsum_record(
     py: Python<'_>,
     site: Site,
@@ -118,6 +96,7 @@ pub(super) fn gypsum_record(
 
 /// Names of the directories directly below a prefix.
 #[pyfunction]
+#[pyo3(signature = (site, prefix, *, recursive))]
 pub(super) fn gypsum_list_directories(
     py: Python<'_>,
     site: Site,
@@ -129,6 +108,7 @@ pub(super) fn gypsum_list_directories(
 
 /// Paths below a folder of the objects that begin with a prefix.
 #[pyfunction]
+#[pyo3(signature = (site, folder, prefix, *, include_dot))]
 pub(super) fn gypsum_list_files(
     py: Python<'_>,
     site: Site,
@@ -141,6 +121,7 @@ pub(super) fn gypsum_list_files(
 
 /// Makes sure that a file of a version is in the cache; returns where.
 #[pyfunction]
+#[pyo3(signature = (site, cache, version, path, *, overwrite))]
 pub(super) fn gypsum_save_file(
     py: Python<'_>,
     site: Site,
@@ -159,20 +140,20 @@ pub(super) fn gypsum_save_file(
 
 /// Makes sure that a version is in the cache; returns its directory.
 #[pyfunction]
+#[pyo3(signature = (site, cache, version, concurrent, progress, *, overwrite, relink))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
 pub(super) fn gypsum_save_version(
     py: Python<'_>,
     site: Site,
     cache: PathBuf,
     version: Version,
+    concurrent: Concurrency,
+    progress: Option<Py<PyAny>>,
     overwrite: Truth,
     relink: Truth,
-    concurrent: i64,
-    progress: Option<Py<PyAny>>,
 ) -> PyResult<OsString> {
     let saved = wait(py, progress.as_ref(), |job| {
-        let concurrency = usize::try_from(concurrent).unwrap_or(1);
-        let options = SaveOptions { overwrite: overwrite.0, concurrency };
+        let options = SaveOptions { overwrite: overwrite.0, concurrency: concurrent.0 };
         let (remote, cache) = (remote(&site)?, Cache::new(cache));
         Saver::new(&remote, &cache, options, job)?.version(&key(&version), relink.0)
     })?;
@@ -181,6 +162,7 @@ pub(super) fn gypsum_save_version(
 
 /// Gives each link of a cached version the content that it leads to.
 #[pyfunction]
+#[pyo3(signature = (site, cache, version, *, overwrite))]
 pub(super) fn gypsum_resolve_links(
     py: Python<'_>,
     site: Site,
@@ -197,6 +179,7 @@ pub(super) fn gypsum_resolve_links(
 
 /// Makes a directory of links to the cached files of a version.
 #[pyfunction]
+#[pyo3(signature = (site, cache, version, destination, *, whole))]
 pub(super) fn gypsum_clone(
     py: Python<'_>,
     site: Site,
@@ -206,14 +189,9 @@ pub(super) fn gypsum_clone(
     whole: Truth,
 ) -> PyResult<()> {
     wait(py, None, |job| {
-        let (remote, cache, version) = (remote(&site)?, Cache::new(cache), key(&version));
+        let (remote, cache) = (remote(&site)?, Cache::new(cache));
         let saver = Saver::new(&remote, &cache, SaveOptions::default(), job)?;
-        let manifest =
-            saver.document(&version, crate::registry::format::layout::MANIFEST)?.parse()?;
-        if whole.0 {
-            saver.whole(&version, &manifest)?;
-        }
-        gypsum::clone_version(&cache, &version, &manifest, &destination, job)
+        saver.clone_to(&key(&version), &destination, whole.0)
     })
 }
 
@@ -231,23 +209,9 @@ pub(super) fn gypsum_prepare(
     Ok(pythonize::pythonize(py, &prepared)?.unbind())
 }
 
-/// Takes dictionaries apart.
-fn described<T: serde::de::DeserializeOwned>(
-    argument: &str,
-    dictionaries: &Bound<'_, PyAny>,
-) -> PyResult<Vec<T>> {
-    pythonize::depythonize(dictionaries).map_err(|error| {
-        let error = PyErr::from(error);
-        // What is missing in one of them is a bare `Exception`.
-        if error.is_instance_of::<PyTypeError>(dictionaries.py()) {
-            return error;
-        }
-        PyValueError::new_err(format!("invalid {argument}: {}", error.value(dictionaries.py())))
-    })
-}
-
 /// Starts an upload. Files are paths, to be digested, or dictionaries.
 #[pyfunction]
+#[pyo3(signature = (site, version, files, links, token, directory, *, deduplicate, probation))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
 pub(super) fn gypsum_start(
     py: Python<'_>,
@@ -255,10 +219,10 @@ pub(super) fn gypsum_start(
     version: Version,
     files: &Bound<'_, PyAny>,
     links: &Bound<'_, PyAny>,
-    deduplicate: Truth,
-    probation: Truth,
     token: &str,
     directory: Option<PathBuf>,
+    deduplicate: Truth,
+    probation: Truth,
 ) -> PyResult<Py<PyAny>> {
     enum Files {
         Paths(Vec<String>),
@@ -296,18 +260,18 @@ pub(super) fn gypsum_upload(
     places: &Bound<'_, PyAny>,
     session: &str,
     directory: PathBuf,
-    concurrent: i64,
+    concurrent: Concurrency,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<()> {
     let places: Vec<Place> = described("file_urls", places)?;
-    let concurrency = usize::try_from(concurrent).unwrap_or(1);
     wait(py, progress.as_ref(), |job| {
-        gypsum::upload_files(&remote(&site)?, &places, session, &directory, concurrency, job)
+        gypsum::upload_files(&remote(&site)?, &places, session, &directory, concurrent.0, job)
     })
 }
 
 /// Completes or aborts an upload.
 #[pyfunction]
+#[pyo3(signature = (site, path, session, *, abort))]
 pub(super) fn gypsum_finish(
     py: Python<'_>,
     site: Site,
@@ -333,34 +297,13 @@ pub(super) fn gypsum_download(
         "database" => Form::Database,
         _ => return Err(PyValueError::new_err("expected `any`, `object` or `database`")),
     };
-    wait(py, None, |job: &Job| {
-        let from = url::parse(&site.0)?;
-        let folder = target.parent().unwrap_or_else(|| std::path::Path::new("."));
-        std::fs::create_dir_all(folder).at(folder)?;
-        crate::fs::litter::clear(folder);
-        let scratch = crate::fs::atomic::stage_folder(folder)?;
-        let options =
-            Options { concurrency: 1, scratch: scratch.path().to_owned(), ..Options::default() };
-        let name = url::redacted(&from);
-        let item = Item { url: from, name, target, expected: None, form };
-        let http = remote(&site)?.http;
-        runtime::current()?.block_on(download::download(&http, vec![item], &options, job))
-    })
+    wait(py, None, |job| gypsum::download(&remote(&site)?, &site.0, &target, form, job))
 }
 
 /// The number at any URL.
 #[pyfunction]
 pub(super) fn gypsum_number(py: Python<'_>, site: Site) -> PyResult<f64> {
-    let number = wait(py, None, |job| {
-        let http = remote(&site)?.http;
-        let document = runtime::current()?.block_on(http.get(&url::parse(&site.0)?, job))?;
-        let text = std::str::from_utf8(&document.body).unwrap_or_default();
-        text.trim().parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| {
-            let (origin, start) = (document.url.clone(), document.beginning());
-            Error::Form { origin, form: "number", start }
-        })
-    })?;
-    Ok(number)
+    wait(py, None, |job| gypsum::number(&remote(&site)?, &site.0, job))
 }
 
 /// Replaces a file that only the user may read.

@@ -1,12 +1,14 @@
 //! The native module `selenite._core`: a list of exports.
 #![allow(clippy::needless_pass_by_value, reason = "PyO3 extracts arguments by value")]
 
+mod arguments;
 mod collector;
 mod convert;
 mod digest;
 mod error;
 mod gobbler;
 mod gypsum;
+mod json;
 mod log;
 mod service;
 mod transfer;
@@ -37,7 +39,7 @@ mod _core {
     use super::gobbler::{
         gobbler_acquire, gobbler_allocate, gobbler_cache_folder, gobbler_clone, gobbler_fetch,
         gobbler_info, gobbler_left_out, gobbler_list_directories, gobbler_list_files, gobbler_path,
-        gobbler_read, gobbler_request, gobbler_upload, md5_file, read_json,
+        gobbler_read, gobbler_request, gobbler_upload, md5_file,
     };
     #[pymodule_export]
     use super::gypsum::{
@@ -46,6 +48,8 @@ mod _core {
         gypsum_resolve_links, gypsum_save_file, gypsum_save_version, gypsum_start, gypsum_upload,
         store_private,
     };
+    #[pymodule_export]
+    use super::json::read_json;
     #[pymodule_export]
     use super::service::{check_gobbler_settings, serve_gobbler, serve_gypsum};
     #[pymodule_export]

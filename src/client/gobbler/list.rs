@@ -25,9 +25,10 @@ impl Default for ListOptions {
     }
 }
 
-/// Names of the directories in `path`, or in the root of the registry, sorted.
-pub fn list_directories(source: &Source, path: Option<&RelPath>, job: &Job) -> Result<Vec<String>> {
-    let names = names(source, path, false, job)?;
+/// Names of the directories in `path`, sorted; `.` is the root of the registry.
+pub fn list_directories(source: &Source, path: &str, job: &Job) -> Result<Vec<String>> {
+    let path = if matches!(path, "" | ".") { None } else { Some(RelPath::parse(path)?) };
+    let names = names(source, path.as_ref(), false, job)?;
     Ok(names.iter().filter_map(|name| Some(name.strip_suffix('/')?.to_owned())).collect())
 }
 
@@ -143,8 +144,8 @@ mod tests {
     #[test]
     fn directories_are_listed_by_name() {
         let (_registry, source) = registry();
-        let path = RelPath::parse("p/a").unwrap();
-        assert_eq!(list_directories(&source, Some(&path), &Job::default()).unwrap(), ["v"]);
-        assert_eq!(list_directories(&source, None, &Job::default()).unwrap(), ["p"]);
+        let list = |path: &str| list_directories(&source, path, &Job::default()).unwrap();
+        assert_eq!(list("p/a"), ["v"]);
+        assert_eq!([list("."), list("")], [["p"], ["p"]]);
     }
 }

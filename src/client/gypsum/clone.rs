@@ -16,7 +16,7 @@ use crate::registry::format::model::Manifest;
 ///
 /// Nothing is made if the manifest names a path that would leave `destination` or be another one's
 /// there.
-pub fn clone_version(
+pub(super) fn clone_version(
     cache: &Cache,
     version: &str,
     manifest: &Manifest,

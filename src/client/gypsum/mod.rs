@@ -5,6 +5,7 @@
 
 mod cache;
 mod clone;
+mod download;
 mod list;
 mod prepare;
 mod remote;
@@ -12,7 +13,7 @@ mod save;
 mod upload;
 
 pub use cache::Cache;
-pub use clone::clone_version;
+pub use download::{download, number};
 pub use list::{list_directories, list_files};
 pub use prepare::{LinkTo, Links, Prepared, prepare_directory};
 pub use remote::{Answer, Call, Remote};

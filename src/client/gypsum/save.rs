@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use super::cache::{Cache, checked};
+use super::clone::clone_version;
 use super::remote::Remote;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -140,7 +141,7 @@ impl<'a> Saver<'a> {
 
     /// Makes sure that all files of a manifest are in the cache, also if the version was complete and
     /// some were removed since.
-    pub fn whole(&self, version: &str, manifest: &Manifest) -> Result<()> {
+    fn whole(&self, version: &str, manifest: &Manifest) -> Result<()> {
         for path in manifest.keys() {
             if !self.cache.object(&format!("{version}/{path}"))?.exists() {
                 let _guard = self.cache.lock(version, self.job)?;
@@ -148,6 +149,16 @@ impl<'a> Saver<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Makes a directory of links to the cached files of a version; if `whole`, all of these are
+    /// there then.
+    pub fn clone_to(&self, version: &str, destination: &Path, whole: bool) -> Result<()> {
+        let manifest: Manifest = self.document(version, MANIFEST)?.parse()?;
+        if whole {
+            self.whole(version, &manifest)?;
+        }
+        clone_version(self.cache, version, &manifest, destination, self.job)
     }
 
     /// Gives each link of a version the content that it leads to.

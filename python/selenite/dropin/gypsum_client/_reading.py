@@ -39,7 +39,9 @@ def _fetch_cacheable_json(
     if cache is None:
         return _fetch_json(f"{project}/{asset}/{version}/{path}", url)
     with saving():
-        return _core.gypsum_record(site(url), cache, (project, asset, version), path, overwrite)
+        return _core.gypsum_record(
+            site(url), cache, (project, asset, version), path, overwrite=overwrite
+        )
 
 
 def _list_for_prefix(
@@ -53,8 +55,8 @@ def _list_for_prefix(
     start = prefix or ""
     with translated("Failed to access files from API"):
         if only_dirs:
-            return _core.gypsum_list_directories(site(url), start, recursive)
-        return _core.gypsum_list_files(site(url), start, "", include_dot)
+            return _core.gypsum_list_directories(site(url), start, recursive=recursive)
+        return _core.gypsum_list_files(site(url), start, "", include_dot=include_dot)
 
 
 def _save_file(

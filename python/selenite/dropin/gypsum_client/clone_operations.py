@@ -71,7 +71,9 @@ def clone_version(
         try:
             # Without its links, a version is not whole.
             whole = download and bool(kwargs.get("relink", True))
-            _core.gypsum_clone(site(url), folder, (project, asset, version), destination, whole)
+            _core.gypsum_clone(
+                site(url), folder, (project, asset, version), destination, whole=whole
+            )
         except OSError as error:
             items: list[str] = getattr(error, "items", [])
             if len(items) < 2:

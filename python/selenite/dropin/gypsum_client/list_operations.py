@@ -116,5 +116,5 @@ def list_files(
     """
     with translated("Failed to list files in a project"):
         return _core.gypsum_list_files(
-            site(url), f"{project}/{asset}/{version}/", prefix or "", include_dot
+            site(url), f"{project}/{asset}/{version}/", prefix or "", include_dot=include_dot
         )

@@ -51,7 +51,8 @@ def prepare_directory_upload(
         {'files': ['a.txt', 'b/c.txt'], 'links': []}
     """
     with translated("Failed to prepare an upload"):
-        return _core.gypsum_prepare(directory, links, cache(cache_dir))
+        prepared = _core.gypsum_prepare(directory, links, cache(cache_dir))
+    return {"files": prepared["files"], "links": prepared["links"]}
 
 
 def _normalize_and_sanitize_path(path: str) -> str:

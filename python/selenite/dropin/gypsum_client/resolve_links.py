@@ -59,6 +59,6 @@ def resolve_links(
     """
     with saving():
         _core.gypsum_resolve_links(
-            site(url), cache(cache_dir), (project, asset, version), overwrite
+            site(url), cache(cache_dir), (project, asset, version), overwrite=overwrite
         )
     return True

@@ -80,7 +80,7 @@ def save_file(
             _cache(cache_dir),
             (project, asset, version),
             _sanitize_path(path_text(path, "path")),
-            overwrite,
+            overwrite=overwrite,
         )
 
 
@@ -129,7 +129,13 @@ def save_version(
     names = (project, asset, version)
     with tracking("save_version", "/".join(names)) as progress, saving():
         return _core.gypsum_save_version(
-            site(url), _cache(cache_dir), names, overwrite, relink, concurrent, progress
+            site(url),
+            _cache(cache_dir),
+            names,
+            concurrent,
+            progress,
+            overwrite=overwrite,
+            relink=relink,
         )
 
 

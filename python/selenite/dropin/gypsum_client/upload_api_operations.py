@@ -153,10 +153,10 @@ def _start(
             (project, asset, version),
             files,
             records(links or [], "links"),
-            deduplicate,
-            probation,
             _bearer(token),
             directory,
+            deduplicate=deduplicate,
+            probation=probation,
         )
 
 
@@ -176,7 +176,7 @@ def complete_upload(init: dict[str, Any], url: str | None = None) -> None:
         >>> gypsum_client.complete_upload(session, url=url)
     """
     with translated("Failed to complete an upload session"):
-        _core.gypsum_finish(site(url), init["complete_url"], init["session_token"], False)
+        _core.gypsum_finish(site(url), init["complete_url"], init["session_token"], abort=False)
 
 
 def abort_upload(init: dict[str, Any], url: str | None = None) -> None:
@@ -195,4 +195,4 @@ def abort_upload(init: dict[str, Any], url: str | None = None) -> None:
         >>> gypsum_client.abort_upload(session, url=url)
     """
     with translated("Failed to abort the upload"):
-        _core.gypsum_finish(site(url), init["abort_url"], init["session_token"], True)
+        _core.gypsum_finish(site(url), init["abort_url"], init["session_token"], abort=True)

@@ -29,4 +29,4 @@ def allocate_upload_directory(staging: str | os.PathLike[str], create: bool = Tr
         True
     """
     with translated():
-        return _core.gobbler_allocate(staging, create)
+        return _core.gobbler_allocate(staging, create=create)

@@ -56,7 +56,15 @@ def fetch_directory(
 
     with tracking("fetch_directory", path) as progress, translated():
         return _core.gobbler_fetch(
-            path, registry, url, cache, force_remote, overwrite, concurrent, True, progress
+            path,
+            registry,
+            url,
+            cache,
+            concurrent,
+            progress,
+            force_remote=force_remote,
+            overwrite=overwrite,
+            is_directory=True,
         )
 
 
@@ -68,7 +76,7 @@ def _local_registry(cache: str | os.PathLike[str] | None, url: str) -> str:
 def _acquire_file_raw(cache: str, path: str | os.PathLike[str], url: str, overwrite: bool) -> str:
     """Fetch one file from the service to ``cache``, as ``_local_registry`` gives it."""
     with translated():
-        return _core.gobbler_acquire(cache, path, url, overwrite)
+        return _core.gobbler_acquire(cache, path, url, overwrite=overwrite)
 
 
 def _acquire_file(

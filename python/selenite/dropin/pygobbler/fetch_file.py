@@ -54,5 +54,13 @@ def fetch_file(
 
     with tracking("fetch_file", path) as progress, translated():
         return _core.gobbler_fetch(
-            path, registry, url, cache, force_remote, overwrite, 1, False, progress
+            path,
+            registry,
+            url,
+            cache,
+            1,
+            progress,
+            force_remote=force_remote,
+            overwrite=overwrite,
+            is_directory=False,
         )

@@ -9,6 +9,10 @@ from selenite import _core
 from ._errors import translated
 from ._utils import expect
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from selenite._core import Latest
+
 
 def fetch_latest(
     project: str,
@@ -44,10 +48,12 @@ def fetch_latest(
     """
     with translated():
         path = _core.gobbler_path(project, asset) + "/..latest"
-        latest = _core.gobbler_read(path, registry, url, force_remote, True)
+        latest: Latest | None = _core.gobbler_read(
+            path, registry, url, force_remote=force_remote, optional=True
+        )
     if latest is None:
         return None
     expect(latest, dict, "latest")
-    version: str = latest["version"]
+    version = latest["version"]
     expect(version, str, "version")
     return version

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from selenite._core import Manifest
+
 
 def fetch_manifest(
     project: str,
@@ -58,7 +60,15 @@ def fetch_manifest(
     with translated():
         path = _core.gobbler_path(project, asset, version) + "/..manifest"
         file = _core.gobbler_fetch(
-            path, registry, url, cache, force_remote, overwrite, 1, False, None
+            path,
+            registry,
+            url,
+            cache,
+            1,
+            None,
+            force_remote=force_remote,
+            overwrite=overwrite,
+            is_directory=False,
         )
-        manifest: dict[str, Any] = _core.read_json(file)
+        manifest: Manifest = _core.read_json(file)
     return manifest

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from selenite._core import Permissions
+
 
 def fetch_permissions(
     project: str,
@@ -50,14 +52,15 @@ def fetch_permissions(
     """
     with translated():
         path = _core.gobbler_path(project, asset) + "/..permissions"
-        permissions: dict[str, Any] | None = _core.gobbler_read(
-            path, registry, url, force_remote, asset is not None
+        permissions: Permissions | None = _core.gobbler_read(
+            path, registry, url, force_remote=force_remote, optional=asset is not None
         )
     if permissions is None:
         permissions = {"owners": [], "uploaders": []}
     expect(permissions, dict, "permissions")
+    known: dict[str, Any] = {**permissions}
     for key in ("owners", "uploaders"):
-        if permissions.get(key) is None:
-            permissions[key] = []
-        expect(permissions[key], list, key)
-    return permissions
+        if known.get(key) is None:
+            known[key] = []
+        expect(known[key], list, key)
+    return known

@@ -57,7 +57,15 @@ def fetch_summary(
     with translated():
         path = _core.gobbler_path(project, asset, version) + "/..summary"
         file = _core.gobbler_fetch(
-            path, registry, url, cache, force_remote, overwrite, 1, False, None
+            path,
+            registry,
+            url,
+            cache,
+            1,
+            None,
+            force_remote=force_remote,
+            overwrite=overwrite,
+            is_directory=False,
         )
         summary: dict[str, Any] = _core.read_json(file)
     return summary

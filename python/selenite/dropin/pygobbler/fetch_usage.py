@@ -9,6 +9,10 @@ from selenite import _core
 from ._errors import translated
 from ._utils import expect
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from selenite._core import Usage
+
 
 def fetch_usage(
     project: str, registry: str | os.PathLike[str], url: str | None, force_remote: bool = False
@@ -39,8 +43,10 @@ def fetch_usage(
     """
     with translated():
         path = _core.gobbler_path(project) + "/..usage"
-        usage = _core.gobbler_read(path, registry, url, force_remote, False)
+        usage: Usage = _core.gobbler_read(
+            path, registry, url, force_remote=force_remote, optional=False
+        )
     expect(usage, dict, "usage")
-    total: int = usage["total"]
+    total = usage["total"]
     expect(total, int, "total")
     return total

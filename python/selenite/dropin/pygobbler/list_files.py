@@ -51,5 +51,12 @@ def list_files(
     """
     with translated():
         return _core.gobbler_list_files(
-            project, asset, version, registry, url, prefix, include_dotdot, force_remote
+            project,
+            asset,
+            version,
+            registry,
+            url,
+            prefix,
+            include_dotdot=include_dotdot,
+            force_remote=force_remote,
         )

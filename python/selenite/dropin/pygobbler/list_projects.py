@@ -65,4 +65,4 @@ def list_registry_directories(
         ['..logs', 'test']
     """
     with translated():
-        return _core.gobbler_list_directories(path, registry, url, force_remote)
+        return _core.gobbler_list_directories(path, registry, url, force_remote=force_remote)

@@ -27,4 +27,5 @@ def service_info(url: str) -> dict[str, str]:
         True
     """
     with translated():
-        return _core.gobbler_info(url)
+        info = _core.gobbler_info(url)
+    return {"staging": info["staging"], "registry": info["registry"]}

@@ -77,7 +77,7 @@ def upload_directory(
     """
     from selenite._progress import tracking
 
-    left_out = _core.gobbler_left_out(directory, ignore_dot)
+    left_out = _core.gobbler_left_out(directory, ignore_dot=ignore_dot)
     if left_out:
         _warn(directory, left_out)
     with tracking("upload_directory", directory) as progress, translated():
@@ -88,11 +88,11 @@ def upload_directory(
             directory,
             staging,
             url,
-            probation,
-            consume,
-            ignore_dot,
             spoof,
             progress,
+            probation=probation,
+            consume=consume,
+            ignore_dot=ignore_dot,
         )
 
 
