@@ -106,4 +106,11 @@ mod tests {
             assert!(VersionName::parse(name).is_ok(), "{name:?}");
         }
     }
+
+    #[test]
+    fn a_name_is_its_text() {
+        let name = AssetName::parse("a b").unwrap();
+        assert_eq!((name.as_str(), name.to_string().as_str()), ("a b", "a b"));
+        assert_eq!(std::path::Path::new("/r").join(&name), std::path::Path::new("/r/a b"));
+    }
 }

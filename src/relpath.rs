@@ -141,4 +141,36 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_path_has_parts() {
+        for (text, parts, name) in
+            [("a", vec!["a"], "a"), ("a/b c/..d", vec!["a", "b c", "..d"], "..d")]
+        {
+            let path = RelPath::parse(text).unwrap();
+            assert_eq!(path.components().collect::<Vec<_>>(), parts);
+            assert_eq!((path.file_name(), path.to_string().as_str()), (name, text));
+            assert_eq!(path.under(Path::new("/r")), Path::new("/r").join(text));
+        }
+        assert_eq!(clean_path(Path::new("/a/./b/../c")), Path::new("/a/c"));
+    }
+
+    #[test]
+    fn each_rule_says_what_is_wrong() {
+        for (path, why) in [
+            ("", "empty"),
+            ("/a", "absolute"),
+            ("a\0", "NUL"),
+            ("a//b", "empty component"),
+            ("a/./b", "`.` component"),
+            ("a/../b", "`..` component"),
+        ] {
+            let error = RelPath::parse(path).unwrap_err();
+            assert!(
+                matches!(&error, Error::UnsafePath { path: given, why: said }
+                    if given == path && said.contains(why)),
+                "{error}"
+            );
+        }
+    }
 }

@@ -69,8 +69,14 @@ pub(crate) fn is_offline() -> Result<bool> {
 
 /// `SELENITE_VERIFY`: when content is compared with its manifest.
 pub(crate) fn verify() -> Result<Verify> {
+    verify_of(std::env::var_os("SELENITE_VERIFY"))
+}
+
+fn verify_of(given: Option<OsString>) -> Result<Verify> {
+    const WORDS: [&[&str]; 3] = [&["always"], &["off"], &["download"]];
+    let known = |text: &str| WORDS.iter().position(|words| words.contains(&text));
     let what = "`download`, `always` or `off`";
-    Ok(match choice("SELENITE_VERIFY", &[&["always"], &["off"], &["download"]], what)? {
+    Ok(match parsed("SELENITE_VERIFY", given, what, known)? {
         Some(0) => Verify::Always,
         Some(1) => Verify::Never,
         _ => Verify::AfterDownload,
@@ -118,7 +124,17 @@ fn value<T>(
     what: &str,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<Option<T>> {
-    let Some(value) = std::env::var_os(name) else { return Ok(None) };
+    parsed(name, std::env::var_os(name), what, parse)
+}
+
+/// The same for a value that is at hand.
+fn parsed<T>(
+    name: &'static str,
+    value: Option<OsString>,
+    what: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>> {
+    let Some(value) = value else { return Ok(None) };
     let text = value.to_string_lossy();
     let text = text.trim();
     if text.is_empty() {
@@ -127,4 +143,28 @@ fn value<T>(
     // What is no text has a mark in it that no value has.
     let parsed = parse(&text.to_ascii_lowercase());
     parsed.map(Some).ok_or_else(|| Error::invalid(name, text, format!("expected {what}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_compared_as_the_user_says() {
+        for (given, verify) in [
+            (None, Verify::AfterDownload),
+            (Some(""), Verify::AfterDownload),
+            (Some("  "), Verify::AfterDownload),
+            (Some("download"), Verify::AfterDownload),
+            (Some("always"), Verify::Always),
+            (Some(" ALWAYS\n"), Verify::Always),
+            (Some("Off"), Verify::Never),
+        ] {
+            assert_eq!(verify_of(given.map(OsString::from)).unwrap(), verify, "{given:?}");
+        }
+        for given in ["never", "on", "1", "always off"] {
+            let error = verify_of(Some(given.into())).unwrap_err().to_string();
+            assert!(error.contains("SELENITE_VERIFY") && error.contains(given), "{error}");
+        }
+    }
 }

@@ -374,4 +374,50 @@ mod tests {
         call.refused(&job, later(5));
         assert_eq!((call.refused, call.stood()), (1, Duration::ZERO), "another was answered");
     }
+
+    #[test]
+    fn each_kind_of_failure_passes_or_does_not() {
+        let timeout = || Error::Timeout {
+            method: "GET".into(),
+            url: "http://host/".into(),
+            limit: Duration::from_secs(1),
+            connecting: false,
+        };
+        for (error, again) in [
+            (timeout(), true),
+            (Error::Refused("no".into()), false),
+            (Error::UnsafePath { path: "..".into(), why: "it is" }, false),
+            (Error::Registry { status: 503, reason: String::new(), details: Vec::new() }, false),
+            (Error::Io { path: "f".into(), source: std::io::ErrorKind::TimedOut.into() }, false),
+            (status(408, &[]), true),
+            (status(425, &[]), true),
+            (status(502, &[]), true),
+            (status(503, &[]), true),
+            (status(504, &[]), true),
+            (status(501, &[]), false),
+            (status(409, &[]), false),
+        ] {
+            let shown = error.to_string();
+            for server_errors in [false, true] {
+                let policy = RetryPolicy { retries: 1, server_errors };
+                assert_eq!(policy.is_transient(&error), again, "{shown}");
+            }
+            let policy = RetryPolicy { retries: 1, server_errors: false };
+            assert_eq!(policy.is_transient(&error.of("one of many")), again, "{shown}");
+        }
+        let believes = |server_errors| {
+            RetryPolicy { retries: 1, server_errors }.is_transient(&status(500, &[]))
+        };
+        assert_eq!([believes(false), believes(true)], [false, true]);
+    }
+
+    #[test]
+    fn a_long_pause_is_said_and_nothing_else_is_changed() {
+        let asked = Duration::from_secs(90);
+        let Error::Status { status: code, reason, .. } = with_pause(status(503, &[]), asked) else {
+            panic!("it is still a refusal");
+        };
+        assert_eq!((code, reason.as_str()), (503, " (the server asks for a pause of 90 s)"));
+        assert!(matches!(with_pause(Error::Cancelled, asked), Error::Cancelled));
+    }
 }

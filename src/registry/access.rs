@@ -106,4 +106,64 @@ mod tests {
         assert_eq!(upload_right("c", "x", "v1", &project, None), UploadRight::None);
         assert_eq!(upload_right("b", "x", "v2", &project, None), UploadRight::Untrusted);
     }
+
+    #[test]
+    fn each_part_of_an_entry_limits_it() {
+        let ahead = "2999-01-01T00:00:00Z";
+        for (entry, right) in [
+            (uploader("u", |_| ()), UploadRight::Untrusted),
+            (uploader("u", |entry| entry.trusted = Some(true)), UploadRight::Trusted),
+            (uploader("u", |entry| entry.trusted = Some(false)), UploadRight::Untrusted),
+            (uploader("u", |entry| entry.asset = Some("x".into())), UploadRight::Untrusted),
+            (uploader("u", |entry| entry.asset = Some("y".into())), UploadRight::None),
+            (uploader("u", |entry| entry.version = Some("v1".into())), UploadRight::Untrusted),
+            (uploader("u", |entry| entry.version = Some("v2".into())), UploadRight::None),
+            (uploader("u", |entry| entry.until = Some(ahead.into())), UploadRight::Untrusted),
+            (
+                uploader("u", |entry| entry.until = Some("2000-01-01T00:00:00Z".into())),
+                UploadRight::None,
+            ),
+            (uploader("u", |entry| entry.until = Some("soon".into())), UploadRight::None),
+            (uploader("w", |_| ()), UploadRight::None),
+        ] {
+            let shown = format!("{entry:?}");
+            let project = Permissions { uploaders: vec![entry.clone()], ..Default::default() };
+            assert_eq!(upload_right("u", "x", "v1", &project, None), right, "{shown}");
+            // For an asset of its own, which asset is no question.
+            let own = Permissions { uploaders: vec![entry], ..Default::default() };
+            let none = Permissions::default();
+            let expected =
+                if shown.contains("asset: Some") { UploadRight::Untrusted } else { right };
+            assert_eq!(upload_right("u", "x", "v1", &none, Some(&own)), expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn entries_of_a_project_come_before_those_of_its_asset() {
+        let permissions = |trusted| Permissions {
+            uploaders: vec![uploader("u", |entry| entry.trusted = Some(trusted))],
+            ..Default::default()
+        };
+        for (project, right) in [(true, UploadRight::Trusted), (false, UploadRight::Untrusted)] {
+            let (project, asset) = (permissions(project), permissions(!project));
+            assert_eq!(upload_right("u", "x", "v", &project, Some(&asset)), right);
+        }
+    }
+
+    #[test]
+    fn lists_of_uploaders_are_checked() {
+        let until = |text: &str| uploader("u", |entry| entry.until = Some(text.into()));
+        for (uploaders, fault) in [
+            (vec![], None),
+            (vec![uploader("u", |_| ()), until("2020-01-01T00:00:00+01:00")], None),
+            (vec![uploader("u", |_| ()), uploader("", |_| ())], Some("'id'")),
+            (vec![until("2020-01-01T00:00:00Z"), until("tomorrow")], Some("'uploaders.until'")),
+        ] {
+            let checked = check_uploaders(&uploaders);
+            match fault {
+                None => assert_eq!(checked, Ok(())),
+                Some(fault) => assert!(checked.unwrap_err().contains(fault), "{checked:?}"),
+            }
+        }
+    }
 }

@@ -218,4 +218,31 @@ mod tests {
         assert_eq!(planned[0].target, root.path().join("new/a b/c/d#%41"));
         assert!(root.path().join("new/a b/c").is_dir());
     }
+
+    #[test]
+    fn only_documents_are_whole_before_they_are_checked() {
+        let object = Form::Document(Document::check::<Object>);
+        let found = [Form::Any, object, Form::Database].map(Form::is_document);
+        assert_eq!(found, [false, true, false]);
+    }
+
+    #[test]
+    fn what_is_expected_goes_with_each_file() {
+        let root = tempfile::tempdir().unwrap();
+        for (base, url) in [
+            ("http://host", "http://host/d/f"),
+            ("http://host/", "http://host/d/f"),
+            ("http://host/x//", "http://host/x/d/f"),
+        ] {
+            let base = crate::http::url::parse(base).unwrap();
+            let files = [Some(7), None].map(|size| {
+                let expected = size.map(|size| Expected { size, md5: "00".into() });
+                (RelPath::parse("d/f").unwrap(), expected)
+            });
+            let planned = items(&base, files.into(), root.path()).unwrap();
+            assert_eq!(planned[0].url.as_str(), url);
+            assert_eq!((planned[0].name.as_str(), planned.len()), ("d/f", 2));
+            assert_eq!([planned[0].size(), planned[1].size()], [Some(7), None]);
+        }
+    }
 }

@@ -145,4 +145,95 @@ mod tests {
         assert_eq!(right("odd", &[], "x", "v1"), None);
         assert_eq!(right("nobody", &[], "x", "v1"), None);
     }
+
+    fn user(login: &str, organizations: &[&str]) -> Identity {
+        let organizations = organizations.iter().map(ToString::to_string).collect();
+        Identity { login: login.into(), organizations }
+    }
+
+    #[test]
+    fn a_user_counts_as_each_of_its_organizations() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (user, list, is_in) in [
+            (user("a", &[]), names(&["b", "a"]), true),
+            (user("a", &["x", "y"]), names(&["y"]), true),
+            (user("a", &["x"]), names(&["b", "y"]), false),
+            (user("a", &[]), names(&[]), false),
+        ] {
+            assert_eq!(user.is_in(&list), is_in, "{user:?} {list:?}");
+            let permissions = Permissions {
+                owners: list.into_iter().map(Value::from).collect(),
+                ..Permissions::default()
+            };
+            assert_eq!(permissions.is_owner(&user), is_in, "{user:?}");
+        }
+        let odd: Permissions = serde_json::from_value(json!({"owners": [7, null]})).unwrap();
+        assert!(!odd.is_owner(&user("7", &[])));
+        let none: Permissions =
+            serde_json::from_value(json!({"owners": null, "uploaders": null})).unwrap();
+        assert!(!none.is_owner(&user("a", &[])));
+        assert_eq!(none.uploader(&user("a", &[]), "x", "v"), None);
+    }
+
+    #[test]
+    fn only_true_is_trust_and_only_a_match_is_a_right() {
+        let right = |entry: Value| {
+            let list = json!({"uploaders": [entry]});
+            let permissions: Permissions = serde_json::from_value(list).unwrap();
+            permissions.uploader(&user("u", &[]), "x", "v1")
+        };
+        let is_trusted = |is_trusted| Some(Right::Uploader { is_trusted });
+        for (entry, expected) in [
+            (json!({"id": "u"}), is_trusted(false)),
+            (json!({"id": "u", "trusted": true}), is_trusted(true)),
+            (json!({"id": "u", "trusted": false}), is_trusted(false)),
+            (json!({"id": "u", "trusted": "true"}), is_trusted(false)),
+            (json!({"id": "u", "asset": "x", "version": "v1"}), is_trusted(false)),
+            (json!({"id": "u", "asset": "x", "version": "v2"}), None),
+            (json!({"id": "u", "asset": "y", "version": "v1"}), None),
+            (json!({"id": "u", "asset": null, "until": null}), is_trusted(false)),
+            (json!({"id": "u", "asset": 7}), None),
+            (json!({"id": "w"}), None),
+            (json!({"id": ["u"]}), None),
+            (json!("u"), None),
+        ] {
+            assert_eq!(right(entry.clone()), expected, "{entry}");
+        }
+    }
+
+    #[test]
+    fn the_bucket_knows_its_administrators_and_the_rights_in_its_projects() {
+        use std::sync::Arc;
+
+        use super::super::{Options, VersionPath};
+        use crate::job::Job;
+        use crate::registry::objects::Directory;
+
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Arc::new(Directory::new(folder.path(), false));
+        let administrators = vec!["admin".to_owned(), "staff".to_owned()];
+        let bucket = Bucket::new(objects, Options { administrators, ..Options::default() });
+        let project = super::super::parse_project("p").unwrap();
+        let permissions = json!({"owners": ["owner"], "uploaders": [{"id": "u", "asset": "x"}]});
+        let body = || Ok(json!({"permissions": permissions}));
+        bucket.create_project(&project, &body, &Job::default()).unwrap();
+        let version = |asset| VersionPath::parse("p", asset, "v").unwrap();
+        let owner = Some(Right::Owner);
+        let uploader = Some(Right::Uploader { is_trusted: false });
+        for (user, asset, right) in [
+            (user("admin", &[]), "x", owner),
+            (user("a", &["staff"]), "x", owner),
+            (user("owner", &[]), "x", owner),
+            (user("u", &[]), "x", uploader),
+            (user("u", &[]), "y", None),
+            (user("a", &["others"]), "x", None),
+        ] {
+            assert_eq!(bucket.upload_right(&user, &version(asset)).ok(), right, "{user:?}");
+            let is_administrator = user.login == "admin" || user.is_in(&["staff".to_owned()]);
+            assert_eq!(bucket.check_administrator(&user).is_ok(), is_administrator, "{user:?}");
+        }
+        let missing = VersionPath::parse("q", "x", "v").unwrap();
+        assert!(bucket.upload_right(&user("admin", &[]), &missing).is_err());
+        assert!(bucket.permissions(&missing.project).unwrap().is_none());
+    }
 }

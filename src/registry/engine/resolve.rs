@@ -277,4 +277,118 @@ mod tests {
         let failure = resolver.add_local(&mut entries, &cycle).unwrap_err();
         assert_eq!(failure.reason, "cyclic symlinks detected at \"x\"");
     }
+
+    /// A registry with one file on probation and one that is not, and a whitelisted directory.
+    struct Fixture {
+        folder: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let fixture = Self { folder: tempfile::tempdir().unwrap() };
+            for path in ["r/p/a/v1", "r/p/a/v2/d", "r/p/a/v3", "white/d", "whitest", "else"] {
+                fs::create_dir_all(fixture.path(path)).unwrap();
+            }
+            for path in ["r/p/a/v1/f", "r/p/a/v2/f", "r/p/a/v3/f", "white/f", "whitest/f", "else/f"]
+            {
+                fs::write(fixture.path(path), "x").unwrap();
+            }
+            let entry = ManifestEntry { size: 1, md5sum: "x".into(), link: None };
+            let linked = entry.linked(Owner { version: "v0", ..OWNER }.link("g"));
+            for (version, summary) in [("v1", "{}"), ("v3", r#"{"on_probation": true}"#)] {
+                let folder = fixture.path("r/p/a").join(version);
+                let manifest = Manifest::from([
+                    ("f".to_owned(), entry.clone()),
+                    ("l".to_owned(), linked.clone()),
+                ]);
+                let text = serde_json::to_vec(&manifest).unwrap();
+                fs::write(folder.join("..manifest"), text).unwrap();
+                fs::write(folder.join("..summary"), summary).unwrap();
+                fs::write(folder.join("l"), "x").unwrap();
+            }
+            fs::write(fixture.path("r/top"), "x").unwrap();
+            crate::system::new_link(fixture.path("else/f"), fixture.path("white/out")).unwrap();
+            fixture
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.folder.path().join(path)
+        }
+
+        fn resolve(&self, text: &str) -> Result<Target, Failure> {
+            let layout = Layout::new(self.path("r"));
+            let whitelist = [self.path("white")];
+            let base = self.path("r/p/a/v2");
+            Resolver::new(&layout, &whitelist, OWNER, &base).resolve("d/link", text)
+        }
+    }
+
+    #[test]
+    fn a_link_is_judged_by_where_it_leads() {
+        let fixture = Fixture::new();
+        let at = |path: &str| fixture.path(path).to_str().unwrap().to_owned();
+        let entry = |version: &str, path: &str| {
+            let link = Owner { version, ..OWNER }.link(path);
+            ManifestEntry { size: 1, md5sum: "x".into(), link: Some(link) }
+        };
+        assert_eq!(fixture.resolve("../f").unwrap(), Target::Local("f".into()));
+        assert_eq!(fixture.resolve(&at("r/p/a/v2/f")).unwrap(), Target::Local("f".into()));
+        for text in ["../../v1/f", &at("r/p/a/v1/f")] {
+            assert_eq!(fixture.resolve(text).unwrap(), Target::Registry(entry("v1", "f")));
+        }
+        let Target::Registry(linked) = fixture.resolve("../../v1/l").unwrap() else { panic!() };
+        assert_eq!(linked.link.unwrap().ancestor.unwrap().registry_path(), "p/a/v0/g");
+        for path in ["white/f", "white/d/../f"] {
+            let Target::Whitelisted(file) = fixture.resolve(&at(path)).unwrap() else { panic!() };
+            assert_eq!((file.path(), file.open().unwrap().1), (fixture.path("white/f"), 1));
+        }
+        for (path, why) in [
+            ("else/f", "outside the registry directory is not allowed"),
+            ("whitest/f", "outside the registry directory is not allowed"),
+            ("white/out", "another link there leads out"),
+            ("white/d", "is a directory"),
+            ("none", "failed to stat target"),
+            ("r/top", "outside of a project asset version directory"),
+            ("r/p/a/v1/..manifest", "internal '..' files"),
+            ("r/p/a/v3/f", "probational"),
+        ] {
+            let failure = fixture.resolve(&at(path)).unwrap_err();
+            assert!(failure.reason.contains(why), "{path}: {failure}");
+        }
+    }
+
+    #[test]
+    fn a_link_into_the_version_that_is_being_made_is_refused() {
+        let fixture = Fixture::new();
+        let layout = Layout::new(fixture.path("r"));
+        // An upload comes from elsewhere, so what is in the version is not local to it.
+        let (base, target) = (fixture.path("else"), fixture.path("r/p/a/v2/f"));
+        let failure = Resolver::new(&layout, &[], OWNER, &base)
+            .resolve("link", target.to_str().unwrap())
+            .unwrap_err();
+        assert!(failure.reason.contains("currently-transferring"), "{failure}");
+    }
+
+    #[test]
+    fn manifests_are_read_once() {
+        let fixture = Fixture::new();
+        let layout = Layout::new(fixture.path("r"));
+        let mut manifests = Manifests::default();
+        let first = manifests.any(&layout, "p/a/v1").unwrap();
+        fs::remove_file(fixture.path("r/p/a/v1/..manifest")).unwrap();
+        for again in [manifests.any(&layout, "p/a/v1"), manifests.regular(&layout, "p/a/v1")] {
+            assert!(Arc::ptr_eq(&first, &again.unwrap()));
+        }
+        assert!(manifests.any(&layout, "p/a/none").is_err());
+        assert!(manifests.regular(&layout, "p/a/v3").is_err(), "it is on probation");
+    }
+
+    #[test]
+    fn a_local_link_to_nothing_is_refused() {
+        let root = Layout::new("/r");
+        let resolver = Resolver::new(&root, &[], OWNER, Path::new("/s"));
+        let local = BTreeMap::from([("a".to_owned(), "gone".to_owned())]);
+        let failure = resolver.add_local(&mut Manifest::new(), &local).unwrap_err();
+        assert!(failure.reason.contains("\"gone\" should point to a file"), "{failure}");
+    }
 }

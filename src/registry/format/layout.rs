@@ -151,3 +151,68 @@ impl Layout {
         self.root.join(project)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_internal_kept_or_locks() {
+        for (name, internal, kept, kept_without_dots) in [
+            ("f", false, true, true),
+            (".f", false, true, false),
+            ("..f", true, false, false),
+            ("...", true, false, false),
+            ("f..", false, true, true),
+        ] {
+            assert_eq!(is_internal(name), internal, "{name}");
+            let found = [false, true].map(|ignore_dot| is_kept(name, ignore_dot));
+            assert_eq!(found, [kept, kept_without_dots], "{name}");
+        }
+        for (key, internal) in
+            [("p/a/v/f", false), ("..logs/x", true), ("p/..usage", true), ("p/a..b/c", false)]
+        {
+            assert_eq!(is_internal_key(key), internal, "{key}");
+        }
+        assert!(LOCKS.into_iter().all(is_lock) && !is_lock("..LOCKS") && !is_lock("LOCK"));
+    }
+
+    #[test]
+    fn a_project_is_where_its_link_may_lead() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["r/inside", "allowed/p", "allowed-too", "elsewhere/p"] {
+            fs::create_dir_all(path(name)).unwrap();
+        }
+        fs::write(path("r/file"), "").unwrap();
+        for (name, target) in [
+            ("allowed", "allowed/p"),
+            ("root", "allowed"),
+            ("beside", "allowed-too"),
+            ("elsewhere", "elsewhere/p"),
+            ("broken", "none"),
+            ("to-file", "r/file"),
+        ] {
+            crate::system::new_link(path(target), path("r").join(name)).unwrap();
+        }
+        let layout = Layout::new(path("r")).allowing(vec![path("allowed")]);
+        let real = fs::canonicalize(path("allowed/p")).unwrap();
+        for (name, place) in [
+            ("inside", Place::Inside),
+            ("allowed", Place::Allowed(real.clone())),
+            ("root", Place::Refused),
+            ("beside", Place::Refused),
+            ("elsewhere", Place::Refused),
+            ("broken", Place::Missing),
+            ("to-file", Place::Missing),
+            ("file", Place::Missing),
+            ("none", Place::Missing),
+        ] {
+            assert_eq!(layout.place(name), place, "{name}");
+        }
+        assert_eq!(layout.anchor("allowed/a/v"), (real.clone(), "a/v"));
+        assert_eq!(layout.anchor("allowed"), (real, ""));
+        assert_eq!(layout.anchor("inside/a"), (path("r"), "inside/a"));
+        assert_eq!(Layout::new(path("r")).place_of_link("allowed"), None);
+    }
+}

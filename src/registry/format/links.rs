@@ -221,4 +221,25 @@ mod tests {
         let sorted: BTreeMap<String, Links> = by_folder(&manifest);
         assert_eq!(sorted["d"].keys().collect::<Vec<_>>(), ["a", "z"]);
     }
+
+    #[test]
+    fn a_text_does_not_lead_out_of_a_project_in_another_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, other) = (folder.path().join("registry"), folder.path().join("other"));
+        std::fs::create_dir_all(root.join("q")).unwrap();
+        std::fs::create_dir_all(other.join("p")).unwrap();
+        crate::system::new_link(other.join("p"), root.join("p")).unwrap();
+        let here = Layout::new(&root);
+        let there = Layout::new(&root).allowing(vec![other]);
+        let (own, foreign) = (link("p", "a", "v1", "x"), link("q", "a", "v1", "x"));
+        let inside = Owner { project: "q", ..OWNER };
+        for (layout, owner, link, expected) in [
+            (&here, OWNER, &foreign, "../../../q/a/v1/x".to_owned()),
+            (&there, OWNER, &foreign, root.join("q/a/v1/x").display().to_string()),
+            (&there, OWNER, &own, "../v1/x".to_owned()),
+            (&there, inside, &own, "../../../p/a/v1/x".to_owned()),
+        ] {
+            assert_eq!(text_in(layout, owner, "l", link), expected);
+        }
+    }
 }
