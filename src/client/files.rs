@@ -15,7 +15,7 @@ use crate::{Error, Result, runtime};
 
 /// Downloads files below a URL to the same paths below a directory, each checked against what is
 /// expected of it, if that is given for all of them.
-pub fn download(
+pub(crate) fn download(
     base: &str,
     paths: Vec<String>,
     expected: Option<Vec<Expected>>,
@@ -38,7 +38,7 @@ pub fn download(
 }
 
 /// Uploads files below a directory, each by a PUT to the same path below a URL.
-pub fn upload(base: &str, paths: Vec<String>, directory: &Path, job: &Job) -> Result<()> {
+pub(crate) fn upload(base: &str, paths: Vec<String>, directory: &Path, job: &Job) -> Result<()> {
     let base = url::parse(base)?;
     let parsed = paths.into_iter().map(RelPath::parse).collect::<Result<Vec<_>>>()?;
     let items: Vec<_> =

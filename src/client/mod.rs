@@ -1,7 +1,7 @@
 //! What a user of a registry does: one protocol per module, on `http` and `transfer`.
 
 mod cache;
-pub mod files;
+pub(crate) mod files;
 pub mod gobbler;
 pub mod gypsum;
 mod remote;

@@ -285,7 +285,7 @@ impl Folder {
 }
 
 /// Copies a directory into a new one and compares each copy with its source.
-pub fn copy_tree(source: &Path, destination: &Path, job: &Job) -> Result<()> {
+pub(crate) fn copy_tree(source: &Path, destination: &Path, job: &Job) -> Result<()> {
     let survey = Survey::new(&source.canonicalize().at(source)?, job)?;
     fs::create_dir(destination).at(destination)?;
     survey.copy_to(destination, None, job).map(drop)

@@ -12,7 +12,13 @@ use crate::transfer::plan::{Form, Item};
 use crate::{Error, Result, runtime};
 
 /// Downloads one file to `target`, which gets its name when it is whole and of that form.
-pub fn download(remote: &Remote, from: &str, target: &Path, form: Form, job: &Job) -> Result<()> {
+pub(crate) fn download(
+    remote: &Remote,
+    from: &str,
+    target: &Path,
+    form: Form,
+    job: &Job,
+) -> Result<()> {
     let from = url::parse(from)?;
     let folder = target.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder).at(folder)?;
@@ -26,7 +32,7 @@ pub fn download(remote: &Remote, from: &str, target: &Path, form: Form, job: &Jo
 }
 
 /// The number at a URL.
-pub fn number(remote: &Remote, from: &str, job: &Job) -> Result<f64> {
+pub(crate) fn number(remote: &Remote, from: &str, job: &Job) -> Result<f64> {
     let from = url::parse(from)?;
     let document = runtime::current()?.block_on(remote.http.get(&from, job))?;
     let text = std::str::from_utf8(&document.body).unwrap_or_default();

@@ -13,7 +13,7 @@ mod save;
 mod upload;
 
 pub use cache::Cache;
-pub use download::{download, number};
+pub(crate) use download::{download, number};
 pub use list::{list_directories, list_files};
 pub use prepare::{LinkTo, Links, Prepared, prepare_directory};
 pub use remote::{Answer, Call, Remote};
