@@ -297,13 +297,13 @@ pub(super) fn gypsum_download(
         "database" => Form::Database,
         _ => return Err(PyValueError::new_err("expected `any`, `object` or `database`")),
     };
-    wait(py, None, |job| gypsum::download(&remote(&site)?, &site.0, &target, form, job))
+    wait(py, None, |job| gypsum::download::download(&remote(&site)?, &site.0, &target, form, job))
 }
 
 /// The number at any URL.
 #[pyfunction]
 pub(super) fn gypsum_number(py: Python<'_>, site: Site) -> PyResult<f64> {
-    wait(py, None, |job| gypsum::number(&remote(&site)?, &site.0, job))
+    wait(py, None, |job| gypsum::download::number(&remote(&site)?, &site.0, job))
 }
 
 /// Replaces a file that only the user may read.

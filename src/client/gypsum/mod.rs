@@ -5,7 +5,7 @@
 
 mod cache;
 mod clone;
-mod download;
+pub(crate) mod download;
 mod list;
 mod prepare;
 mod remote;
@@ -13,7 +13,7 @@ mod save;
 mod upload;
 
 pub use cache::Cache;
-pub(crate) use download::{download, number};
+
 pub use list::{list_directories, list_files};
 pub use prepare::{LinkTo, Links, Prepared, prepare_directory};
 pub use remote::{Answer, Call, Remote};
