@@ -200,7 +200,9 @@ class GobblerServer(_Server):
         for name in ("whitelist", "spoof"):
             if name in settings:
                 settings[name] = os.fspath(settings[name])
-        settings["allow_roots"] = [os.fspath(root) for root in settings.get("allow_roots", ())]
+        roots = settings.get("allow_roots", ())
+        roots = [roots] if isinstance(roots, (str, os.PathLike)) else roots
+        settings["allow_roots"] = [os.fspath(root) for root in roots]
         self.staging, self.registry, *_ = _core.check_gobbler_settings(json.dumps(settings))
         _gobbler.make_staging(self.staging)
         Path(self.registry).mkdir(parents=True, exist_ok=True)

@@ -71,6 +71,15 @@ def test_what_was_made_for_it_goes_and_what_was_given_stays(tmp_path: Path) -> N
         assert pyg.service_info(made.url)["staging"] == made.staging
 
 
+def test_projects_may_be_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "disk/p").mkdir(parents=True)
+    (tmp_path / "registry").mkdir()
+    (tmp_path / "registry/p").symlink_to(tmp_path / "disk/p")
+    with GobblerServer(registry=tmp_path / "registry", allow_roots=tmp_path / "disk") as server:
+        assert exchange(server.url, "GET", "/list?path=p").json() == []
+        assert "p/" in exchange(server.url, "GET", "/list").json()
+
+
 def test_bad_settings_are_errors_of_the_caller(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="missing"):
         GobblerServer(whitelist=tmp_path / "missing").start()
