@@ -1,14 +1,13 @@
 //! What killed processes have left: found by its name, and removed once nobody can be at work on
 //! it any more.
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use walkdir::WalkDir;
-
 use super::atomic::{STAGE_PREFIX, remove_file, remove_tree};
+use super::walk;
 use crate::error::note;
 use crate::system::Stat;
 
@@ -21,30 +20,16 @@ const TEMPORARY_PREFIX: &str = ".tmp";
 
 /// When something was last written, or moved to where it is: the later of the times of its
 /// modification and of its change.
-fn touched(metadata: &Metadata) -> SystemTime {
-    let changed = u64::try_from(Stat::from(metadata).changed.0).unwrap_or_default();
-    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed);
-    metadata.modified().map_or(changed, |modified| modified.max(changed))
+fn touched(stat: &Stat) -> SystemTime {
+    let (seconds, _) = stat.changed.max(stat.identity.modified);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
 /// True if nothing of a file, or of a folder and all that is in it, was touched for `life`. What
 /// seems to come from the future is not old; links are not followed.
 pub(crate) fn is_old(path: &Path, life: Duration, now: SystemTime) -> io::Result<bool> {
-    for entry in WalkDir::new(path) {
-        let metadata = entry.and_then(|entry| entry.metadata());
-        let metadata = metadata
-            .map_err(|error| error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()));
-        let age = match metadata {
-            Ok(metadata) => now.duration_since(touched(&metadata)).unwrap_or_default(),
-            // Removed meanwhile: something is going on, but not there.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        if age < life {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let is_young = |stat: &Stat| now.duration_since(touched(stat)).unwrap_or_default() < life;
+    walk::any(path, is_young).map(|is_young| !is_young)
 }
 
 /// Removes from `folder` what [`super::atomic`] has left unfinished there long ago.

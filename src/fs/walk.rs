@@ -5,6 +5,8 @@
 //! with `os.walk` (row W1 of `benches/README.md`).
 
 use std::ffi::CStr;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +15,7 @@ use crate::fs::once_more_if_stale;
 use crate::job::Job;
 use crate::parallel::try_map;
 pub(crate) use crate::system::Kind;
-use crate::system::{self, Buffer, Folder as Handle, Links};
+use crate::system::{self, Buffer, Folder as Handle, Links, Stat};
 use crate::{Error, Result, runtime};
 
 /// So many folders are read by all threads; fewer are read before the threads have begun.
@@ -378,6 +380,52 @@ pub(crate) fn tree_with_sizes(root: &Path, job: &Job) -> Result<Tree> {
     Tree::read(root, &|_| true, Sizes::Wanted, job)
 }
 
+/// Whether `is_it` holds for `path`, or for anything below it, whatever that is called; links are
+/// never followed. What is removed or replaced meanwhile is passed over.
+pub(crate) fn any(path: &Path, mut is_it: impl FnMut(&Stat) -> bool) -> io::Result<bool> {
+    let Some(stat) = unless_gone(fs::symlink_metadata(path))? else { return Ok(false) };
+    let stat = Stat::from(&stat);
+    let holds = is_it(&stat);
+    if holds || stat.kind != Kind::Folder {
+        return Ok(holds);
+    }
+    let Some(root) = unless_gone(Handle::open(path, Links::Refuse))? else { return Ok(false) };
+    let mut buffer = system::buffer();
+    let mut found = false;
+    // Paths, not handles: a deep tree must not use up those of this process.
+    let mut waiting = Vec::new();
+    let mut look = |folder: &Handle, inside: &Path, waiting: &mut Vec<PathBuf>| {
+        folder.each(&mut buffer, io::Error::from, |name, _| {
+            if !found && let Some(stat) = unless_gone(folder.stat(name))? {
+                found = is_it(&stat);
+                if stat.kind == Kind::Folder {
+                    waiting.push(inside.join(system::text(name.to_bytes())));
+                }
+            }
+            Ok::<_, io::Error>(())
+        })?;
+        Ok::<_, io::Error>(found)
+    };
+    let mut holds = look(&root, Path::new(""), &mut waiting)?;
+    while !holds && let Some(inside) = waiting.pop() {
+        if let Some(folder) = unless_gone(root.folder_beneath(&inside))? {
+            holds = look(&folder, &inside, &mut waiting)?;
+        }
+    }
+    Ok(holds)
+}
+
+/// `None` for what is not there any more, or something else by now.
+fn unless_gone<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotADirectory || system::is_loop(&error) => {
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -399,6 +447,22 @@ mod tests {
                 entry.path + mark
             })
             .collect()
+    }
+
+    #[test]
+    fn whatever_is_there_is_looked_at_but_nothing_through_a_link() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let odd = root.path().join("d").join(system::text(b"\xff"));
+        fs::create_dir_all(&odd).unwrap();
+        fs::write(odd.join("f"), "seven..").unwrap();
+        fs::write(outside.path().join("g"), "eleven bytes".repeat(2)).unwrap();
+        system::new_link(outside.path(), root.path().join("l")).unwrap();
+        let any_of = |size| any(root.path(), |stat| stat.size() == size).unwrap();
+        assert!(any_of(7));
+        assert!(!any_of(24));
+        assert!(any(&root.path().join("l"), |stat| stat.kind == Kind::Link).unwrap());
+        assert!(!any(&root.path().join("none"), |_| true).unwrap());
     }
 
     #[test]

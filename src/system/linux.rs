@@ -23,7 +23,7 @@ const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 #[inline]
 pub(super) fn open_beneath(
     root: &OwnedFd,
-    path: &str,
+    path: &Path,
     flags: OFlags,
 ) -> Option<io::Result<OwnedFd>> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, FileType, OFlags};
 use super::Buffer;
 
 /// Opening below a folder is done component by component.
-pub(super) fn open_beneath(_: &OwnedFd, _: &str, _: OFlags) -> Option<io::Result<OwnedFd>> {
+pub(super) fn open_beneath(_: &OwnedFd, _: &Path, _: OFlags) -> Option<io::Result<OwnedFd>> {
     None
 }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use nix::unistd::{Gid, Uid};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawMode, RenameFlags};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use super::{Group, Identity, Kind, Links, Name, Place, Stat, User, own};
 
@@ -177,26 +178,27 @@ impl Folder {
     /// link, or `..`.
     #[inline]
     pub(crate) fn file_beneath(&self, path: &str) -> io::Result<File> {
-        self.beneath(path, READ).map(File::from)
+        self.beneath(Path::new(path), READ).map(File::from)
     }
 
     /// Opens the folder at `path` below. No component may be a link, or `..`.
     #[inline]
-    pub(crate) fn folder_beneath(&self, path: &str) -> io::Result<Self> {
-        self.beneath(path, FOLDER).map(Self)
+    pub(crate) fn folder_beneath(&self, path: impl AsRef<Path>) -> io::Result<Self> {
+        self.beneath(path.as_ref(), FOLDER).map(Self)
     }
 
-    fn beneath(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
+    fn beneath(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::NOFOLLOW;
         own::open_beneath(&self.0, path, flags)
             .unwrap_or_else(|| self.beneath_by_component(path, flags))
     }
 
-    fn beneath_by_component(&self, path: &str, last: OFlags) -> io::Result<OwnedFd> {
-        let mut parts = path.split('/').peekable();
+    fn beneath_by_component(&self, path: &Path, last: OFlags) -> io::Result<OwnedFd> {
+        let path = path.as_os_str().as_bytes();
+        let mut parts = path.split(|byte| *byte == b'/').peekable();
         let mut handle = self.0.try_clone()?;
         while let Some(part) = parts.next() {
-            if matches!(part, "" | "." | "..") {
+            if matches!(part, b"" | b"." | b"..") {
                 return Err(Errno::INVAL.into());
             }
             let flags = if parts.peek().is_some() { FOLDER | OFlags::NOFOLLOW } else { last };
@@ -207,7 +209,7 @@ impl Folder {
 
     /// Looks at what is at `path` below, links in the last component not followed.
     #[inline]
-    pub(crate) fn stat(&self, path: &str) -> io::Result<Stat> {
+    pub(crate) fn stat(&self, path: impl Arg) -> io::Result<Stat> {
         let stat = rustix::fs::statat(&self.0, path, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Stat::of_raw(&stat))
     }
@@ -573,7 +575,8 @@ mod tests {
         new_link(outside.path(), folder.path().join("l")).unwrap();
         new_link("d/f", folder.path().join("k")).unwrap();
         let root = Folder::open(folder.path(), Links::Refuse).unwrap();
-        let by_component = |path: &str| root.beneath_by_component(path, READ | OFlags::NOFOLLOW);
+        let by_component =
+            |path: &str| root.beneath_by_component(Path::new(path), READ | OFlags::NOFOLLOW);
         assert!(root.file_beneath("d/f").is_ok() && by_component("d/f").is_ok());
         for path in ["l/f", "k", "../x", "d/../d/f", "/etc/passwd", "d//f", "", "none"] {
             assert!(by_component(path).is_err(), "{path}");
