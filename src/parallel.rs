@@ -143,6 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_aside_holds_up_no_other_future_of_its_thread() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let limit = std::time::Duration::from_secs(30);
+        let blocking = aside(move || receiver.recv_timeout(limit));
+        let other = async move { sender.send("meanwhile").unwrap() };
+        let runtime = crate::runtime::current().unwrap();
+        let (done, ()) = runtime.block_on(async { tokio::join!(blocking, other) });
+        assert_eq!(done, Ok("meanwhile"));
+    }
+
+    #[test]
     fn there_are_no_more_threads_than_parts_nor_more_helpers_than_cores() {
         assert_eq!(Team::for_parts(0).size(), 1);
         assert_eq!(Team::for_parts(1).size(), 1);

@@ -16,12 +16,12 @@ pub(super) fn open_beneath(_: &OwnedFd, _: &Path, _: OFlags) -> Option<io::Resul
 }
 
 /// The real path of what was opened has to be looked at.
-pub fn open_inside(_: &Path, _: &Path) -> Option<io::Result<File>> {
+pub(crate) fn open_inside(_: &Path, _: &Path) -> Option<io::Result<File>> {
     None
 }
 
 /// The path of an open file.
-pub fn real_path(file: &File) -> io::Result<PathBuf> {
+pub(crate) fn real_path(file: &File) -> io::Result<PathBuf> {
     Ok(super::text(rustix::fs::getpath(file)?.as_bytes()).into())
 }
 
@@ -44,52 +44,52 @@ pub(super) fn each_entry<E>(
 }
 
 /// Every file has a name from birth.
-pub fn nameless_file(_: &Path, _: u32) -> io::Result<Option<File>> {
+pub(crate) fn nameless_file(_: &Path, _: u32) -> io::Result<Option<File>> {
     Ok(None)
 }
 
 /// Nothing is without a name.
-pub fn give_name(_: &File, _: &Path) -> io::Result<()> {
+pub(crate) fn give_name(_: &File, _: &Path) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
 /// Nothing is exchanged.
-pub fn exchange(_: &super::Folder, _: &super::Folder, _: &str) -> bool {
+pub(crate) fn exchange(_: &super::Folder, _: &super::Folder, _: &str) -> bool {
     false
 }
 
 /// Makes everything written to all file systems durable.
-pub fn sync_file_system(handle: &File) -> io::Result<()> {
+pub(crate) fn sync_file_system(handle: &File) -> io::Result<()> {
     rustix::fs::sync();
     handle.sync_all()
 }
 
 /// Every byte has to be written.
-pub fn copy_range(_: &File, _: &File, _: u64, _: usize) -> usize {
+pub(crate) fn copy_range(_: &File, _: &File, _: u64, _: usize) -> usize {
     0
 }
 
 /// No blocks are shared.
-pub fn share_blocks(_: &File, _: &File) -> bool {
+pub(crate) fn share_blocks(_: &File, _: &File) -> bool {
     false
 }
 
 /// Content has to be read and written.
-pub fn send_file(_: impl AsFd, _: &File, _: u64, _: usize) -> io::Result<usize> {
+pub(crate) fn send_file(_: impl AsFd, _: &File, _: u64, _: usize) -> io::Result<usize> {
     Err(ErrorKind::Unsupported.into())
 }
 
 /// Whether content is in memory cannot be told.
-pub fn peek(_: &File, _: u64) -> io::Result<usize> {
+pub(crate) fn peek(_: &File, _: u64) -> io::Result<usize> {
     Err(ErrorKind::Unsupported.into())
 }
 
 /// Not known.
-pub fn is_in_memory(_: &File) -> bool {
+pub(crate) fn is_in_memory(_: &File) -> bool {
     false
 }
 
 /// Not known.
-pub fn is_local(_: &Path) -> bool {
+pub(crate) fn is_local(_: &Path) -> bool {
     false
 }

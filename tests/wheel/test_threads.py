@@ -266,3 +266,59 @@ def test_a_service_without_threads_refuses_and_still_ends(place: Path) -> None:
     order(0)
     os.kill(child, signal.SIGTERM)
     assert ended(child) == 0
+
+
+def test_a_large_digest_holds_up_no_other_call(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(1 << 29)
+    digesting = threading.Thread(target=_core.digest_files, args=([large],))
+    with serving(lambda *_: Reply(b"small")) as fake:
+        digesting.start()
+        for number in range(3):
+            _core.download_files(fake.url, ["a"], tmp_path / str(number))
+        assert digesting.is_alive(), "the others waited for it"
+        digesting.join()
+
+
+HELD = """
+import os, sys, threading, time
+from selenite import _core
+url, folder = sys.argv[1:]
+files = [os.path.join(folder, str(number)) for number in range(300)]
+def open_files():
+    return len(os.listdir("/proc/self/fd"))
+def threads():
+    return len(os.listdir("/proc/self/task"))
+def call(own):
+    _core.digest_files(files)
+    _core.download_files(url, ["a", "b"], os.path.join(folder, "to", str(own)))
+def calls(count):
+    started = [threading.Thread(target=call, args=(own,)) for own in range(count)]
+    for one in started: one.start()
+    for one in started: one.join()
+calls(4)
+before = open_files()
+for _ in range(20):
+    calls(4)
+deadline = time.monotonic() + 20
+while threads() > 1 and time.monotonic() < deadline:
+    time.sleep(0.001)
+print(threads(), before, open_files())
+"""
+
+
+def test_what_calls_hold_is_given_back(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / str(number)).write_bytes(b"x")
+    with (
+        serving(lambda *_: Reply(b"small")) as fake,
+        running(HELD, fake.url, str(tmp_path)) as process,
+    ):
+        told, fault = process.communicate(timeout=100)
+    assert fault == ""
+    threads, before, after = map(int, told.split())
+    assert threads == 1
+    # Each runtime has its descriptors and two connections, and there is one for each of four calls
+    # at once; before, there may have been fewer at once.
+    assert after <= before + 4 * 8
