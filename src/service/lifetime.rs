@@ -30,6 +30,16 @@ pub(super) struct Place {
     pub(super) concurrency: usize,
 }
 
+/// Where a service listens that is given no host: nobody else can reach it.
+pub(super) fn loopback() -> String {
+    "127.0.0.1".to_owned()
+}
+
+/// Whether changes survive a power failure if nothing is said of it.
+pub(super) fn durable() -> bool {
+    true
+}
+
 /// What a service is given that is about to begin. Nobody is answered yet.
 pub(super) struct Start<'a> {
     /// Where it listens.

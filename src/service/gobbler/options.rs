@@ -10,6 +10,7 @@ use super::spoofing::Spoofing;
 use crate::error::IoContext;
 use crate::quote::quote_path;
 use crate::relpath::clean_path;
+use crate::service::lifetime;
 use crate::system;
 use crate::{Error, Result};
 
@@ -28,7 +29,7 @@ pub struct Settings {
     #[serde(default)]
     administrators: Vec<String>,
     /// Address to listen on.
-    #[serde(default = "loopback")]
+    #[serde(default = "lifetime::loopback")]
     host: String,
     /// Names of hosts that the service answers to, besides its own.
     #[serde(default)]
@@ -58,12 +59,8 @@ pub struct Settings {
     #[serde(default)]
     insecure_staging: bool,
     /// Whether changes are safe from a power failure before they are answered.
-    #[serde(default = "yes")]
+    #[serde(default = "lifetime::durable")]
     durable: bool,
-}
-
-fn loopback() -> String {
-    "127.0.0.1".to_owned()
 }
 
 fn usual_port() -> i64 {
@@ -76,10 +73,6 @@ fn never() -> i64 {
 
 fn hundred() -> i64 {
     100
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Settings that were checked, and what stands in the files that they name.

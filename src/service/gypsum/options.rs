@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::registry::bucket::{self, QuotaDefaults};
+use crate::service::lifetime;
 use crate::{Error, Result};
 
 /// Settings of the service.
@@ -32,7 +33,7 @@ pub struct Options {
     #[serde(default)]
     pub github_url: Option<String>,
     /// Address to listen on.
-    #[serde(default = "loopback")]
+    #[serde(default = "lifetime::loopback")]
     pub host: String,
     /// Port to listen on; 0 for any free one.
     #[serde(default)]
@@ -44,7 +45,7 @@ pub struct Options {
     #[serde(default)]
     pub hosts: Vec<String>,
     /// Whether a finished change survives a power failure.
-    #[serde(default = "yes")]
+    #[serde(default = "lifetime::durable")]
     pub durable: bool,
     /// Users and organizations that may do everything.
     #[serde(default)]
@@ -67,14 +68,6 @@ pub struct Options {
     /// Answer of `/credentials/github-app`.
     #[serde(default)]
     pub github_app: Option<GitHubApp>,
-}
-
-fn loopback() -> String {
-    "127.0.0.1".to_owned()
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn hour() -> u64 {
