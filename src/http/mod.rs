@@ -5,7 +5,7 @@
 //! | `client`, `request`, `response` | who sends, what, and what comes back |
 //! | `environment` | what the environment asks for: limits, `proxies`, certificates (`tls`), `netrc` |
 //! | `pools`, `direct`, `resolve` | connections |
-//! | `retry`, `pace` | which failures are worth another try, and how fast a server may be asked |
+//! | `repeat`, `retry`, `pace` | which failures are worth another try, and how fast a server may be asked |
 //! | `failure`, `secrets`, `record` | what is told of requests, and what never is |
 //! | `url` | what is safe to show of a URL |
 
@@ -18,6 +18,7 @@ mod pace;
 mod pools;
 mod proxies;
 mod record;
+mod repeat;
 mod request;
 mod resolve;
 mod response;

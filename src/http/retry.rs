@@ -13,10 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::Url;
 
-use super::client::Http;
 use super::failure::{was_connecting, was_hung_up, was_refused};
 use super::pace::{Pace, Paces, Refusal, Turn};
-use super::record::counted;
 use crate::job::Job;
 use crate::shared::lock;
 use crate::{Error, Result};
@@ -89,15 +87,21 @@ pub(crate) struct Tries<'a> {
     under_way: Option<UnderWay>,
 }
 
-impl Http {
-    /// The tries of a request to `url`.
-    pub(crate) fn tries<'a>(&self, url: &Url, job: &'a Job) -> Tries<'a> {
-        Tries {
-            policy: self.retry,
-            patience: self.idle_limit.saturating_mul(self.retry.retries.saturating_add(1)),
+impl<'a> Tries<'a> {
+    /// The tries of a request to `url`, which belongs to `call`.
+    pub(super) fn new(
+        policy: RetryPolicy,
+        idle_limit: Duration,
+        url: &Url,
+        call: &Arc<Mutex<Standing>>,
+        job: &'a Job,
+    ) -> Self {
+        Self {
+            policy,
+            patience: idle_limit.saturating_mul(policy.retries.saturating_add(1)),
             pace: Paces::here().of(url),
-            call: Arc::clone(&self.call),
-            is_preparing: self.is_preparing,
+            call: Arc::clone(call),
+            is_preparing: false,
             job,
             sent: 0,
             tried: 0,
@@ -107,27 +111,9 @@ impl Http {
         }
     }
 
-    /// Sends a request to `url` until `attempt` succeeds, fails for good, the tries are used up, or
-    /// `again` does not hold for a failure.
-    pub(crate) async fn repeat<T, F: Future<Output = Result<T>>>(
-        &self,
-        url: &Url,
-        again: impl Fn(&Error) -> bool,
-        job: &Job,
-        mut attempt: impl FnMut() -> F,
-    ) -> Result<T> {
-        let mut tries = self.tries(url, job);
-        loop {
-            let begin = async {
-                tries.begin().await;
-                Ok(())
-            };
-            job.race(begin).await?;
-            match job.race(counted(tries.sent, attempt())).await {
-                Err(error) if again(&error) => tries.failed(error).await?,
-                other => return other.inspect(|_| tries.answered()),
-            }
-        }
+    /// The same for a request whose answer only prepares another one.
+    pub(super) fn preparing(self, is_preparing: bool) -> Self {
+        Self { is_preparing, ..self }
     }
 }
 
