@@ -11,6 +11,48 @@ use crate::system;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What the caller cannot have. Scripts know the originals' words for each kind: Python has them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such object.
+    #[error("`{0}` is not in the bucket")]
+    Absent(String),
+    /// No such way to treat links.
+    #[error("`{0}` is none of `auto`, `always` and `never`")]
+    LinkMode(String),
+    /// A link to a directory is neither a file nor a link of a registry.
+    #[error("`{0}` is a link to a directory")]
+    LinkToFolder(String),
+    /// What a link leads to is not in the cache, so it can be no link of a registry.
+    #[error("`{0}`, which a link leads to, is no file of the cache")]
+    LinkOutside(String),
+    /// A link leads to nothing.
+    #[error("`{0}`, which a link leads to, does not exist")]
+    Dangling(String),
+    /// The service wants a file in a way that is not known.
+    #[error("`{path}` is to be sent by `{method}`, which is not known")]
+    Method {
+        /// The way.
+        method: String,
+        /// The file.
+        path: String,
+    },
+}
+
+impl Refusal {
+    /// The kind by name, and what it is about.
+    pub fn parts(&self) -> (&'static str, Vec<&str>) {
+        match self {
+            Self::Absent(path) => ("absent", vec![path]),
+            Self::LinkMode(mode) => ("link-mode", vec![mode]),
+            Self::LinkToFolder(link) => ("link-to-folder", vec![link]),
+            Self::LinkOutside(target) => ("link-outside", vec![target]),
+            Self::Dangling(target) => ("dangling", vec![target]),
+            Self::Method { method, path } => ("method", vec![method, path]),
+        }
+    }
+}
+
 /// What went wrong, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -142,9 +184,9 @@ pub enum Error {
         /// One of those that are not there.
         example: String,
     },
-    /// Something that the caller asked for cannot be done, in words that others rely on.
+    /// Something that the caller asked for cannot be done.
     #[error("{0}")]
-    Refused(String),
+    Refused(Refusal),
     /// One of many items failed.
     #[error("{item}")]
     Item {

@@ -40,4 +40,4 @@ mod shared;
 mod system;
 mod transfer;
 
-pub use error::{Error, Result};
+pub use error::{Error, Refusal, Result};

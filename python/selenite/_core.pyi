@@ -106,18 +106,15 @@ class Info(TypedDict):
     staging: str
     registry: str
 
-@type_check_only
-class LinkTo(TypedDict):
-    from_path: str
-    project: str
-    asset: str
-    version: str
-    path: str
+_LinkTo = TypedDict(
+    "_LinkTo",
+    {"from.path": str, "to.project": str, "to.asset": str, "to.version": str, "to.path": str},
+)
 
 @type_check_only
 class Prepared(TypedDict):
     files: list[str]
-    links: list[LinkTo]
+    links: list[_LinkTo]
 
 @type_check_only
 class Place(TypedDict):

@@ -231,3 +231,27 @@ def json_error(message: str, origin: str, text: str, start: str | None = None) -
     except json.JSONDecodeError as error:
         return DocumentError(f"{error.msg} in {origin}{shown}", error.doc, error.pos, origin)
     return DocumentError(message + shown, text, 0, origin)
+
+
+# In the words of the originals, which scripts look for.
+_REFUSALS = {
+    "absent": "'{}' does not exist in the bucket.",
+    "link-mode": "Invalid value for 'links': {}. Must be one of ['auto', 'always', 'never'].",
+    "link-to-folder": "Cannot upload symbolic link to a directory '{}'.",
+    "link-outside": "Failed to convert symlink '{}' to an upload link.",
+    "dangling": "Cannot use a dangling link to '{}' as a regular upload.",
+    "method": "unknown upload method '{}' for file '{}'",
+}
+
+
+def refused(kind: str, about: list[str]) -> ValueError:
+    """Make the exception for something that the caller cannot have.
+
+    Args:
+        kind: The core's name for the kind of refusal.
+        about: What it is about.
+
+    Returns:
+        The exception.
+    """
+    return ValueError(_REFUSALS[kind].format(*about))

@@ -371,7 +371,7 @@ mod tests {
         };
         for (error, again) in [
             (timeout(), true),
-            (Error::Refused("no".into()), false),
+            (Error::Refused(crate::Refusal::Absent("no".into())), false),
             (Error::UnsafePath { path: "..".into(), why: "it is" }, false),
             (Error::Registry { status: 503, reason: String::new(), details: Vec::new() }, false),
             (Error::Io { path: "f".into(), source: std::io::ErrorKind::TimedOut.into() }, false),

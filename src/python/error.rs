@@ -1,6 +1,6 @@
 //! Core errors as Python exceptions: built-in ones where they fit, else those of `selenite`.
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
 use pyo3::prelude::*;
 
 use crate::Error;
@@ -37,7 +37,10 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
                 None => PyOSError::new_err((error.errno(), text, path.clone().into_os_string())),
             });
         }
-        Error::Refused(reason) => return Ok(PyValueError::new_err(reason.clone())),
+        Error::Refused(refusal) => {
+            let (kind, about) = refusal.parts();
+            exceptions()?.getattr("refused")?.call1((kind, about))?
+        }
         Error::Item { item, source } => {
             // What others see of it is the error itself; the packages' messages name the items.
             let made = to_exception(py, source)?;

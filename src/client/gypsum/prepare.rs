@@ -10,7 +10,7 @@ use crate::error::IoContext;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::relpath::clean_path;
-use crate::{Error, Result};
+use crate::{Error, Refusal, Result};
 
 /// What becomes of symbolic links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,7 @@ impl Links {
             "auto" => Ok(Self::Auto),
             "always" => Ok(Self::Always),
             "never" => Ok(Self::Never),
-            _ => Err(Error::Refused(format!(
-                "Invalid value for 'links': {text}. Must be one of ['auto', 'always', 'never']."
-            ))),
+            _ => Err(Error::Refused(Refusal::LinkMode(text.to_owned()))),
         }
     }
 }
@@ -104,26 +102,19 @@ fn link_to(directory: &Path, path: String, links: Links, bucket: &Path) -> Resul
     let target = target_of(&full, &text)?;
     let meta = fs::metadata(&full);
     if meta.as_ref().is_ok_and(fs::Metadata::is_dir) {
-        let shown = full.display();
-        return Err(Error::Refused(format!(
-            "Cannot upload symbolic link to a directory '{shown}'."
-        )));
+        return Err(Error::Refused(Refusal::LinkToFolder(full.display().to_string())));
     }
-    let shown = target.display();
+    let shown = target.display().to_string();
     if links != Links::Never
         && let Some(link) = cached(&target, bucket, &path)
     {
         return Ok(Sent::Link(link));
     }
     if links == Links::Always {
-        return Err(Error::Refused(format!(
-            "Failed to convert symlink '{shown}' to an upload link."
-        )));
+        return Err(Error::Refused(Refusal::LinkOutside(shown)));
     }
     if meta.is_err() {
-        return Err(Error::Refused(format!(
-            "Cannot use a dangling link to '{shown}' as a regular upload."
-        )));
+        return Err(Error::Refused(Refusal::Dangling(shown)));
     }
     Ok(Sent::File(path))
 }

@@ -33,7 +33,7 @@ use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry, Summa
 use crate::settings::{self, Verify};
 use crate::transfer::download::{self, Options};
 use crate::transfer::plan::{Expected, Form, Item, differing};
-use crate::{Error, Result, runtime};
+use crate::{Error, Refusal, Result, runtime};
 
 /// Links to links to links: real ones need one step.
 const MOST_STEPS: usize = 16;
@@ -93,7 +93,7 @@ fn version_of(link: &Link) -> String {
 }
 
 fn not_there(path: &str) -> Error {
-    Error::Refused(format!("'{path}' does not exist in the bucket."))
+    Error::Refused(Refusal::Absent(path.to_owned()))
 }
 
 /// Makes the folders that items are saved to.

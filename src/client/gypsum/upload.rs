@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::registry::format::layout::SUMMARY;
 use crate::relpath::RelPath;
 use crate::transfer::upload::{self, Item, Target};
-use crate::{Error, Result, runtime};
+use crate::{Error, Refusal, Result, runtime};
 
 const EXISTS: &str = r#"{"status":"error","reason":"project-asset-version already exists"}"#;
 
@@ -160,9 +160,8 @@ pub fn upload_files(
     let mut urls = Vec::with_capacity(places.len());
     for Place { path, url, method } in places {
         if method != "presigned" {
-            return Err(Error::Refused(format!(
-                "unknown upload method '{method}' for file '{path}'"
-            )));
+            let (method, path) = (method.clone(), path.clone());
+            return Err(Error::Refused(Refusal::Method { method, path }));
         }
         // The service names files of ours: only below this directory.
         let file = RelPath::parse(path.as_str())?.under(directory);
