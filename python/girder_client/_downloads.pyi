@@ -1,8 +1,10 @@
 # Made by scripts/stubs.py.
+from selenite.dropin.girder_client import _bodies as _bodies
 from selenite.dropin.girder_client._downloads import BLOCK as BLOCK
 from selenite.dropin.girder_client._downloads import _BUSY as _BUSY
 from selenite.dropin.girder_client._downloads import _DURABLE as _DURABLE
 from selenite.dropin.girder_client._downloads import _Download as _Download
+from selenite.dropin.girder_client._downloads import _by_core as _by_core
 from selenite.dropin.girder_client._downloads import _receive as _receive
 from selenite.dropin.girder_client._downloads import _remember as _remember
 from selenite.dropin.girder_client._downloads import cached as cached

@@ -1,4 +1,5 @@
 # Made by scripts/stubs.py.
+from selenite.dropin.girder_client import _bodies as _bodies
 from selenite.dropin.girder_client._errors import HttpError as HttpError
 from selenite.dropin.girder_client._errors import IncorrectUploadLengthError as IncorrectUploadLengthError
 from selenite.dropin.girder_client._reporting import _ProgressBytesIO as _ProgressBytesIO

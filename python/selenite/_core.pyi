@@ -7,6 +7,8 @@ __all__ = [
     "check_gobbler_settings",
     "digest_files",
     "download_files",
+    "girder_download",
+    "girder_upload",
     "gobbler_acquire",
     "gobbler_allocate",
     "gobbler_cache_folder",
@@ -137,6 +139,25 @@ def download_files(
     destination: _Path,
     expected: Sequence[tuple[int, str]] | None = None,
 ) -> int: ...
+def girder_download(
+    address: str,
+    access: tuple[str, bool | _Path, int | None],
+    target: _Path,
+    size: int | None,
+    sha512: str | None,
+    document: tuple[str, str],
+    endings: Sequence[str] | None,
+    progress: _Progress | None,
+) -> int | None: ...
+def girder_upload(
+    api: str,
+    access: tuple[str, bool | _Path, int | None],
+    upload: str,
+    file: _Path,
+    start: int,
+    sizes: tuple[int, int, int],
+    progress: _Progress | None,
+) -> Any: ...
 def gobbler_acquire(cache_folder: _Path, path: _Path, url: str, *, overwrite: bool) -> str: ...
 def gobbler_allocate(staging: _Path, *, create: bool) -> str: ...
 def gobbler_cache_folder(cache: _Path | None, url: str) -> str: ...

@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use reqwest::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    USER_AGENT,
 };
 use reqwest::{Method, StatusCode, Url};
 
@@ -47,6 +48,8 @@ pub struct Http {
     /// How this client calls itself: the caller adds for which package it speaks.
     pub agent: std::borrow::Cow<'static, str>,
     is_offline: bool,
+    /// Whether redirects from TLS to plain text are failures.
+    pub keeps_to_tls: bool,
     /// What this client has met so far.
     pub(super) call: Arc<Mutex<Standing>>,
     /// Whether answers only prepare what the call wants, and so are no progress.
@@ -73,6 +76,7 @@ impl Http {
             retry: RetryPolicy { retries, server_errors: false },
             agent: AGENT.into(),
             is_offline,
+            keeps_to_tls: false,
             call: Arc::default(),
             is_preparing: false,
         })
@@ -145,8 +149,20 @@ impl Http {
         stream: MakeStream<'_>,
         touched: &Touched,
     ) -> Result<()> {
+        self.send_stream(Method::PUT, url, headers, stream, touched).await.map(drop)
+    }
+
+    /// [`Http::put_stream`] with another method, and with the answer.
+    pub async fn send_stream(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &HeaderMap,
+        stream: MakeStream<'_>,
+        touched: &Touched,
+    ) -> Result<Response> {
         let request = Request {
-            method: Method::PUT,
+            method: method.clone(),
             content: Content::Stream(stream),
             limit: None,
             is_repeatable: true,
@@ -154,8 +170,8 @@ impl Http {
         };
         let limit = self.idle_limit;
         tokio::select! {
-            answer = self.send(&request, url, headers) => answer.map(drop),
-            () = touched.idle(limit) => Err(Failure::Idle(limit).lift(&Method::PUT, url)),
+            answer = self.send(&request, url, headers) => answer,
+            () = touched.idle(limit) => Err(Failure::Idle(limit).lift(&method, url)),
         }
     }
 
@@ -190,9 +206,21 @@ impl Http {
                 }
                 return Err(error);
             }
+            if self.keeps_to_tls && url.scheme() == "https" && target.scheme() != "https" {
+                return Err(Error::Transport {
+                    method: request.method.to_string(),
+                    url: url::redacted(&url),
+                    source: "it sends the request on to a place without encryption".into(),
+                });
+            }
             // Credentials are meant for the server that was asked.
             if !is_same_server(&url, &target) {
-                headers.remove(AUTHORIZATION);
+                let secret = |(name, value): (&HeaderName, &HeaderValue)| {
+                    (*name == AUTHORIZATION || value.is_sensitive()).then(|| name.clone())
+                };
+                for name in headers.iter().filter_map(secret).collect::<Vec<_>>() {
+                    headers.remove(name);
+                }
             }
             (url, secrets) = (target, response.secrets);
         }

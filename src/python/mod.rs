@@ -6,6 +6,7 @@ mod collector;
 mod convert;
 mod digest;
 mod error;
+mod girder;
 mod gobbler;
 mod gypsum;
 mod json;
@@ -35,6 +36,8 @@ mod _core {
 
     #[pymodule_export]
     use super::digest::digest_files;
+    #[pymodule_export]
+    use super::girder::{girder_download, girder_upload};
     #[pymodule_export]
     use super::gobbler::{
         gobbler_acquire, gobbler_allocate, gobbler_cache_folder, gobbler_clone, gobbler_fetch,

@@ -1,6 +1,11 @@
 //! Moving many files at once: planned, verified, and placed only when whole.
 
 pub(crate) mod download;
+// What Python alone asks for so far.
+#[cfg(any(feature = "python", test))]
+pub(crate) mod fetch;
+#[cfg(any(feature = "python", test))]
+pub(crate) mod pieces;
 pub(crate) mod plan;
 pub(crate) mod stage;
 pub(crate) mod upload;

@@ -19,10 +19,14 @@ from support.fake import Fake, Reply, as_json, serving
 CONTENT = os.urandom(300_000)
 
 
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait less."""
+@pytest.fixture(autouse=True, params=["core", "requests"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """By which contents come: both do the same."""
+    found: str = request.param
     monkeypatch.setattr("selenite._rest._FIRST_PAUSE_SECONDS", 0.001)
+    if found == "requests":
+        monkeypatch.setattr("girder_client._bodies.may_use_core", lambda _: False)
+    return found
 
 
 class Site:
@@ -115,7 +119,7 @@ def test_what_never_comes_whole_leaves_nothing(
         assert (raised.value.expected, raised.value.received) == (len(CONTENT), 65_536)
         text = f"File f download (65536 of {len(CONTENT)} bytes received)"
         assert str(raised.value) == text
-        site.answers = [Reply(CONTENT + b"more")]
+        site.answers = [Reply(CONTENT + b"more")] * 9
         with pytest.raises(girder_client.IncompleteResponseError):
             fetch(server, tmp_path / "n")
         site.answers = [Reply(CONTENT[:10])] * 9

@@ -175,6 +175,67 @@ def test_it_goes_on_where_the_server_is(kind: str, tmp_path: Path) -> None:
     assert store.cancelled == []
 
 
+@pytest.fixture
+def by_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the core send small files, too."""
+    monkeypatch.setattr(_uploads, "LARGEST_WHOLE", 0)
+    monkeypatch.setattr(_uploads, "_LEAST_CHUNK", 4)
+
+
+@pytest.mark.usefixtures("by_core")
+def test_the_core_goes_on_where_the_server_is(tmp_path: Path) -> None:
+    content = os.urandom(30)
+    (tmp_path / "f").write_bytes(content)
+    told: list[dict[str, int]] = []
+    shown: list[int] = []
+
+    class Reporter(girder_client._NoopProgressReporter):
+        def update(self, chunkSize: int) -> None:
+            shown.append(chunkSize)
+
+    faults = once((4, Reply(b"", 503)), (2, Reply(b"", 502, close=True)), (0, Reply(b"", 413)))
+    with storing(fault=faults) as (gc, store, _):
+        gc.progressReporterCls = Reporter
+        gc.MAX_CHUNK_SIZE = 12
+        done = gc.uploadFileToFolder("p", tmp_path / "f", progressCallback=told.append)
+    assert bytes(store.uploads[done["_id"]].content) == content
+    assert store.chunks == [(0, 12), (4, 12), (6, 12), (6, 6), (12, 6), (18, 6), (24, 6)]
+    assert sum(shown) == 30
+    assert told[-1] == {"current": 30, "total": 30}
+    assert store.cancelled == []
+
+
+@pytest.mark.usefixtures("by_core")
+def test_the_core_leaves_nothing_and_takes_a_lost_answer_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELENITE_RETRIES", "1")
+    (tmp_path / "n").write_bytes(b"x" * 10)
+    with storing(fault=once((99, Reply(b"", 502)))) as (gc, store, _):
+        gc.MAX_CHUNK_SIZE = 9
+        with (tmp_path / "n").open("rb") as file:
+            done = gc.uploadFile("item", file, "n", 10)
+    assert done["_modelType"] == "file"
+    assert store.cancelled == []
+    with (
+        storing(fault=lambda _, __: (0, Reply(b"", 503))) as (gc, store, _),
+        pytest.raises(girder_client.HttpError, match="503"),
+        (tmp_path / "n").open("rb") as file,
+    ):
+        gc.uploadFile("item", file, "n", 10)
+    assert store.cancelled == list(store.uploads)
+
+    def told(_: object) -> None:
+        raise ZeroDivisionError
+
+    with (
+        storing() as (gc, store, _),
+        pytest.raises(ZeroDivisionError),
+        (tmp_path / "n").open("rb") as file,
+    ):
+        gc.uploadFile("item", file, "n", 10, progressCallback=told)
+
+
 def test_a_server_that_stays_away_is_left_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELENITE_RETRIES", "2")
     with (

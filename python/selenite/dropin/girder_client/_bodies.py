@@ -7,11 +7,21 @@ client a session: whoever does that wants to see the requests.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import requests
 
 from selenite import _rest
+from selenite._translating import Translating
+
+from ._errors import ChecksumError, HttpError, IncompleteResponseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from . import GirderClient
 
 # What subclasses may do as they like: no request goes through it, or none of a file.
@@ -54,3 +64,170 @@ def is_plain(gc: GirderClient) -> bool:
     if not is_ours or _rest.is_replaced():
         return False
     return all(own_method(gc, name) for name in _own if name not in _FREE and hasattr(gc, name))
+
+
+def may_use_core(gc: GirderClient) -> bool:
+    """Say whether the core may move the content of files.
+
+    Args:
+        gc: The client.
+    """
+    return gc._session is None and is_plain(gc)
+
+
+class translated(Translating):  # noqa: N801 -- reads as a word of the `with` statement
+    """Turn exceptions of the core into those of this package and of ``requests``."""
+
+    def __init__(self, what: str, size: int | None = None) -> None:
+        """Say what fails, and how large it is."""
+        self._what = what
+        self._size = size
+
+    def _translate(self, error: BaseException) -> Exception | None:
+        from selenite import _exceptions as core
+
+        received = int(getattr(error, "received", 0))
+        if received and isinstance(error, core.StatusError | core.TransportError):
+            return IncompleteResponseError(self._what, self._size, received)
+        if isinstance(error, core.StatusError):
+            return HttpError(error.status, error.body, error.url, error.method)
+        if isinstance(error, core.TransportTimeout):
+            kind = requests.ConnectTimeout if error.connecting else requests.ReadTimeout
+            return kind(str(error))
+        if isinstance(error, core.TransportError):
+            is_tls = "certificate" in str(error).lower()
+            return (requests.exceptions.SSLError if is_tls else requests.ConnectionError)(
+                str(error)
+            )
+        if isinstance(error, core.DigestError) and error.what == "size":
+            return IncompleteResponseError(self._what, int(error.expected), int(error.actual))
+        if isinstance(error, core.DigestError):
+            message = f"{self._what} has another SHA-512 digest than the server says"
+            return ChecksumError(message, self._size, self._size or 0)
+        return None
+
+
+def _access(gc: GirderClient) -> tuple[str, Any, int | None]:
+    return gc.token, getattr(gc, "sslVerify", True), getattr(gc, "retries", None)
+
+
+def _again(gc: GirderClient, act: Callable[[], Any]) -> Any:
+    """Do something, once more with another token if this one has expired."""
+    try:
+        return act()
+    except HttpError as error:
+        if error.status != 401 or not gc._renew():
+            raise
+        return act()
+
+
+def download(
+    gc: GirderClient, document: dict[str, Any], path: str, update: Callable[[int], object]
+) -> bool:
+    """Download a file by the core.
+
+    Args:
+        gc: The client.
+        document: The file, as the server describes it.
+        path: Where to, in a folder that is there.
+        update: Called with the number of further bytes.
+
+    Returns:
+        False if it cannot.
+    """
+    known = {name: document[name] for name in ("created", "size") if name in document}
+    place = f"file/{document['_id']}"
+    size, digest = document.get("size"), document.get("sha512")
+    return _download(
+        *(gc, f"{place}/download", path, size, digest if isinstance(digest, str) else None),
+        *((f"{gc.urlBase}{place}", json.dumps(known)), None, f"File {document['_id']} download"),
+        update,
+    )
+
+
+def download_only_file(
+    gc: GirderClient, item: str, name: str, path: str, size: int, update: Callable[[int], object]
+) -> bool:
+    """Download the file of an item, if it has one alone, of this name.
+
+    Args:
+        gc: The client.
+        item: Id of the item.
+        name: Its name.
+        path: Where to, in a folder that is there.
+        size: Its size.
+        update: Called with the number of further bytes.
+
+    Returns:
+        False if it has none, another one, or several.
+    """
+    endings = [f"filename*=UTF-8''{quote(name, safe=safe)}" for safe in ("/", "")]
+    if name.isascii() and not {'"', "\\"} & set(name):
+        endings.append(f'filename="{name}"')
+    return _download(
+        *(gc, f"item/{item}/download", path, size, None, (gc.urlBase, "{}"), endings),
+        *(f"Item {item} download", update),
+    )
+
+
+def _download(
+    gc: GirderClient,
+    place: str,
+    path: str,
+    size: int | None,
+    digest: str | None,
+    document: tuple[str, str],
+    endings: list[str] | None,
+    what: str,
+    update: Callable[[int], object],
+) -> bool:
+    from selenite import _core
+
+    told = 0
+
+    def tell(done: int, *_: int) -> None:
+        nonlocal told
+        more, told = max(0, done - told), max(done, told)
+        update(more)
+
+    def act() -> Any:
+        with translated(what, size):
+            url = f"{gc.urlBase}{place}"
+            return _core.girder_download(
+                url, _access(gc), path, size, digest, document, endings, tell
+            )
+
+    return _again(gc, act) is not None
+
+
+def upload(
+    gc: GirderClient,
+    upload: str,
+    path: str,
+    start: int,
+    sizes: tuple[int, int, int],
+    update: Callable[[int], object],
+) -> Any:
+    """Upload a file by the core.
+
+    Args:
+        gc: The client.
+        upload: Id of the upload.
+        path: The file.
+        start: Where to begin.
+        sizes: Bytes of the file, of a chunk, and of the smallest chunk.
+        update: Called with how many bytes have been sent.
+
+    Returns:
+        The last answer, None if that was lost and the upload is over.
+    """
+    from selenite import _core
+
+    def tell(done: int, *_: int) -> None:
+        update(done)
+
+    def act() -> Any:
+        with translated("Upload"):
+            return _core.girder_upload(gc.urlBase, _access(gc), upload, path, start, sizes, tell)
+
+    return _again(gc, act)

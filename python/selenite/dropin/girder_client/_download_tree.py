@@ -7,11 +7,13 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from . import _bodies
 from ._bodies import own_method
 from ._downloads import download_file, is_there
 from ._listing import pages
 from ._names import unused_name
 from ._reporting import _logger
+from ._together import check, reporting
 from ._upload_tree import team_for
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _PAGE = 500
 _USUAL_PAGE = 50
+# A larger file is asked for as such: what has come of it is of use when the connection breaks.
+_LARGEST_ONLY = 8 << 20
 _KINDS = {"collection", "user"}
 
 
@@ -78,6 +82,7 @@ class Tree:
         self._team = team
         self._sync = sync
         self._skip = skip
+        self._only = Only(gc, skip)
 
     def ask(self, path: str, **given: Any) -> Task:
         """Let a list be asked for."""
@@ -125,7 +130,7 @@ class Tree:
         folder, name = os.path.split(place)
         if own_method(gc, "downloadItem"):
             self._team.do(
-                partial(download_item, gc, item["_id"], folder, item["name"], place, self._skip),
+                partial(download_listed, gc, item, place, self._skip, self._only),
                 partial(gc._local.note, item["_id"]),
             )
         else:
@@ -152,8 +157,75 @@ def listed(gc: GirderClient, path: str, **given: Any) -> list[Record]:
     return list(pages(ask, lambda: size, None, 0))
 
 
+class Only:
+    """Whether the files of items may be asked for without a list of them.
+
+    They may not where the server has digests of them: these are told by lists alone. The first list
+    of a tree tells that.
+    """
+
+    def __init__(self, gc: GirderClient, skip: str | None) -> None:
+        """Begin a tree."""
+        self._gc = gc
+        self._is_wanted = skip is None and gc.cache is None and own_method(gc, "downloadFile")
+        self._is_digested: bool | None = None
+
+    def learn(self, files: list[Record]) -> None:
+        """Look at a list."""
+        if files and not self._is_digested:
+            self._is_digested = any("sha512" in file for file in files)
+
+    def file(self, item: Record, place: str) -> bool:
+        """Download the file of an item, if there is no other.
+
+        Args:
+            item: The item.
+            place: Where to.
+        """
+        size = item.get("size")
+        if not self._is_wanted or self._is_digested is not False or not isinstance(size, int):
+            return False
+        if size > _LARGEST_ONLY or not _bodies.may_use_core(self._gc):
+            return False
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        if not _bodies.download_only_file(
+            *(self._gc, item["_id"], item["name"], place, size), lambda _: check()
+        ):
+            return False
+        with reporting(self._gc, os.path.basename(place), size) as reporter:
+            reporter.update(size)
+        return True
+
+
+def download_listed(
+    gc: GirderClient, item: Record, place: str, skip: str | None, only: Only
+) -> list[Record]:
+    """Download all files of an item of a tree, in one request if it has one file.
+
+    Args:
+        gc: The client.
+        item: The item.
+        place: Where it comes to.
+        skip: What of the files is left out, as for `download_file`.
+        only: What is known of the server.
+
+    Returns:
+        As `download_item`.
+    """
+    if only.file(item, place):
+        return [noted({"name": item["name"], "size": item["size"]}, "")]
+    folder = os.path.dirname(place)
+    return download_item(gc, item["_id"], folder, item["name"], place, skip, only)
+
+
 def download_item(
-    gc: GirderClient, item: str, dest: str, name: str, place: str, skip: str | None
+    gc: GirderClient,
+    item: str,
+    dest: str,
+    name: str,
+    place: str,
+    skip: str | None,
+    only: Only | None = None,
 ) -> list[Record]:
     """Download all files of an item.
 
@@ -165,11 +237,14 @@ def download_item(
         place: Where it comes to: the file itself if it is the only one and named like the item,
             else a folder of all of them.
         skip: What of the files is left out, as for `download_file`.
+        only: What learns from the list of its files.
 
     Returns:
         The documents of its files, and where they are below ``place``.
     """
     files = listed(gc, f"item/{item}/files")
+    if only is not None:
+        only.learn(files)
     if len(files) == 1 and files[0]["name"] == name:
         os.makedirs(dest, exist_ok=True)
         _save(gc, files[0], place, skip)

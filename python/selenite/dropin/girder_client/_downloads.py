@@ -14,6 +14,7 @@ import requests
 
 from selenite import _rest, _settings
 
+from . import _bodies
 from ._errors import ChecksumError, HttpError, IncompleteResponseError
 from ._reporting import _logger, say
 from ._together import pause, reporting
@@ -67,6 +68,11 @@ def download_file(
             return
     if isinstance(path, str):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        if _by_core(gc, document, path):
+            if gc.cache is not None:
+                with open(path, "rb") as target:
+                    _remember(gc, key, target)
+            return
         with placed(path) as target:
             _receive(gc, file, document, target, os.path.basename(path))
             _remember(gc, key, target)
@@ -77,6 +83,15 @@ def download_file(
             _remember(gc, key, target)
             target.seek(0)
             gc._copyFile(target, path)
+
+
+def _by_core(gc: GirderClient, document: Record, path: str) -> bool:
+    """Let the core download a file, if it may and can."""
+    if not _bodies.may_use_core(gc):
+        return False
+    label, length = os.path.basename(path), int(document.get("size") or 0)
+    with reporting(gc, label, length) as reporter:
+        return _bodies.download(gc, document, path, reporter.update)
 
 
 def is_there(gc: GirderClient, document: Record, path: str, skip: str | None) -> bool:

@@ -250,17 +250,22 @@ def reporting(gc: GirderClient, label: str, length: int) -> Iterator[Any]:
         part.is_over = True
 
 
+def check() -> None:
+    """Fail if the work of this thread is not wanted any more."""
+    task: Task | None = getattr(_local, "task", None)
+    if task is not None:
+        task.check()
+
+
 def pause(seconds: float) -> None:
     """Wait, but not longer than the work is wanted.
 
     Args:
         seconds: How long.
     """
-    task: Task | None = getattr(_local, "task", None)
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        if task is not None:
-            task.check()
+        check()
         time.sleep(min(left, _TICK_SECONDS))
 
 

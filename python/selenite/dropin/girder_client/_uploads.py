@@ -13,6 +13,7 @@ import requests
 
 from selenite import _rest, _settings
 
+from . import _bodies
 from ._errors import HttpError, IncorrectUploadLengthError
 from ._reporting import _logger, _ProgressBytesIO, say
 from ._together import pause, reporting
@@ -118,6 +119,17 @@ class Source:
         reporter = _Updating(update)
         return _ProgressBytesIO(bytes(self._buffer[:length]), reporter=reporter)
 
+    def path(self) -> str | None:
+        """The path of a file that is read from its beginning, None for what else can be read."""
+        name = getattr(self._stream, "name", None)
+        if self._base != 0 or not isinstance(name, str):
+            return None
+        try:
+            is_same = os.path.samestat(os.stat(name), os.fstat(self._stream.fileno()))
+        except OSError:
+            return None
+        return name if is_same else None
+
     def finish(self, size: int) -> None:
         """Leave a file behind what was read of it."""
         if self._base is not None:
@@ -157,10 +169,13 @@ class Counted:
 
     def update(self, count: int) -> None:
         """Note what was read."""
-        self._at += count
-        if self._at > self._told:
-            self._update(self._at - self._told)
-            self._told = self._at
+        self.to(self._at + count)
+
+    def to(self, at: int) -> None:
+        """Note how far it is."""
+        self._at = at
+        more, self._told = max(0, at - self._told), max(at, self._told)
+        self._update(more)
 
 
 def checked(answer: Any, message: str) -> Record:
@@ -299,6 +314,9 @@ class _Transfer:
             raise
 
     def _run(self) -> Record:
+        path = self._source.path() if self._size > LARGEST_WHOLE else None
+        if path is not None and _bodies.may_use_core(self._gc):
+            return self._run_by_core(path)
         while self._offset < self._size:
             self._counted.begin(self._offset)
             length = min(self._chunk, self._size - self._offset)
@@ -320,6 +338,39 @@ class _Transfer:
                 break
         if self._offset != self._size:
             raise self._too_short(self._offset)
+        return self._last
+
+    def _run_by_core(self, path: str) -> Record:
+        """Let the core send the chunks of a file."""
+        if os.path.getsize(path) < self._size:
+            raise self._too_short(os.path.getsize(path))
+        least = self._size if is_single(self._upload) else min(_LEAST_CHUNK, self._chunk)
+        sizes = (self._size, self._chunk, least)
+        told = self._offset
+
+        def update(done: int) -> None:
+            nonlocal told
+            self._counted.to(done)
+            while self._callback is not None and told + self._chunk <= min(done, self._size - 1):
+                told += self._chunk
+                self._callback({"current": told, "total": self._size})
+
+        try:
+            answer = _bodies.upload(
+                self._gc, self._upload["_id"], path, self._offset, sizes, update
+            )
+        except HttpError as error:
+            raise _explained(error, self._chunk) if error.status in _TOO_LARGE else error from None
+        self._offset = self._size
+        if answer is None:
+            answer = self._finished()
+            if answer is None:
+                message = "the server has neither the file nor an upload of it"
+                raise requests.ConnectionError(message)
+        self._last = checked(answer, _SENT)
+        self._counted.to(self._size)
+        if self._callback is not None:
+            self._callback({"current": self._size, "total": self._size})
         return self._last
 
     def _send(self, part: Any, count: int) -> None:
