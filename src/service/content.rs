@@ -103,7 +103,7 @@ impl Source for Opened {
 }
 
 #[cfg(feature = "s3")]
-impl Source for Arc<crate::registry::objects::Remote> {
+impl Source for Arc<crate::registry::bucket::store::Remote> {
     fn size_and_time(&self) -> (u64, Option<SystemTime>) {
         (self.size, whole_seconds(self.modified))
     }
@@ -112,7 +112,7 @@ impl Source for Arc<crate::registry::objects::Remote> {
         if range.is_empty() {
             Ok(Vec::new())
         } else {
-            crate::registry::objects::Remote::read(self, range)
+            crate::registry::bucket::store::Remote::read(self, range)
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::job::Job;
 use crate::registry::format::layout::Layout;
-use crate::registry::store;
+use crate::registry::tree::store;
 use crate::service::answer::lost;
 use crate::service::log::Log;
 use crate::service::work::Work;

@@ -12,8 +12,8 @@ use selenite::client::{gobbler, gypsum};
 use selenite::digest::Hasher;
 use selenite::http::Trust;
 use selenite::job::Job;
+use selenite::registry::bucket::store::{Directory, Objects};
 use selenite::registry::bucket::{self, Bucket, Identity, VersionPath};
-use selenite::registry::objects::{Directory, Objects};
 use selenite::registry::read::{Linked, Registry, Stat, Tree, is_absent};
 use selenite::relpath::RelPath;
 use selenite::{runtime, service};
@@ -199,7 +199,7 @@ mod s3 {
     use axum::body::Body;
     use axum::http::{Request, Response, StatusCode};
     use percent_encoding::percent_decode_str;
-    use selenite::registry::objects::S3;
+    use selenite::registry::bucket::store::S3;
 
     use super::*;
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use selenite::job::Job;
 use selenite::names::{AssetName, ProjectName, VersionName};
-use selenite::registry::engine::{Engine, Options, PermissionsChange, Upload};
+use selenite::registry::Failure;
 use selenite::registry::format::model::Manifest;
-use selenite::registry::{Failure, store};
+use selenite::registry::tree::store;
+use selenite::registry::tree::{Engine, Options, PermissionsChange, Upload};
 
 pub(crate) struct Registry {
     folder: tempfile::TempDir,

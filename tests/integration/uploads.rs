@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use proptest::prelude::*;
 use selenite::job::Job;
 use selenite::registry::FailureKind;
-use selenite::registry::engine::{PermissionsChange, Upload};
+use selenite::registry::tree::{PermissionsChange, Upload};
 
 use crate::registry::{Registry, listing, names};
 
@@ -57,7 +57,7 @@ fn a_cancelled_upload_changes_nothing() {
     let failure = registry
         .engine
         .upload(
-            &selenite::registry::engine::Upload {
+            &selenite::registry::tree::Upload {
                 project: &project,
                 asset: &asset,
                 version: &version,

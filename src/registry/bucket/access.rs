@@ -207,7 +207,7 @@ mod tests {
 
         use super::super::{Options, VersionPath};
         use crate::job::Job;
-        use crate::registry::objects::Directory;
+        use crate::registry::bucket::store::Directory;
 
         let folder = tempfile::tempdir().unwrap();
         let objects = Arc::new(Directory::new(folder.path(), false));

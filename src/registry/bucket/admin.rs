@@ -6,10 +6,10 @@ use super::access::{Identity, Permissions};
 use super::{Bucket, no_project};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
+use crate::registry::bucket::store::Purpose;
 use crate::registry::failure::Failure;
 use crate::registry::format::model::{Latest, Summary, Usage, latest_of, total_of};
 use crate::registry::format::{layout, time};
-use crate::registry::objects::Purpose;
 
 /// The quota that new projects get.
 #[derive(Debug, Clone, PartialEq)]

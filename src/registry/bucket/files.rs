@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use crate::registry::bucket::store::Limits;
 use crate::registry::failure::Failure;
 use crate::registry::format::model::Link;
-use crate::registry::objects::Limits;
 
 /// Longest name in bytes that file systems can hold.
 const MAX_COMPONENT_BYTES: usize = 255;

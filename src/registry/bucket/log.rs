@@ -34,7 +34,7 @@ mod tests {
 
     use super::super::{Bucket, Options};
     use crate::job::Job;
-    use crate::registry::objects::Directory;
+    use crate::registry::bucket::store::Directory;
 
     #[test]
     fn old_events_are_removed_by_their_names() {

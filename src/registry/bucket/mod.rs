@@ -17,6 +17,7 @@ mod log;
 mod probation;
 mod remove;
 mod session;
+pub mod store;
 mod token;
 
 use std::sync::{Arc, Mutex};
@@ -35,10 +36,10 @@ use super::format::history::Event;
 use super::format::links::Owner;
 use super::format::model::{BucketManifest, Summary};
 use super::format::{json, layout};
-use super::objects::{Batch, Hold, Lock, Objects, Purpose};
 use crate::job::Job;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
 use crate::shared::Memory;
+use store::{Batch, Hold, Lock, Objects, Purpose};
 
 /// Manifests kept in memory for the digests of files that are read.
 const CACHED_MANIFESTS: usize = 32;

@@ -5,11 +5,11 @@ use serde_json::json;
 use super::access::{Identity, Right};
 use super::{Bucket, VersionPath};
 use crate::job::Job;
+use crate::registry::bucket::store::{Batch, Purpose};
 use crate::registry::failure::Failure;
 use crate::registry::format::layout;
 use crate::registry::format::model::{Latest, Summary};
 use crate::registry::format::time;
-use crate::registry::objects::{Batch, Purpose};
 
 impl Bucket {
     fn probational(&self, version: &VersionPath, verb: &str) -> Result<Summary, Failure> {

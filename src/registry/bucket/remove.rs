@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::{Bucket, VersionPath, no_project, token};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
+use crate::registry::bucket::store::{Batch, Lock, Purpose};
 use crate::registry::failure::Failure;
 use crate::registry::format::history::Event;
 use crate::registry::format::json::plain;
 use crate::registry::format::layout;
 use crate::registry::format::model::{Latest, Usage};
-use crate::registry::objects::{Batch, Lock, Purpose};
 
 impl Bucket {
     /// A lock that no session knows.

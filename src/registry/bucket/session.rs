@@ -10,13 +10,13 @@ use super::files::{self, Content};
 use super::{Batch, Bucket, Lock, VersionPath, token};
 use crate::digest::Digest;
 use crate::job::Job;
+use crate::registry::bucket::store::{Hold, Incoming, Purpose};
 use crate::registry::failure::Failure;
 use crate::registry::format::links::{DedupIndex, Owner, by_folder};
 use crate::registry::format::model::{
     BucketLinks, BucketManifest, Latest, Link, ManifestEntry, Summary, Usage, total_of,
 };
 use crate::registry::format::{layout, time, verify};
-use crate::registry::objects::{Hold, Incoming, Purpose};
 use crate::shared::lock;
 
 /// A session that was started.

@@ -12,7 +12,7 @@ use crate::fs::open::Root;
 use crate::fs::owner::other_writer;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
-use crate::registry::engine::{Engine, Receipt, Upload};
+use crate::registry::tree::{Engine, Receipt, Upload};
 use crate::registry::{Failure, FailureContext};
 use crate::system::Stat;
 

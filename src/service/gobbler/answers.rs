@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::Result;
 use crate::error::IoContext;
-use crate::registry::engine::Receipt;
+use crate::registry::tree::Receipt;
 use crate::shared::lock;
 use crate::system::{Identity, Stat};
 

@@ -33,7 +33,7 @@ use state::State;
 
 use crate::error::IoContext;
 use crate::fs::owner::other_writer;
-use crate::registry::engine::{self, Engine};
+use crate::registry::tree::{self, Engine};
 use crate::service::hosts::Hosts;
 use crate::service::lifetime::{self, Embedding, Place, Ready};
 use crate::service::upkeep;
@@ -60,7 +60,7 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     let place =
         Place { host: options.host.clone(), port: options.port, concurrency: options.concurrency };
     lifetime::run(&place, embedding, |start| {
-        let engine = Engine::open(engine::Options {
+        let engine = Engine::open(tree::Options {
             registry: options.registry.clone(),
             administrators: options.administrators.clone(),
             whitelist: options.whitelist.clone(),

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::spoofing::Spoofing;
 use crate::names::{AssetName, BadName, ProjectName, VersionName};
 use crate::registry::Failure;
-use crate::registry::engine::{Doomed, PermissionsChange};
 use crate::registry::format::model::Uploader;
+use crate::registry::tree::{Doomed, PermissionsChange};
 
 /// A request file that was accepted.
 pub(super) struct Request<'a> {

@@ -8,7 +8,7 @@ use super::answers::Answers;
 use super::options::Options;
 use super::roots::Roots;
 use super::sources::Sources;
-use crate::registry::engine::Engine;
+use crate::registry::tree::Engine;
 use crate::service::hosts::Hosts;
 use crate::service::log::Log;
 use crate::service::work::Work;

@@ -19,7 +19,7 @@ use crate::digest::WINDOW_BYTES;
 use crate::job::Job;
 use crate::registry::Failure;
 use crate::registry::bucket::PresignedFile;
-use crate::registry::objects::Incoming;
+use crate::registry::bucket::store::Incoming;
 use crate::service::answer::{empty, lost};
 use crate::service::query;
 use crate::service::threads::Lost;

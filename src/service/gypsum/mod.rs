@@ -20,8 +20,8 @@ use tokio::runtime::Handle;
 use crate::error::IoContext;
 use crate::fs::lock;
 use crate::registry::bucket::Bucket;
+use crate::registry::bucket::store::{Directory, Objects};
 use crate::registry::format::layout::Layout;
-use crate::registry::objects::{Directory, Objects};
 use crate::service::hosts::Hosts;
 use crate::service::lifetime::{self, Embedding, Place, Ready};
 use crate::service::upkeep;
@@ -80,7 +80,7 @@ fn open_objects(options: &Options, runtime: &Handle) -> Result<Arc<dyn Objects>>
         }
         #[cfg(feature = "s3")]
         (None, Some(store)) => {
-            let s3 = crate::registry::objects::S3::new(store, runtime.clone())?;
+            let s3 = crate::registry::bucket::store::S3::new(store, runtime.clone())?;
             Ok(Arc::new(s3))
         }
         #[cfg(not(feature = "s3"))]

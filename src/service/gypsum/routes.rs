@@ -21,12 +21,12 @@ use crate::digest::{Digest, REPR_DIGEST};
 use crate::job::Job;
 use crate::quote::quote_path;
 use crate::registry::Failure;
+use crate::registry::bucket::store::Content;
 use crate::registry::bucket::{
     Identity, Started, VersionPath, check_start, parse_asset, parse_project,
 };
 use crate::registry::format::json::plain;
 use crate::registry::format::layout;
-use crate::registry::objects::Content;
 use crate::service::answer::{self, empty, lost};
 use crate::service::content::{self, About, MediaType};
 use crate::service::log::Entry as LogEntry;

@@ -478,7 +478,7 @@ mod tests {
     use super::super::{Options, PermissionsChange, Upload};
     use super::*;
     use crate::names::{AssetName, ProjectName, VersionName};
-    use crate::registry::store;
+    use crate::registry::tree::store;
     use crate::system::new_link;
 
     fn write(folder: &Path, files: &[(&str, &str)]) {

@@ -172,7 +172,7 @@ mod tests {
 
     use super::super::{Engine, Options, PermissionsChange, Upload};
     use crate::names::{AssetName, ProjectName, VersionName};
-    use crate::registry::store;
+    use crate::registry::tree::store;
 
     use super::*;
 

@@ -21,10 +21,10 @@ pub use incoming::Incoming;
 #[cfg(feature = "s3")]
 pub use s3::{Remote, S3};
 
-use super::failure::Failure;
 use crate::digest::Digest;
 use crate::job::Job;
 use crate::names::ProjectName;
+use crate::registry::failure::Failure;
 
 /// What is known of an object without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@
 //! `..LOCK_NEWDIR` of a directory is held in addition while a child is looked up (shared) or made
 //! (exclusive); it is never held while waiting for a busy asset.
 
+mod access;
 mod index;
 mod intake;
 mod log;
@@ -30,6 +31,7 @@ mod request;
 mod reroute;
 mod resolve;
 mod source;
+pub mod store;
 mod transfer;
 mod upload;
 mod whole;
@@ -43,7 +45,6 @@ use super::format::json;
 use super::format::layout::{self, Layout};
 use super::format::links::Owner;
 use super::format::model::{Permissions, Summary, Usage};
-use super::store;
 use crate::fs::atomic;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
 use crate::job::Job;

@@ -13,7 +13,7 @@ use crate::names::ProjectName;
 use crate::registry::failure::Failure;
 use crate::registry::format::json;
 use crate::registry::format::layout::{self, Layout};
-use crate::registry::store;
+use crate::registry::tree::store;
 use crate::system::{self, Links};
 use crate::{Error, Result};
 

@@ -23,7 +23,7 @@ use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout::{self, Layout};
 use crate::registry::format::links::Owner;
 use crate::registry::format::model::{Link, Manifest, ManifestEntry};
-use crate::registry::store;
+use crate::registry::tree::store;
 use crate::relpath::clean_path;
 use crate::shared::Memory;
 

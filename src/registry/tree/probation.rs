@@ -15,7 +15,7 @@ use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::history::Event;
 use crate::registry::format::model::Summary;
 use crate::registry::format::{layout, time};
-use crate::registry::store;
+use crate::registry::tree::store;
 
 /// A version on probation, locked.
 struct Probational<'engine> {

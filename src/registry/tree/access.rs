@@ -7,12 +7,12 @@
 //!    decides: project entries come before those of the asset. Uploads that are not `trusted` are
 //!    put on probation.
 
-use super::format::model::{Permissions, Uploader};
-use super::format::time;
+use crate::registry::format::model::{Permissions, Uploader};
+use crate::registry::format::time;
 
 /// What an upload may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UploadRight {
+pub(super) enum UploadRight {
     /// A regular version.
     Trusted,
     /// A version on probation.
@@ -22,7 +22,7 @@ pub enum UploadRight {
 }
 
 /// Decides on an upload. `for_asset` are the permissions of the asset itself, if it has some.
-pub fn upload_right(
+pub(super) fn upload_right(
     user: &str,
     asset: &str,
     version: &str,
@@ -50,7 +50,7 @@ pub fn upload_right(
 }
 
 /// Checks a list of uploaders before it is stored.
-pub fn check_uploaders(uploaders: &[Uploader]) -> Result<(), &'static str> {
+pub(super) fn check_uploaders(uploaders: &[Uploader]) -> Result<(), &'static str> {
     if uploaders.iter().any(|uploader| uploader.id.is_empty()) {
         return Err("all entries of 'uploaders' should have an 'id' property");
     }

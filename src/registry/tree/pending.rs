@@ -24,7 +24,7 @@ use crate::registry::format::history::Log;
 use crate::registry::format::layout::PENDING_PREFIX as PREFIX;
 use crate::registry::format::model::Usage;
 use crate::registry::format::{json, layout};
-use crate::registry::store;
+use crate::registry::tree::store;
 
 /// A change under way. All paths but `source` are relative to the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

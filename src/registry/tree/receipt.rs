@@ -19,7 +19,7 @@ use crate::names::VersionName;
 use crate::registry::failure::{Failure, FailureKind};
 use crate::registry::format::layout;
 use crate::registry::format::model::{Manifest, ManifestEntry};
-use crate::registry::store;
+use crate::registry::tree::store;
 use crate::system;
 
 /// How long a client has to ask again.

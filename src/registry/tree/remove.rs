@@ -14,7 +14,7 @@ use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::history::{Event, Log};
 use crate::registry::format::layout;
-use crate::registry::store;
+use crate::registry::tree::store;
 
 /// What removing a directory changes elsewhere.
 #[derive(Default)]

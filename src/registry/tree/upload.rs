@@ -14,13 +14,13 @@ use super::{AssetHold, Engine, ProjectHold, owner};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::job::Job;
-use crate::registry::access::{self, UploadRight};
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::history::{Event, Log};
 use crate::registry::format::links::{DedupIndex, Owner};
 use crate::registry::format::model::{Permissions, Summary, usage_of};
 use crate::registry::format::{layout, time};
-use crate::registry::store;
+use crate::registry::tree::access::{self, UploadRight};
+use crate::registry::tree::store;
 
 /// How long a failed upload waits to take away the asset it has made.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);

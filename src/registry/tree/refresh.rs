@@ -12,7 +12,7 @@ use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::model::{Latest, Summary, Usage, latest_of};
 use crate::registry::format::{layout, time};
-use crate::registry::store;
+use crate::registry::tree::store;
 
 impl Engine {
     /// Recomputes the usage of a project from its manifests; returns the bytes in use.

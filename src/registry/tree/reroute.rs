@@ -26,7 +26,7 @@ use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout;
 use crate::registry::format::links::{self, Owner};
 use crate::registry::format::model::{Link, Links, Manifest};
-use crate::registry::store;
+use crate::registry::tree::store;
 use crate::system;
 
 /// What is going to be deleted: a project, an asset or a version.

@@ -20,7 +20,7 @@ use crate::registry::format::links::{self, Owner};
 use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry};
 use crate::registry::format::verify::{self, Found};
 use crate::registry::format::{layout, time};
-use crate::registry::store;
+use crate::registry::tree::store;
 use crate::relpath::clean_path;
 use crate::system;
 

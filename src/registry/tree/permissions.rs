@@ -7,11 +7,11 @@ use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
-use crate::registry::access::check_uploaders;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::model::{Permissions, Uploader};
 use crate::registry::format::{layout, time};
-use crate::registry::store;
+use crate::registry::tree::access::check_uploaders;
+use crate::registry::tree::store;
 
 /// New values of permissions; absent members keep their value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,13 +7,15 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::failure::{Failure, FailureContext};
-use super::format::json;
-use super::format::layout::{self, Layout, Place};
-use super::format::model::{Latest, Link, Links, Manifest, Permissions, Summary, Usage, usage_of};
 use crate::fs::lock;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
+use crate::registry::failure::{Failure, FailureContext};
+use crate::registry::format::json;
+use crate::registry::format::layout::{self, Layout, Place};
+use crate::registry::format::model::{
+    Latest, Link, Links, Manifest, Permissions, Summary, Usage, usage_of,
+};
 
 /// Reads an internal file.
 fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T, Failure> {
