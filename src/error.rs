@@ -286,7 +286,7 @@ impl<T, E: Into<io::Error>> IoContext<T> for std::result::Result<T, E> {
 }
 
 /// Records why something failed that is not worth a failure of the call.
-pub(crate) fn note(target: &str, what: &str, done: Result<()>) {
+pub(crate) fn tell(target: &str, what: &str, done: Result<()>) {
     if let Err(error) = done {
         log::info!(target: target, "{what}: {}", error.chain());
     }

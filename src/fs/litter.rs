@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::atomic::{STAGE_PREFIX, remove_file, remove_tree};
 use super::walk;
-use crate::error::note;
+use crate::error::tell;
 use crate::system::Stat;
 
 /// Unfinished files stay for so long.
@@ -58,7 +58,7 @@ fn clear_named(folder: &Path, now: SystemTime, is_litter: impl Fn(&str) -> bool)
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let removed = if is_folder { remove_tree(&path) } else { remove_file(&path) };
             // The next call tries again.
-            note("selenite.cache", "cannot remove what is old", removed);
+            tell("selenite.cache", "cannot remove what is old", removed);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Records of the engine for Python's `logging`: the loggers of their targets, below `selenite`.
+//! Records of the engine for Python's `logging`: the loggers of their targets, below `selenite`. Those of
+//! a service go to its own log.
 //!
 //! Whoever makes a record only puts it into a queue. The thread that waits for a call hands what is
 //! there to Python, at each tick and at the end of the call: no worker ever waits for the GIL, nothing
@@ -14,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::runtime::PerProcess;
+use crate::service::log as service;
 use crate::shared::lock;
 use crate::{Result, settings};
 
@@ -41,14 +43,23 @@ struct Bridge;
 
 impl Log for Bridge {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // Other crates have targets of their own.
+        if metadata.target().starts_with("selenite.") && service::takes(metadata.level()) {
+            return true;
+        }
         let target = TARGETS.iter().position(|target| *target == metadata.target());
         target.is_some_and(|at| LEVELS[at].load(Ordering::Relaxed) >= metadata.level() as u8)
     }
 
     fn log(&self, record: &Record<'_>) {
-        // Other crates have targets of their own.
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        if service::takes(record.level()) {
+            return service::told(record);
+        }
         let target = TARGETS.into_iter().find(|target| *target == record.target());
-        let Some(target) = target.filter(|_| self.enabled(record.metadata())) else { return };
+        let Some(target) = target else { return };
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let waiting = (target, number_of(record.level()), since.as_secs_f64(), text(record));
         let mut queue = queue();

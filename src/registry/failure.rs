@@ -1,10 +1,18 @@
 //! Why a registry refused or failed a change.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
 use crate::Error;
 use crate::error::system_message;
+
+/// Records why something failed that is not worth a failure of the change: services log it.
+pub(crate) fn tell<T, E: Display>(what: &str, done: Result<T, E>) {
+    if let Err(error) = done {
+        log::info!(target: "selenite.registry", "{what}: {error}");
+    }
+}
 
 /// What kind of failure it is; services turn it into a status, another for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

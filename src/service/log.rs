@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use ::log::{Level, Record};
+use arc_swap::ArcSwapOption;
 use axum::body::{Body, HttpBody};
 use axum::http::request::Parts;
 use axum::http::{Method, Response, header};
@@ -19,6 +21,24 @@ const BACKLOG: usize = 8192;
 const PAUSE: Duration = Duration::from_millis(10);
 /// Longest wait for the last lines at the end of the service.
 const FLUSH: Duration = Duration::from_secs(1);
+
+/// The log of the service that this process is: what the engine tells goes there, too.
+static CURRENT: ArcSwapOption<(u32, Log)> = ArcSwapOption::const_empty();
+/// From which level on.
+const TOLD: Level = Level::Info;
+
+/// Whether there is a service here that logs what the engine tells at this level.
+pub(crate) fn takes(level: Level) -> bool {
+    let is_here = |of: &(u32, Log)| of.0 == std::process::id();
+    level <= TOLD && CURRENT.load().as_deref().is_some_and(is_here)
+}
+
+/// Logs what the engine tells.
+pub(crate) fn told(record: &Record<'_>) {
+    if let Some((_, log)) = CURRENT.load().as_deref() {
+        log.line(record.args().to_string());
+    }
+}
 
 /// Takes lines and writes them on a thread of its own: a reader of stderr that stops reading does
 /// not stop the service.
@@ -35,7 +55,8 @@ pub(crate) struct Writer {
 }
 
 impl Log {
-    /// Starts the writing thread. All clones of the log must be gone when the writer is dropped.
+    /// Starts the writing thread, and takes what the engine tells. All clones of the log must be gone
+    /// when the writer is dropped.
     pub(crate) fn start() -> std::io::Result<(Writer, Self)> {
         let (lines, receiver) = sync_channel(BACKLOG);
         let lost = Arc::new(AtomicU64::new(0));
@@ -43,7 +64,10 @@ impl Log {
         let thread = std::thread::Builder::new()
             .name("selenite-log".to_owned())
             .spawn(move || write_all(&receiver, &count))?;
-        Ok((Writer { thread: Some(thread) }, Self { lines, lost }))
+        let log = Self { lines, lost };
+        CURRENT.store(Some(Arc::new((std::process::id(), log.clone()))));
+        ::log::set_max_level(TOLD.to_level_filter());
+        Ok((Writer { thread: Some(thread) }, log))
     }
 
     /// Logs one event. Control characters are escaped, so that no name can forge a line.
@@ -56,6 +80,7 @@ impl Log {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        CURRENT.store(None);
         let Some(thread) = self.thread.take() else { return };
         let end = std::time::Instant::now() + FLUSH;
         while !thread.is_finished() && std::time::Instant::now() < end {
@@ -193,6 +218,19 @@ fn printable(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_engine_tells_is_logged() {
+        let (lines, told_lines) = sync_channel(1);
+        assert!(!takes(Level::Info), "there is no service yet");
+        let log = Log { lines, lost: Arc::default() };
+        CURRENT.store(Some(Arc::new((std::process::id(), log))));
+        assert!(takes(Level::Info) && !takes(Level::Debug));
+        told(&Record::builder().args(format_args!("cannot\nremove")).build());
+        assert_eq!(told_lines.recv().unwrap().1, "cannot\\nremove");
+        CURRENT.store(None);
+        assert!(!takes(Level::Info));
+    }
 
     #[test]
     fn a_name_cannot_forge_a_line() {

@@ -7,7 +7,7 @@ pub mod gobbler;
 pub mod gypsum;
 mod hosts;
 mod lifetime;
-mod log;
+pub(crate) mod log;
 mod media_type;
 mod query;
 mod sendfile;

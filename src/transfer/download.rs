@@ -18,7 +18,7 @@ use super::TARGET;
 use super::plan::{Expected, Form, Item};
 use crate::digest::push::Lanes;
 use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen};
-use crate::error::{IoContext, note};
+use crate::error::{IoContext, tell};
 use crate::fs::atomic::{self, Staged};
 use crate::fs::litter::{self, PART_SUFFIX};
 use crate::fs::lock::{Locked, Mode};
@@ -526,7 +526,7 @@ impl Part {
             && (self.received == 0 || matches!(error, Error::Digest { .. }))
         {
             // The error matters more; what stays is found when it is old.
-            note(TARGET, "cannot remove what was received", atomic::remove_file(path));
+            tell(TARGET, "cannot remove what was received", atomic::remove_file(path));
         }
     }
 

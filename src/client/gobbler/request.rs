@@ -12,7 +12,7 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 
 use super::remote::Remote;
 use crate::error::IoContext;
-use crate::error::note;
+use crate::error::tell;
 use crate::fs::atomic;
 use crate::http::Document;
 use crate::job::Job;
@@ -84,7 +84,7 @@ impl RequestFile {
 impl Drop for RequestFile {
     fn drop(&mut self) {
         // The service's answer matters more than a file that its purge takes away in time.
-        note("selenite.transfer", "cannot remove a request", atomic::remove_file(&self.path));
+        tell("selenite.transfer", "cannot remove a request", atomic::remove_file(&self.path));
     }
 }
 

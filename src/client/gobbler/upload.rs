@@ -9,7 +9,7 @@ use super::compare::Copied;
 use super::remote::Remote;
 use super::request::{RequestFile, allocate_upload_directory};
 use crate::error::IoContext;
-use crate::error::note;
+use crate::error::tell;
 use crate::fs::atomic;
 use crate::fs::walk::{self, Kind};
 use crate::http::was_sent;
@@ -143,7 +143,7 @@ impl Drop for Copy {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
             // The answer, or the error, matters more; the service's purge removes what stays.
-            note("selenite.transfer", "cannot remove the copy", remove_in_parallel(path));
+            tell("selenite.transfer", "cannot remove the copy", remove_in_parallel(path));
         }
     }
 }

@@ -22,7 +22,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::client::cache::{self, expected};
 use crate::client::remote::is_missing;
-use crate::error::note;
+use crate::error::tell;
 use crate::fs::atomic;
 use crate::fs::fold;
 use crate::fs::owner;
@@ -183,7 +183,7 @@ impl<'a> Saver<'a> {
             Some(cached) if name == SUMMARY && is_probational(&cached.body) => {
                 // It says so for the last time: the next call looks whether that was decided. Where
                 // it cannot be removed, it says so again.
-                note(cache::TARGET, "cannot forget a summary", atomic::remove_file(&file));
+                tell(cache::TARGET, "cannot forget a summary", atomic::remove_file(&file));
                 Ok(cached)
             }
             Some(cached) if name == SUMMARY && !is_final(&cached.body) => {

@@ -18,6 +18,7 @@ use crate::fs::open::Stamp;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::parallel;
+use crate::registry::failure::tell;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout;
 use crate::registry::format::links;
@@ -212,7 +213,7 @@ impl Transferred {
             if file.is_ok_and(|(_, stat)| stat.identity == *identity)
                 && let Ok((parent, name)) = self.root.open_parent(path)
             {
-                let _ = parent.remove_file(name);
+                tell("cannot remove a file that was consumed", parent.remove_file(name));
             }
         }
     }

@@ -22,6 +22,7 @@ use crate::fs::open::{self, Stamp};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::parallel;
+use crate::registry::failure::tell;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout;
 use crate::registry::format::links::{self, Owner};
@@ -294,7 +295,7 @@ impl Engine {
             // The same request finishes what is left. Until then the usage is that of the manifests
             // as they are; where even that cannot be written, the next start counts again.
             for project in usage.keys() {
-                let _ = self.recount(&root.join(project), job);
+                tell("cannot count the usage again", self.recount(&root.join(project), job));
             }
         })?;
         note.done()

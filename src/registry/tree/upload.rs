@@ -14,6 +14,7 @@ use super::{AssetHold, Engine, ProjectHold, owner};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::job::Job;
+use crate::registry::failure::tell;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::history::{Event, Log};
 use crate::registry::format::links::{DedupIndex, Owner};
@@ -130,7 +131,9 @@ impl Engine {
             self.locks.lock_within(LEAVE_PATIENCE, &path, Mode::Exclusive, &Job::default());
         if entering.is_ok() {
             // An empty asset that stays behind does no harm; the upload's own failure is reported.
-            let _ = pending::remove_new_asset(&entered.asset.folder, entered.permissions.is_some());
+            let asset = &entered.asset.folder;
+            let removed = pending::remove_new_asset(asset, entered.permissions.is_some());
+            tell("cannot remove an asset that a failed upload has made", removed);
         }
     }
 
@@ -144,7 +147,7 @@ impl Engine {
     ) -> Result<Receipt, Failure> {
         let asset = &entered.asset.folder;
         // What cannot be removed is in nobody's way; the next start tries again.
-        let _ = self.settle_asset(asset, job);
+        tell("cannot settle an asset", self.settle_asset(asset, job));
         let is_probational = upload.on_probation || !entered.is_trusted;
         let version = asset.join(upload.version);
         if version.symlink_metadata().is_ok() {
@@ -243,9 +246,10 @@ impl Engine {
         };
         publish().inspect_err(|_| {
             // As far as it goes: what is reported is why the version could not be published.
-            let _ = rename_new(version, stage);
-            let _ = Self::set_latest(asset, old_latest.as_ref().map(|old| old.version.as_str()));
-            let _ = self.recount(&project.folder, job);
+            tell("cannot hide a version again", rename_new(version, stage));
+            let latest = old_latest.as_ref().map(|old| old.version.as_str());
+            tell("cannot restore what is latest", Self::set_latest(asset, latest));
+            tell("cannot count the usage again", self.recount(&project.folder, job));
         })?;
         done.remove_copied();
         receipt.moved_to(version);

@@ -32,6 +32,7 @@ use crate::job::Job;
 use crate::names::ProjectName;
 use crate::quote::{quote_component, quote_path};
 use crate::registry::failure::Failure;
+use crate::registry::failure::tell;
 use crate::registry::format::{json, layout};
 use crate::{Error, Result};
 
@@ -272,7 +273,7 @@ impl Drop for S3Hold<'_> {
     fn drop(&mut self) {
         if self.is_claim {
             // A claim that stays behind is removed by an administrator, as the original's is.
-            let _ = self.clear_lock();
+            tell("cannot remove a claim", self.clear_lock());
         }
     }
 }
