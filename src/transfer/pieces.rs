@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -16,6 +16,7 @@ use crate::fs::open;
 use crate::http::{Document, Http, Stream, Touched};
 use crate::job::{Job, Share};
 use crate::parallel::aside;
+use crate::shared::lock;
 use crate::system::{self, Links};
 use crate::{Error, Result};
 
@@ -234,10 +235,6 @@ impl Source {
 fn changed(file: &Path) -> Error {
     let file = file.display().to_string();
     Error::invalid("file", file, "it has changed since the upload was started; start again")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
