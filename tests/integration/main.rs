@@ -7,4 +7,5 @@
 mod floors;
 mod read;
 mod registry;
+mod rules;
 mod uploads;

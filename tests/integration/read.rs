@@ -9,17 +9,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use selenite::client::{gobbler, gypsum};
-use selenite::digest::Hasher;
 use selenite::http::Trust;
 use selenite::job::Job;
-use selenite::registry::bucket::store::{Directory, Objects};
-use selenite::registry::bucket::{self, Bucket, Identity, VersionPath};
+use selenite::registry::bucket::store::Objects;
 use selenite::registry::read::{Linked, Registry, Stat, Tree, is_absent};
 use selenite::relpath::RelPath;
 use selenite::{runtime, service};
 use serde_json::json;
 
 use crate::registry as tree;
+use crate::rules::{InBucket, Rules as _};
 
 /// The files of both versions; those of the second that equal one of the first are links there.
 const FIRST: [(&str, &str); 3] = [("d/g", "more"), ("f", "content"), ("ü +%?#", "odd")];
@@ -107,33 +106,11 @@ fn grown() -> tree::Registry {
 
 /// The same in a bucket that is a directory.
 fn filled(folder: &Path) -> Arc<dyn Objects> {
-    let objects: Arc<dyn Objects> = Arc::new(Directory::new(folder, false));
-    let rules =
-        bucket::Options { administrators: vec!["admin".into()], ..bucket::Options::default() };
-    let bucket = Bucket::new(Arc::clone(&objects), rules);
-    let job = Job::default();
-    let user = Identity { login: "admin".into(), organizations: Vec::new() };
-    let project = bucket::parse_project("p").unwrap();
-    bucket.create_project(&project, &|| Ok(json!({})), &job).unwrap();
-    for (name, files) in [("v1", FIRST), ("v2", SECOND)] {
-        let version = VersionPath::parse("p", "a", name).unwrap();
-        let content = |path: &str| files.iter().find(|(name, _)| *name == path).unwrap().1;
-        let described = files.map(|(path, text)| {
-            let mut hasher = Hasher::default();
-            hasher.update(text.as_bytes());
-            let seen = hasher.finish();
-            json!({"type": "dedup", "path": path, "size": seen.size, "md5sum": seen.md5.to_string()})
-        });
-        let started = bucket.start(&version, &json!({"files": described}), &user, &job).unwrap();
-        for (path, md5sum) in &started.files {
-            let file = bucket.presign(&version, path, md5sum, &started.token).unwrap();
-            let mut incoming = bucket.receive(&file).unwrap().unwrap();
-            incoming.write(content(path).as_bytes()).unwrap();
-            assert!(bucket.place(&file, incoming, &job).unwrap());
-        }
-        bucket.complete(&version, &started.token, &job).unwrap();
+    let bucket = InBucket::new(folder);
+    for (version, files) in [("v1", FIRST), ("v2", SECOND)] {
+        bucket.upload(version, &files, false).unwrap();
     }
-    objects
+    bucket.objects
 }
 
 /// Runs a service on a port until the tests end.
