@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import girder_client
 import pytest
-from support.girder import Girder
+from support.cut import cutting
+from support.fake import Reply, serving
+from support.girder import PYTHON, Girder, new_folder
 
 MIB = 1 << 20
 NAMES = {
@@ -182,3 +188,187 @@ def test_a_script_of_the_old_api(wsgi: Girder, tmp_path: Path) -> None:
     assert gc.sha512_hasher(str(tmp_path / "file.bin")) == digest
     gc.downloadFolderRecursive(folder["_id"], str(tmp_path / "out"))
     assert (tmp_path / "out" / "item" / "file.bin").read_bytes() == b"x" * 1000
+
+
+@pytest.fixture(params=["core", "requests"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """By which contents go: both do the same."""
+    found: str = request.param
+    monkeypatch.setattr("selenite._rest._FIRST_PAUSE_SECONDS", 0.01)
+    if found == "requests":
+        monkeypatch.setattr("girder_client._bodies.may_use_core", lambda _: False)
+    return found
+
+
+@pytest.mark.parametrize("where", ["wsgi", "on_s3"])
+def test_what_breaks_off_goes_on(
+    where: str, way: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    server: Girder = request.getfixturevalue(where)
+    size = 24 * MIB if where == "wsgi" else 70 * MIB
+    (tmp_path / "f").write_bytes(os.urandom(MIB) * (size // MIB))
+    with cutting(server.url) as cut:
+        gc = girder_client.GirderClient(apiUrl=cut.url)
+        gc.setToken(server.client().token)
+        folder = new_folder(gc)
+        gc.MAX_CHUNK_SIZE = size if where == "wsgi" else 16 * MIB
+        cut.up = cut.sent + size * 5 // 8
+        told: list[Any] = []
+        file = gc.uploadFileToFolder(folder["_id"], tmp_path / "f", progressCallback=told.append)
+        assert cut.up is None, "it was cut"
+        # What had arrived is not sent again; on S3, the chunks that had.
+        most = size + (8 if where == "wsgi" else 24) * MIB
+        assert size <= cut.sent < most
+        assert file["size"] == size
+        cut.down = cut.received + 8 * MIB if where == "wsgi" else None
+        gc.downloadFile(file["_id"], tmp_path / "g")
+        if where == "wsgi":
+            assert cut.down is None, "it was cut"
+            assert cut.received < size + 8 * MIB
+    assert (tmp_path / "f").read_bytes() == (tmp_path / "g").read_bytes()
+    assert server.uploads() == []
+    assert sorted(os.listdir(tmp_path)) == ["f", "g"]
+
+
+def test_chunks_of_any_size_arrive_on_s3(on_s3: Girder, way: str, tmp_path: Path) -> None:
+    gc = on_s3.client()
+    folder = new_folder(gc)
+    gc.MAX_CHUNK_SIZE = 8 * MIB
+    (tmp_path / "f").write_bytes(os.urandom(20 * MIB))
+    file = gc.uploadFileToFolder(folder["_id"], tmp_path / "f")
+    for name in ('odd "q" é', "empty"):
+        gc.uploadStreamToFolder(folder["_id"], io.BytesIO(b""), name, 0)
+    gc.downloadFile(file["_id"], tmp_path / "g")
+    assert (tmp_path / "f").read_bytes() == (tmp_path / "g").read_bytes()
+    gc.uploadFileContents(file["_id"], io.BytesIO(b"replaced"), 8)
+    gc.downloadFolderRecursive(folder["_id"], tmp_path / "all")
+    assert {path.name: path.stat().st_size for path in (tmp_path / "all").iterdir()} == {
+        "f": 8,
+        "empty": 0,
+        'odd "q" é': 0,
+    }
+
+
+def test_files_go_to_the_store_themselves(on_s3: Girder, tmp_path: Path) -> None:
+    gc = on_s3.client(direct=True)
+    folder = new_folder(gc)
+    (tmp_path / "large").write_bytes(os.urandom(MIB) * 66)
+    (tmp_path / "small").write_bytes(b"content")
+    with cutting(on_s3.url) as cut:
+        gc.urlBase = f"{cut.url}/"
+        for name in ("large", "small"):
+            gc.uploadFileToFolder(folder["_id"], tmp_path / name)
+        assert cut.sent < MIB, "Girder sees requests, not contents"
+        gc.urlBase = f"{on_s3.url}/"
+    gc.downloadFolderRecursive(folder["_id"], tmp_path / "out")
+    for name in ("large", "small"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+    assert on_s3.uploads() == []
+
+
+def test_changed_content_of_the_same_size_is_seen(asgi: Girder, tmp_path: Path) -> None:
+    """The server has digests; also of what is downloaded."""
+    gc = asgi.client()
+    folder = new_folder(gc)
+    (tmp_path / "f").write_text("abc")
+    gc.upload(tmp_path / "f", folder["_id"], reuseExisting=True)
+    (tmp_path / "f").write_text("xyz")
+    gc.upload(tmp_path / "f", folder["_id"], reuseExisting=True)
+    gc.downloadFolderRecursive(folder["_id"], tmp_path / "out")
+    assert (tmp_path / "out" / "f").read_text() == "xyz"
+    file = next(gc.listFile(next(gc.listItem(folder["_id"]))["_id"]))
+    stored = next(asgi.root.rglob(file["sha512"]))
+    stored.chmod(0o600)
+    stored.write_text("abc")
+    with pytest.raises(girder_client.ChecksumError):
+        gc.downloadFile(file["_id"], tmp_path / "g")
+    with pytest.raises(girder_client.ChecksumError):
+        gc.downloadFolderRecursive(folder["_id"], tmp_path / "again")
+    assert not (tmp_path / "g").exists()
+
+
+def test_an_upload_of_what_is_there_changes_nothing(wsgi: Girder, tmp_path: Path) -> None:
+    gc = wsgi.client()
+    folder = new_folder(gc)
+    (tmp_path / "t" / "s").mkdir(parents=True)
+    (tmp_path / "t" / "s" / "a").write_text("a")
+    gc.upload(tmp_path / "t", folder["_id"], reuseExisting=True)
+    before = gc.getFolder(folder["_id"]), list(gc.listFolder(folder["_id"]))
+    gc.upload(tmp_path / "t", folder["_id"], reuseExisting=True)
+    assert (gc.getFolder(folder["_id"]), list(gc.listFolder(folder["_id"]))) == before
+
+
+def test_a_short_stream_is_gone_from_the_server(wsgi: Girder) -> None:
+    gc = wsgi.client()
+    item = gc.createItem(new_folder(gc)["_id"], "i")
+    with pytest.raises(girder_client.IncorrectUploadLengthError) as raised:
+        gc.uploadFile(item["_id"], io.BytesIO(b"12345"), "n", 6)
+    assert raised.value.upload is not None
+    assert raised.value.upload["received"] == 5
+    with pytest.raises(girder_client.HttpError):
+        gc.get("file/offset", {"uploadId": raised.value.upload["_id"]})
+
+
+def test_a_link_leads_away_without_the_token(wsgi: Girder, tmp_path: Path) -> None:
+    gc = wsgi.client()
+    item = gc.createItem(new_folder(gc)["_id"], "link")
+    heads: list[dict[str, str]] = []
+    with serving(lambda _, __: Reply(b"elsewhere"), heads=heads) as other:
+        link = {"parentType": "item", "parentId": item["_id"], "name": "link", "linkUrl": other.url}
+        file = gc.post("file", parameters=link)
+        gc.downloadFile(file["_id"], tmp_path / "a")
+        gc.downloadItem(item["_id"], tmp_path)
+        gc.downloadFolderRecursive(item["folderId"], tmp_path / "out")
+    for path in (tmp_path / "a", tmp_path / "link", tmp_path / "out" / "link"):
+        assert path.read_bytes() == b"elsewhere"
+    assert len(heads) >= 3
+    assert gc.token not in json.dumps(heads)
+
+
+def test_one_time_passwords_and_keys(wsgi: Girder) -> None:
+    gc = wsgi.client()
+    user = gc.createUser("passwords", "otp@example.org", "O", "T", "password12")
+    own = girder_client.GirderClient(apiUrl=wsgi.url)
+    own.authenticate("passwords", "password12")
+    secret = own.post(f"user/{user['_id']}/otp")["totpUri"]
+    code = "import pyotp, sys; print(pyotp.parse_uri(sys.argv[1]).now())"
+    command = [PYTHON, "-c", code, secret]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    headers = {"Girder-OTP": done.stdout.strip()}
+    own.sendRestRequest("PUT", f"user/{user['_id']}/otp", headers=headers)
+    with pytest.raises(girder_client.AuthenticationError, match="must include a one-time password"):
+        own.authenticate("passwords", "password12")
+    # It was used once.
+    with pytest.raises(girder_client.AuthenticationError, match="already been used"):
+        own.authenticate("passwords", "password12", otp=headers["Girder-OTP"])
+    key = gc.post("api_key", parameters={"name": "k"})
+    with_key = girder_client.GirderClient(apiUrl=wsgi.url)
+    assert set(with_key.authenticate(apiKey=key["key"])) == {"_id"}
+    assert with_key.get("user/me")["login"] == "admin"
+    with_key.setToken("x" * 64)
+    assert with_key.createCollection("by key")["name"] == "by key"
+
+
+def test_it_can_be_interrupted(wsgi: Girder, tmp_path: Path) -> None:
+    """Control-C ends everything within a moment, and leaves nothing unfinished."""
+    (tmp_path / "f").write_bytes(bytes(200 * MIB))
+    script = (
+        "import girder_client, os, signal, sys, threading, time\n"
+        "gc = girder_client.GirderClient(apiUrl=sys.argv[1])\n"
+        "gc.setToken(sys.argv[2])\n"
+        "def end():\n"
+        "    time.sleep(0.3)\n"
+        "    sent.append(time.monotonic())\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "sent = []\n"
+        "threading.Thread(target=end).start()\n"
+        "try: gc.upload(sys.argv[3], sys.argv[4])\n"
+        "except KeyboardInterrupt: print(time.monotonic() - sent[0])\n"
+    )
+    gc = wsgi.client()
+    folder = new_folder(gc)
+    command = [sys.executable, "-c", script, wsgi.url, gc.token, tmp_path / "f", folder["_id"]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 5, "half a second on a machine that is not busy"
+    assert wsgi.uploads() == []

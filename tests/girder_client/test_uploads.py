@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import girder_client
 import pytest
+import requests
 from girder_client import _uploads
 from support.fake import Fake, Reply, as_json, serving
 from support.girder_store import Store, Upload
@@ -234,6 +237,38 @@ def test_the_core_leaves_nothing_and_takes_a_lost_answer_for_none(
         (tmp_path / "n").open("rb") as file,
     ):
         gc.uploadFile("item", file, "n", 10, progressCallback=told)
+
+
+@pytest.mark.usefixtures("by_core")
+@pytest.mark.parametrize("times", [1, 9])
+def test_what_the_server_digests_wrongly_is_sent_again(times: int, tmp_path: Path) -> None:
+    (tmp_path / "n").write_bytes(b"x" * 10)
+    right = girder_client.GirderClient().sha512_hasher(tmp_path / "n")
+    left = itertools.repeat("00", times)
+
+    class Digesting(Store):
+        def __call__(self, method: str, path: str) -> Reply:
+            answer = super().__call__(method, path)
+            told = json.loads(answer.body)
+            if isinstance(told, dict) and told.get("_modelType") == "file":
+                told["sha512"] = next(left, right)
+            return as_json(told)
+
+    bodies: list[bytes] = []
+    store = Digesting(bodies)
+    with serving(store, bodies=bodies) as server, (tmp_path / "n").open("rb") as file:
+        gc = girder_client.GirderClient(apiUrl=server.url)
+        if times == 1:
+            assert gc.uploadFile("p", file, "n", 10)["sha512"] == right
+        else:
+            with pytest.raises(requests.ConnectionError, match="another digest"):
+                gc.uploadFile("p", file, "n", 10)
+    assert [line.partition("?")[0] for line in server.asked] == [
+        "POST /file",
+        "POST /file/chunk",
+        f"PUT /file/{'0' * 24}/contents",
+        "POST /file/chunk",
+    ]
 
 
 def test_a_server_that_stays_away_is_left_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

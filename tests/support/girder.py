@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ PYTHON = os.environ.get("SELENITE_GIRDER", "")
 LOGIN = ("admin", "password123")
 KEYS = ("tester", "secret-of-the-store")
 BUCKET = "girder"
+_numbers = itertools.count()
 _tokens: dict[str, str] = {}
 
 
@@ -53,6 +55,14 @@ class Girder:
         return found
 
 
+def new_folder(client: girder_client.GirderClient) -> dict[str, Any]:
+    """Make a folder that nobody else has."""
+    user = client.get("user/me")
+    name = f"test {next(_numbers)}"
+    made: dict[str, Any] = client.createFolder(user["_id"], name, parentType="user")
+    return made
+
+
 @contextlib.contextmanager
 def running(folder: Path, *options: str) -> Iterator[Girder]:
     """Start a server with files below a folder."""
@@ -72,8 +82,8 @@ def running(folder: Path, *options: str) -> Iterator[Girder]:
         told = json.loads(line)
         yield Girder(told["url"], told["pid"], root)
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()  # there is nothing that it would have to keep
+        process.wait()
         if process.stdout is not None:
             process.stdout.close()
 
@@ -95,6 +105,8 @@ def s3_store(folder: Path) -> Iterator[str]:
     command = [str(Path(PYTHON).with_name("weed")), "server", "-ip=127.0.0.1", "-s3"]
     command += [f"-{part}.port={port}" for part, port in ports.items()]
     command += [f"-dir={folder / 'data'}", f"-s3.config={folder / 's3.json'}", "-iam=false"]
+    # These would have ports that do not depend on anything.
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += [
         "-master.volumeSizeLimitMB=512",
         "-master.electionTimeout=1s",
@@ -115,6 +127,9 @@ def s3_store(folder: Path) -> Iterator[str]:
     finally:
         process.kill()  # it would take its time
         process.wait()
+        for part, port in ports.items():
+            for name in (f"{part}-grpc-{port + 10000}", f"{part}-{port}"):
+                Path(f"/tmp/seaweedfs-{name}.sock").unlink(missing_ok=True)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -150,7 +165,7 @@ def use_s3(server: Girder, store: str) -> None:
         "region_name='us-east-1').create_bucket(Bucket=sys.argv[4])"
     )
     command = [PYTHON, "-c", code, store, *KEYS, BUCKET]
-    for _ in range(60):
+    for _ in range(20):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
             break

@@ -275,11 +275,34 @@ def upload_contents(
     if size == 0:
         return upload
     with reporting(gc, str(upload.get("name") or ""), size) as reporter:
+        if gc.direct and upload.get("behavior") == "s3":
+            return _directly(gc, upload, stream, size, callback, reporter.update)
         source = Source(stream)
         transfer = _Transfer(gc, upload, source, size, callback, Counted(reporter.update))
         result = transfer.run_or_cancel()
         source.finish(size)
         return result
+
+
+def _directly(
+    gc: GirderClient,
+    upload: Record,
+    stream: Any,
+    size: int,
+    callback: Callback | None,
+    update: Callable[[int], object],
+) -> Record:
+    """Send content to the store itself."""
+    from . import _direct
+
+    try:
+        done = _direct.upload(gc, upload, stream, size, Counted(update).update)
+    except BaseException:
+        cancel(gc, upload)
+        raise
+    if callback is not None:
+        callback({"current": size, "total": size})
+    return done
 
 
 class _Transfer:
@@ -303,15 +326,38 @@ class _Transfer:
         self._chunk = chunk_size(gc, upload, size)
         self._offset = int(upload.get("received") or 0)
         self._failures = 0
+        self._is_again = False
 
     def run_or_cancel(self) -> Record:
         """Send everything, or leave nothing half-written on the server."""
         try:
-            return self._run()
+            done = self._run()
         except BaseException:
             if self._offset < self._size or "received" in self._last:
                 cancel(self._gc, self._upload)
             raise
+        return done if self._is_right(done) else self._replaced(done)
+
+    def _is_right(self, done: Record) -> bool:
+        """Compare the server's digest of a file, if it has one, with that of the local one."""
+        digest, path = done.get("sha512"), self._source.path()
+        if not isinstance(digest, str) or path is None or self._size <= LARGEST_WHOLE:
+            return True
+        return self._gc.sha512_hasher(path) == digest.lower()
+
+    def _replaced(self, done: Record) -> Record:
+        """Send everything once more: after a connection that broke, Girder digests wrongly."""
+        if self._is_again:
+            message = f"the server has another digest of {done.get('name')!r}, twice"
+            raise requests.ConnectionError(message)
+        _logger.warning("%r is sent again: its digest on the server is wrong", done.get("name"))
+        answer = self._gc.put(f"file/{done['_id']}/contents", parameters={"size": self._size})
+        upload = checked(answer, REPLACED)
+        again = _Transfer(
+            *(self._gc, upload, self._source, self._size, self._callback, self._counted)
+        )
+        again._is_again = True
+        return again.run_or_cancel()
 
     def _run(self) -> Record:
         path = self._source.path() if self._size > LARGEST_WHOLE else None
