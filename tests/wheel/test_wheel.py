@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
+import pkgutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
-import gypsum_client
-import pygobbler
 import pytest
 import selenite
 import selenite._core
+import selenite.dropin
 
-DROPINS = ("gypsum_client", "pygobbler")
+DROPINS = [module.name for module in pkgutil.iter_modules(selenite.dropin.__path__)]
 PACKAGES = ("selenite", *DROPINS)
 FILES = [str(file) for file in importlib.metadata.files("selenite") or []]
 
 
 def test_the_packages_come_from_the_installed_wheel() -> None:
     site = Path(sysconfig.get_path("platlib")).resolve() / "selenite"
-    for package in (selenite, pygobbler, gypsum_client, selenite._core):
+    assert {"girder_client", "gypsum_client", "pygobbler"} <= set(DROPINS)
+    for package in (selenite, selenite._core, *map(importlib.import_module, DROPINS)):
         assert package.__file__ is not None
         assert Path(package.__file__).resolve().is_relative_to(site)
 
