@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 use crate::runtime::PerProcess;
 use crate::service::log as service;
@@ -27,6 +28,7 @@ const TARGETS: [&str; 3] = ["selenite.http", "selenite.transfer", "selenite.cach
 static LEVELS: [AtomicU8; TARGETS.len()] = [const { AtomicU8::new(0) }; TARGETS.len()];
 /// What `SELENITE_LOG` asked for last.
 static SHOWN: AtomicU8 = AtomicU8::new(0);
+static LOGGERS: PyOnceLock<Vec<Py<PyAny>>> = PyOnceLock::new();
 static QUEUE: PerProcess<Mutex<Queue>> = PerProcess::empty();
 
 #[derive(Debug, Default)]
@@ -142,18 +144,27 @@ pub(super) fn hand_over(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-fn refresh(py: Python<'_>) -> PyResult<()> {
+/// Python's loggers of the targets, once somebody has imported `logging`.
+fn loggers(py: Python<'_>) -> PyResult<Option<&'static Vec<Py<PyAny>>>> {
+    if let Some(loggers) = LOGGERS.get(py) {
+        return Ok(Some(loggers));
+    }
     let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    // As long as nobody has imported it, its levels are what they are at first.
-    let logging = modules.get_item(intern!(py, "logging")).ok();
+    let Ok(logging) = modules.get_item(intern!(py, "logging")) else { return Ok(None) };
+    let logger = |target: &str| Ok(logging.call_method1("getLogger", (target,))?.unbind());
+    LOGGERS.get_or_try_init(py, || TARGETS.into_iter().map(logger).collect()).map(Some)
+}
+
+fn refresh(py: Python<'_>) -> PyResult<()> {
+    let loggers = loggers(py)?;
     let mut most = LevelFilter::Off;
-    for (target, kept) in TARGETS.into_iter().zip(&LEVELS) {
-        let level = match &logging {
+    for (at, kept) in LEVELS.iter().enumerate() {
+        let level = match loggers {
+            // As long as nobody has imported it, its levels are what they are at first.
             None => LevelFilter::Warn,
-            Some(logging) => {
-                let logger = logging.call_method1(intern!(py, "getLogger"), (target,))?;
-                let number = logger.call_method0(intern!(py, "getEffectiveLevel"))?;
-                filter_of(number.extract()?)
+            Some(loggers) => {
+                let number = loggers[at].call_method0(py, intern!(py, "getEffectiveLevel"))?;
+                filter_of(number.extract(py)?)
             }
         };
         kept.store(level as u8, Ordering::Relaxed);
