@@ -11,25 +11,27 @@ class needing(Translating):  # noqa: N801 -- reads as a word of the `with` state
     The body imports it.
     """
 
-    def __init__(self, who: str, package: str) -> None:
-        """Name who needs it, and what."""
+    def __init__(self, who: str, package: str, extra: str | None = None) -> None:
+        """Name who needs it, what, and what else is installed to have it."""
         self._who = who
         self._package = package
+        self._extra = extra
 
     def _translate(self, error: BaseException) -> Exception | None:
         if not isinstance(error, ModuleNotFoundError) or error.name is None:
             return None
-        message = f"{self._who} needs {missing(self._package, error)}"
+        message = f"{self._who} needs {missing(self._package, error, self._extra)}"
         return ModuleNotFoundError(message, name=error.name, path=error.path)
 
 
-def missing(package: str, error: ModuleNotFoundError) -> str:
+def missing(package: str, error: ModuleNotFoundError, extra: str | None = None) -> str:
     """Name a package that cannot be imported, and the command that installs it.
 
     Args:
         package: The package.
         error: What its import raised: a package may itself lack another one, which need not be
             installed by the name that it is imported by.
+        extra: What is installed to have the package, by default itself.
 
     Returns:
         A part of a sentence.
@@ -38,4 +40,5 @@ def missing(package: str, error: ModuleNotFoundError) -> str:
         return (
             f"`{package}`, which lacks `{error.name}` (`pip install --force-reinstall {package}`)"
         )
-    return f"`{package}`, which is not installed (`pip install {package}`)"
+    shown = package if extra is None else f"'{extra}'"
+    return f"`{package}`, which is not installed (`pip install {shown}`)"

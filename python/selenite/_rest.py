@@ -22,7 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from selenite import _settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 # A server may close a connection that nobody uses: what must not be sent twice gets a new one.
 _IDLE_SECONDS = 1.0
@@ -206,6 +206,8 @@ def sent(
     *,
     is_repeatable: bool = True,
     before: Callable[[], object] | None = None,
+    most: int | None = None,
+    busy: Collection[int] = _BUSY,
 ) -> requests.Response:
     """Send a request, again if it has not come to the server, or may be sent twice.
 
@@ -214,6 +216,8 @@ def sent(
         method: Its method.
         is_repeatable: Whether what it brings can be sent once more.
         before: Called before it is sent again.
+        most: How often it is sent again, by default as ``SELENITE_RETRIES`` says.
+        busy: Statuses after which it may be sent again.
 
     Returns:
         The answer, of whatever status.
@@ -221,7 +225,7 @@ def sent(
     if _settings.is_offline():
         message = "the network is switched off by SELENITE_OFFLINE"
         raise requests.ConnectionError(message)
-    most = _settings.retries()
+    most = _settings.retries() if most is None else most
     is_harmless = is_repeatable and method.upper() in _REPEATABLE
     for tried in range(most + 1):
         pause = _FIRST_PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.0)
@@ -234,7 +238,7 @@ def sent(
                 raise
         else:
             asked = retry_after(response)
-            is_busy = response.status_code in _BUSY or (response.status_code == 429 and asked)
+            is_busy = response.status_code in busy or (response.status_code == 429 and asked)
             if (
                 tried == most
                 or not is_busy

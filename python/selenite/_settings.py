@@ -76,13 +76,16 @@ def originals(known: Collection[str]) -> Collection[str]:
     return names
 
 
-def timeout() -> float:
+def timeout(default: float = 60.0) -> float:
     """Say how long nothing may come, in seconds (``SELENITE_TIMEOUT``).
+
+    Args:
+        default: What holds if nothing is set.
 
     Raises:
         InvalidArgumentError: If the variable has a value that it cannot have.
     """
-    return _seconds("SELENITE_TIMEOUT", 60.0)
+    return _seconds("SELENITE_TIMEOUT", default)
 
 
 def connect_timeout() -> float:
@@ -94,13 +97,16 @@ def connect_timeout() -> float:
     return _seconds("SELENITE_CONNECT_TIMEOUT", 10.0)
 
 
-def retries() -> int:
+def retries(default: int = 4) -> int:
     """Say how often to try again what may be sent twice (``SELENITE_RETRIES``).
+
+    Args:
+        default: What holds if nothing is set.
 
     Raises:
         InvalidArgumentError: If the variable has a value that it cannot have.
     """
-    return _number("SELENITE_RETRIES", 0, "expected a whole number", 4)
+    return _number("SELENITE_RETRIES", 0, "expected a whole number", default)
 
 
 def jobs(default: int) -> int:
@@ -127,6 +133,16 @@ def is_offline() -> bool:
     if value.lower() in {"", *_FALSE}:
         return False
     raise _bad("SELENITE_OFFLINE", value, "expected `1` or `0`")
+
+
+def tupli_url() -> str | None:
+    """Say where PyTupli's service is if the keyring does not (``SELENITE_TUPLI_URL``)."""
+    return os.environ.get("SELENITE_TUPLI_URL", "").strip() or None
+
+
+def tupli_token() -> str | None:
+    """Give the token for PyTupli's service if the keyring has none (``SELENITE_TUPLI_TOKEN``)."""
+    return os.environ.get("SELENITE_TUPLI_TOKEN", "").strip() or None
 
 
 def _seconds(name: str, default: float) -> float:

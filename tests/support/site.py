@@ -14,7 +14,7 @@ INSTALLED = Path(selenite.__file__).parent
 SOURCE = Path(__file__).parents[2] / "src" / "python" / "dropin.c"
 EXTENSION = "__init__.abi3.so"
 ORIGINALS = ("pygobbler", "gypsum_client")
-DROPINS = (*ORIGINALS, "girder_client")
+DROPINS = (*ORIGINALS, "girder_client", "pytupli")
 
 
 class Site:

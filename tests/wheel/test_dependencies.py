@@ -15,13 +15,21 @@ from selenite._needing import needing
 from support.service import COMMAND, wait_until
 
 PACKAGES = ("selenite", "pygobbler", "gypsum_client")
+# Modules that stand on the models.
+PYTUPLI = ("_given", "_matching", "_records", "schema", "storage")
+ABSENT = ("benchmark", "cli", "dataset", "quality_metrics", "server")
 # What the command imports, and the exception that is one of `requests`.
 NEED = {
     "selenite._cli": "click",
     "selenite._compat": "click",
     "selenite._serve_gypsum": "click",
     "selenite._rest": "requests",
+    # Of the original alone.
+    **{name: name for name in (f"selenite.dropin.pytupli.{one}" for one in ABSENT)},
+    "selenite.dropin.pytupli._artifacts": "requests",
+    "selenite.dropin.pytupli._calls": "requests",
     "selenite.dropin.girder_client": "requests",
+    **dict.fromkeys((f"selenite.dropin.pytupli.{name}" for name in PYTUPLI), "pydantic"),
     "pygobbler._json_error": "requests",
     "selenite.dropin.pygobbler._json_error": "requests",
 }

@@ -67,10 +67,10 @@ def exceptions(package: str) -> set[str]:
     for path in (ROOT / "python" / package).glob("*.pyi"):
         for origin, name in re.findall(r"^from (\S+) import (\w+)", path.read_text(), re.M):
             thing = getattr(importlib.import_module(origin), name, None)
-            homes = (package, f"{package}._errors")
-            is_error = isinstance(thing, type) and issubclass(thing, Exception)
-            if is_error and thing.__module__.endswith(homes):
-                found.add(f"{package}.{name}")
+            if isinstance(thing, type) and issubclass(thing, Exception):
+                place = thing.__module__.removeprefix("selenite.dropin.").removesuffix("._errors")
+                if place in (package, f"{package}.storage"):
+                    found.add(f"{place}.{name}")
     return found
 
 
