@@ -9,6 +9,7 @@ from selenite.dropin.girder_client import __all__ as __all__
 from selenite.dropin.girder_client import __license__ as __license__
 from selenite.dropin.girder_client import __version__ as __version__
 from selenite.dropin.girder_client import _bodies as _bodies
+from selenite.dropin.girder_client import _direct as _direct
 from selenite.dropin.girder_client import _download_tree as _download_tree
 from selenite.dropin.girder_client import _downloads as _downloads
 from selenite.dropin.girder_client import _dumped as _dumped

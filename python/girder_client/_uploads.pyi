@@ -22,7 +22,6 @@ from selenite.dropin.girder_client._uploads import _SENT as _SENT
 from selenite.dropin.girder_client._uploads import _TOO_LARGE as _TOO_LARGE
 from selenite.dropin.girder_client._uploads import _Transfer as _Transfer
 from selenite.dropin.girder_client._uploads import _Updating as _Updating
-from selenite.dropin.girder_client._uploads import _directly as _directly
 from selenite.dropin.girder_client._uploads import _explained as _explained
 from selenite.dropin.girder_client._uploads import _position as _position
 from selenite.dropin.girder_client._uploads import _server_time as _server_time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import girder_client
 import gypsum_client
 import pygobbler
 import pytest
@@ -11,7 +12,9 @@ import selenite
 
 
 @pytest.mark.parametrize(
-    "package", [gypsum_client, pygobbler, selenite], ids=lambda package: package.__name__
+    "package",
+    [girder_client, gypsum_client, pygobbler, selenite],
+    ids=lambda package: package.__name__,
 )
 def test_every_name_of_all_exists(package: object) -> None:
     for name in package.__all__:  # type: ignore[attr-defined]
@@ -19,7 +22,9 @@ def test_every_name_of_all_exists(package: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "package", [gypsum_client, pygobbler, selenite], ids=lambda package: package.__name__
+    "package",
+    [girder_client, gypsum_client, pygobbler, selenite],
+    ids=lambda package: package.__name__,
 )
 def test_other_names_are_private_or_modules(package: object) -> None:
     public = set(package.__all__)  # type: ignore[attr-defined]

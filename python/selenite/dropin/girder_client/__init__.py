@@ -14,6 +14,7 @@ from selenite import _rest
 
 from . import (
     _bodies,
+    _direct,
     _download_tree,
     _downloads,
     _listing,
@@ -1051,6 +1052,8 @@ class GirderClient:
         size: int,
         progressCallback: _Callback | None = None,
     ) -> Any:
+        if self.direct and uploadObj.get("behavior") == "s3":
+            return _direct.upload_contents(self, uploadObj, stream, size, progressCallback)
         return _uploads.upload_contents(self, uploadObj, stream, size, progressCallback)
 
     def addFolderUploadCallback(self, callback: Callable[[Record, str], object]) -> None:

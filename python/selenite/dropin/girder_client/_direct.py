@@ -15,14 +15,15 @@ import requests
 from selenite import _rest
 
 from ._errors import HttpError
-from ._together import Team, check, workers
-from ._uploads import Source, checked
+from ._together import Team, check, reporting, workers
+from ._uploads import Counted, Source, cancel, checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from . import GirderClient
+    from ._uploads import Callback
 
     Record = dict[str, Any]
 
@@ -30,21 +31,35 @@ _UPLOAD = re.compile(r"<UploadId>([^<]+)</UploadId>")
 _SENT = "After completing an upload, did not receive object with _id. Got instead: "
 
 
-def upload(
-    gc: GirderClient, upload: Record, stream: Any, size: int, update: Callable[[int], object]
+def upload_contents(
+    gc: GirderClient, upload: Record, stream: Any, size: int, callback: Callback | None
 ) -> Record:
-    """Send content to the store of an upload.
+    """Send content to the store of an upload, and leave nothing half-written there.
 
     Args:
         gc: The client.
         upload: The upload, as the server describes it.
         stream: What is read.
         size: Bytes in all.
-        update: Called with the number of further bytes.
+        callback: Called at the end.
 
     Returns:
         The document of the file.
     """
+    with reporting(gc, str(upload.get("name") or ""), size) as reporter:
+        try:
+            done = _upload(gc, upload, stream, size, Counted(reporter.update).update)
+        except BaseException:
+            cancel(gc, upload)
+            raise
+    if callback is not None:
+        callback({"current": size, "total": size})
+    return done
+
+
+def _upload(
+    gc: GirderClient, upload: Record, stream: Any, size: int, update: Callable[[int], object]
+) -> Record:
     details = upload["s3"]
     if not details.get("chunked"):
         _send(gc, details["request"], Source(stream).part(0, size, update))

@@ -275,34 +275,11 @@ def upload_contents(
     if size == 0:
         return upload
     with reporting(gc, str(upload.get("name") or ""), size) as reporter:
-        if gc.direct and upload.get("behavior") == "s3":
-            return _directly(gc, upload, stream, size, callback, reporter.update)
         source = Source(stream)
         transfer = _Transfer(gc, upload, source, size, callback, Counted(reporter.update))
         result = transfer.run_or_cancel()
         source.finish(size)
         return result
-
-
-def _directly(
-    gc: GirderClient,
-    upload: Record,
-    stream: Any,
-    size: int,
-    callback: Callback | None,
-    update: Callable[[int], object],
-) -> Record:
-    """Send content to the store itself."""
-    from . import _direct
-
-    try:
-        done = _direct.upload(gc, upload, stream, size, Counted(update).update)
-    except BaseException:
-        cancel(gc, upload)
-        raise
-    if callback is not None:
-        callback({"current": size, "total": size})
-    return done
 
 
 class _Transfer:
