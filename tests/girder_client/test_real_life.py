@@ -13,6 +13,7 @@ from typing import Any
 
 import girder_client
 import pytest
+import selenite
 from support.cut import cutting
 from support.fake import Reply, serving
 from support.girder import PYTHON, Girder, new_folder
@@ -372,3 +373,32 @@ def test_it_can_be_interrupted(wsgi: Girder, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 5, "half a second on a machine that is not busy"
     assert wsgi.uploads() == []
+
+
+DEPENDENT = """
+import sys
+import girder_client
+from girder_worker.utils.transforms.girder_io import GirderFileId, GirderUploadToFolder
+gc = girder_client.GirderClient(apiUrl=sys.argv[1])
+gc.setToken(sys.argv[2])
+path = GirderFileId(sys.argv[3], gc=gc).transform()
+assert open(path).read() == "content", path
+print(girder_client.__file__)
+"""
+
+
+def test_a_dependent_beside_the_original_gets_ours(wsgi: Girder) -> None:
+    """In the server's environment, which has girder-worker and the original client."""
+    gc = wsgi.client()
+    folder = new_folder(gc)
+    file = gc.uploadStreamToFolder(folder["_id"], io.BytesIO(b"content"), "f", 7)
+    home = Path(selenite.__file__).parents[1]
+    done = subprocess.run(
+        [PYTHON, "-P", "-c", DEPENDENT, wsgi.url, gc.token, file["_id"]],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(home)},
+    )
+    assert done.returncode == 0, done.stderr
+    ours = home / "selenite" / "dropin" / "girder_client" / "__init__.py"
+    assert done.stdout.splitlines()[-1] == str(ours)
