@@ -318,7 +318,10 @@ def failure(what: str, error: BaseException, url: str) -> TupliStorageError:
         kind = TupliTimeoutError
     elif isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
         kind = TupliConnectionError
-    shown = _rest.without_secrets(url)
+    try:
+        shown = _rest.without_secrets(url)
+    except ValueError:
+        shown = "(no URL)"  # and where its secrets are is not known
     text = str(error).replace(url, shown)
     return error_with(kind, f"{what}: {text}", url=shown)
 

@@ -83,9 +83,12 @@ def forget(refused: str) -> None:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of a URL."""
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    """Scheme, host and port of a URL; all of what is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return url
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
