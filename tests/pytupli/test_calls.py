@@ -118,7 +118,7 @@ def test_new_tokens_come_in_three_shapes(shape: Any, keys: Keyring) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("is_there", [True, False])
 def test_refused_tokens_are_removed(status: int, is_there: bool, keys: Keyring) -> None:
-    with serving(keys, refreshing({"detail": "gone"}, status)) as (server, client):
+    with serving(keys, refreshing({"detail": "gone"}, status)) as (_, client):
         if not is_there:
             del keys.entries["pytupli/access_token"]
         with pytest.raises(TupliStorageError, match=r"\(gone\)\. Please login again\.$") as raised:
@@ -224,7 +224,7 @@ def test_login_keeps_what_the_original_reads(keys: Keyring) -> None:
     bodies: list[bytes] = []
     heads: list[dict[str, str]] = []
     with serving(keys, as_json(tokens), bodies=bodies, heads=heads) as (server, client):
-        assert client.login("me", "word", f"{server.url}/") is None
+        client.login("me", "word", f"{server.url}/")
     assert json.loads(bodies[0]) == {"username": "me", "password": "word"}
     assert heads[0]["content-type"] == "application/json"
     assert "authorization" not in heads[0]
@@ -346,9 +346,8 @@ def test_errors_of_the_service(keys: Keyring) -> None:
         ),
     ]
     for reply, end in answers:
-        with serving(keys, reply) as (server, client):
-            with pytest.raises(TupliStorageError) as raised:
-                client.create_group(Group(name="a"))
+        with serving(keys, reply) as (server, client), pytest.raises(TupliStorageError) as raised:
+            client.create_group(Group(name="a"))
         error = raised.value
         assert error.status_code == reply.status
         assert error.url == f"{server.url}/access/groups/create"
@@ -365,15 +364,14 @@ def test_errors_of_the_service(keys: Keyring) -> None:
     "answer", [Reply(b"<html>"), as_json({"a": 1}), as_json([{"username": 3}]), as_json(None)]
 )
 def test_answers_that_are_none(answer: Reply, keys: Keyring) -> None:
-    with serving(keys, answer) as (_, client):
-        with pytest.raises(TupliStorageError, match=r"^Request failed: the answer is not what"):
-            client.list_users()
+    what = r"^Request failed: the answer is not what"
+    with serving(keys, answer) as (_, client), pytest.raises(TupliStorageError, match=what):
+        client.list_users()
 
 
 def test_nobody_answers(keys: Keyring) -> None:
-    with serving(keys, as_json([])) as (server, client):
-        pass
-    client.retries = 0
+    with serving(keys, as_json([])) as (_, client):
+        client.retries = 0
     for call, start in (
         (client.list_users, "Request failed: "),
         (lambda: client.login("me", "word"), "Login failed: "),
@@ -443,12 +441,14 @@ def test_what_may_be_sent_twice_is(fault: Reply, keys: Keyring) -> None:
 def test_what_must_not_be_sent_twice_is_not(fault: Reply, keys: Keyring) -> None:
     step = RLTuple(state=1, action=1, reward=1)
     query = BenchmarkQuery(hash="h", serialized="", metadata=BenchmarkMetadata(name="a"))
-    for call in (
-        lambda client: client.record_episode(Episode(benchmark_id="b", metadata={}, tuples=[step])),
+    episode = Episode(benchmark_id="b", metadata={}, tuples=[step])
+    calls: list[Callable[[TupliAPIClient], object]] = [
+        lambda client: client.record_episode(episode),
         lambda client: client.store_benchmark(query),
         lambda client: client.create_group(Group(name="a")),
         lambda client: client.signup("me", "word"),
-    ):
+    ]
+    for call in calls:
         with serving(keys, [fault, as_json({})]) as (server, client):
             with pytest.raises(TupliStorageError):
                 call(client)
@@ -470,13 +470,12 @@ def test_tries_are_limited(keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> No
 def test_connections_are_kept(keys: Keyring) -> None:
     ports: set[Any] = set()
     with serving(keys, as_json([])) as (_, client):
-        before = requests.adapters.HTTPAdapter.get_connection_with_tls_context
-        assert before is not None
         for _ in range(5):
             answer = client._authenticated_request(
                 "GET", f"{client.base_url}/access/users/list", stream=True
             )
-            ports.add(answer.raw._connection.sock.getsockname())
+            raw: Any = answer.raw
+            ports.add(raw._connection.sock.getsockname())
             answer.content  # noqa: B018
     assert len(ports) == 1
 
@@ -513,8 +512,8 @@ def test_what_is_no_json_is_named(field: str, value: Any, keys: Keyring) -> None
 
 def test_numbers_of_numpy_are_floats(keys: Keyring) -> None:
     bodies: list[bytes] = []
-    with serving(keys, as_json({**ITEM, "benchmark_id": "b", "metadata": {}, "n_tuples": 1,
-                                "terminated": False, "timeout": False}), bodies=bodies) as (_, client):  # fmt: skip
+    recorded = {"benchmark_id": "b", "n_tuples": 1, "terminated": False, "timeout": False}
+    with serving(keys, as_json({**HEADER, **recorded}), bodies=bodies) as (_, client):
         step = RLTuple(state=np.float64(0.5), action=1, reward=1)
         client.record_episode(Episode(benchmark_id="b", metadata={}, tuples=[step]))
     assert json.loads(bodies[0])["tuples"][0]["state"] == 0.5
@@ -606,9 +605,9 @@ def test_a_lost_answer_of_a_large_upload(keys: Keyring) -> None:
 
 def test_another_item_than_was_sent(keys: Keyring) -> None:
     for other in ({"created_by": "other"}, {"hash": "0" * 64}):
-        with serving(keys, as_json({**ITEM, **other})) as (_, client):
-            with pytest.raises(TupliStorageError, match="which is not that of this content"):
-                client.store_artifact(b"content", {"name": "a"})
+        answer, what = as_json({**ITEM, **other}), "which is not that of this content"
+        with serving(keys, answer) as (_, client), pytest.raises(TupliStorageError, match=what):
+            client.store_artifact(b"content", {"name": "a"})
 
 
 def test_files_that_shrink(keys: Keyring, tmp_path: Path) -> None:
@@ -807,7 +806,7 @@ def test_a_fresh_token_that_cannot_be_kept_is_used(keys: Keyring) -> None:
 
 
 def test_another_keyring_has_another_login(keys: Keyring) -> None:
-    keyring.set_keyring(keyring.backends.null.Keyring())
+    keyring.set_keyring(keyring.backends.null.Keyring())  # type: ignore[no-untyped-call]
     _keys.put("access_token", "held")
     assert _keys.get("access_token") == "held"
     keyring.set_keyring(keys)
@@ -830,7 +829,7 @@ def test_paths_of_requests(keys: Keyring) -> None:
     """What the original's service has: methods, paths and parameters."""
     group = Group(name="a")
     with serving(keys, as_json(None)) as (server, client):
-        for call in (
+        calls: list[Callable[[], object]] = [
             lambda: client.delete_user(username="a b"),
             lambda: client.delete_group("g&h"),
             lambda: client.delete_role("r#"),
@@ -839,8 +838,8 @@ def test_paths_of_requests(keys: Keyring) -> None:
             lambda: client.unpublish_episode("i", "ü"),
             lambda: client.delete_episode(uri="../x"),
             lambda: client.change_password("me", "new"),
-        ):
-            assert call() is None
+        ]
+        assert [call() for call in calls] == [None] * len(calls)
         with pytest.raises(TupliStorageError):
             client.create_group(group)
     assert server.asked == [

@@ -75,7 +75,7 @@ MAY_NOT = "You do not have sufficient permissions for this operation."
 
 def test_users(client: TupliAPIClient, become: Become) -> None:
     user = name("user")
-    made = client.signup(user, "first")
+    made: Any = client.signup(user, "first")
     assert made == UserOut(username=user, memberships=made.memberships)
     assert type(made) is UserOut
     refused(409, "User already exists", client.signup, user, "first")
@@ -237,7 +237,11 @@ def test_filters(become: Become, wanted: Any, expected: str) -> None:
     if not mine.list_benchmarks(own):
         benchmark = mine.store_benchmark(query())
         for number in range(4):
-            metadata = {"a": number, "b": "x" if number % 2 else "y", "list": [5, 6]}
+            metadata: dict[str, Any] = {
+                "a": number,
+                "b": "x" if number % 2 else "y",
+                "list": [5, 6],
+            }
             mine.record_episode(episode(benchmark.id, deep={"k": number}, **metadata))
     for include in (False, True):
         found = cast("list[EpisodeHeader]", mine.list_episodes(wanted, include))

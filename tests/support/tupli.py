@@ -82,6 +82,7 @@ class Keyring(keyring.backend.KeyringBackend):
     priority = 1
 
     def __init__(self) -> None:
+        """Begin empty."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.entries: dict[str, str] = {}
 
