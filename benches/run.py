@@ -30,7 +30,7 @@ sys.path.insert(0, str(HERE))
 import data
 from cases.base import Case, Contestant, Row, Skip
 
-MODULES = ("hash", "copy", "walk", "http", "json", "imports", "jobs")
+MODULES = ("hash", "copy", "walk", "http", "json", "imports", "jobs", "girder")
 UNSTABLE_SPREAD = 0.5
 GATE_RETRIES = 4
 BUSY = 0.15

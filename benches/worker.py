@@ -75,7 +75,7 @@ def check_origins(order: dict[str, str]) -> None:
     """Nothing may come from the wrong place: the original packages have the same names."""
     peers = order["peers"] + os.sep
     tree = str(Path(order["benches"]).resolve().parent / "python") + os.sep
-    for name in ("pygobbler", "selenite", "requests", "aiohttp", "orjson"):
+    for name in ("girder_client", "pygobbler", "selenite", "requests", "aiohttp", "orjson"):
         module = sys.modules.get(name)
         origin = (getattr(module, "__file__", None) or "") if module is not None else ""
         if not origin:

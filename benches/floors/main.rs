@@ -7,18 +7,20 @@
 //! floors statx ROOT                  the same, and look at every file
 //! floors sink CONNECTIONS ADDRESS LIST   GET every path of a list, keep nothing
 //! floors serve ROOT                  serve files until standard input ends
+//! floors delay MILLISECONDS ADDRESS  forward to a server, as if it were so far away, until then
 //! ```
 //!
-//! Lists have one line for each file. All but `serve` print `{"wall": SECONDS, "count": FILES}`.
+//! Lists have one line for each file. All but the last two print `{"wall": SECONDS, "count": FILES}`.
 #![allow(clippy::print_stdout, reason = "printing is what these programs are for")]
 
+mod delay;
 mod files;
 mod http;
 mod walk;
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Tasks that several threads take in turn.
 struct Queue<'a, T> {
@@ -71,6 +73,9 @@ fn main() -> io::Result<()> {
         ["statx", root] => walk::count(root, true)?,
         ["sink", connections, address, _] => http::sink(number(connections)?, address, &list)?,
         ["serve", root] => return http::serve(root.as_ref()),
+        ["delay", trip, address] => {
+            return delay::serve(Duration::from_millis(number(trip)? as u64), address);
+        }
         _ => {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "see the crate's first lines"));
         }
