@@ -2,7 +2,8 @@
 
     walkthrough.py [DIRECTORY]
 
-Without a directory, one is generated. The services, their registries and all copies are temporary.
+Without a directory, one is generated. With SELENITE_GIRDER=$(scripts/girder), it also goes to a
+real Girder and back. The services, their registries and all copies are temporary.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import girder_client
 import gypsum_client as gypsum
 import pygobbler as pyg
 from selenite.testing import GypsumServer
@@ -174,10 +178,43 @@ def describe(database: Path, project: str, asset: str, version: str) -> str:
     return str(database)
 
 
+def girder(work: Path, directory: Path) -> None:
+    """Walk through a real Girder, which `scripts/girder` makes an environment for."""
+    server = Path(__file__).parents[1] / "tests" / "support" / "girder_server.py"
+    command = [os.environ["SELENITE_GIRDER"], "-P", str(server), "--root", str(work / "girder")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert process.stdout is not None
+        line = step("start Girder", process.stdout.readline)
+        gc = girder_client.GirderClient(apiUrl=json.loads(line)["url"], verbose=False)
+        user = step("log in", lambda: gc.authenticate("admin", "password123"))
+        folder = gc.createFolder(user["_id"], "walk", parentType="user")["_id"]
+        step(f"upload {directory}", lambda: gc.upload(directory, folder))
+        again = partial(gc.upload, directory, folder, reuseExisting=True)
+        step("upload it again: all of it is there", again)
+        copy = work / "girder-copy"
+        step("download it", lambda: gc.downloadFolderRecursive(folder, copy))
+        names = [str(path.relative_to(directory)) for path in directory.rglob("*")]
+        files = [name for name in names if is_plain(directory / name)]
+        there = copy / directory.resolve().name
+        step("compare every byte with the original", lambda: same(directory, there, files))
+        step("remove the folder", lambda: gc.delete(f"folder/{folder}"))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def is_plain(path: Path) -> bool:
+    """Whether this is a file, and no link: Girder gets none."""
+    return path.is_file() and not path.is_symlink()
+
+
 def main(work: Path, directory: Path) -> None:
-    """Walk twice."""
+    """Walk twice, and once more if there is a Girder."""
     gobbler(work, directory)
     gypsum_service(work, directory)
+    if os.environ.get("SELENITE_GIRDER"):
+        girder(work, directory)
     print("All went well.")
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import girder_client
 import pytest
@@ -302,6 +303,18 @@ def test_one_request_that_broke_becomes_chunks() -> None:
         gc.uploadStreamToFolder("p", io.BytesIO(b"abc"), "n", 3)
         assert store.chunks == [(0, 3)]
         assert bytes(list(store.uploads.values())[-1].content) == b"abc"
+
+
+@pytest.mark.parametrize("release", ["1", "5"])
+def test_a_token_that_expires_on_the_way_is_replaced(release: str) -> None:
+    refusal = as_json({"message": "You must be logged in.", "type": "access"}, 401)
+    with (
+        storing(fault=once((0, refusal))) as (gc, store, _),
+        mock.patch.object(gc, "_renew", side_effect=[True, False]),
+    ):
+        gc._serverVersion = [release]
+        gc.uploadStreamToFolder("p", io.BytesIO(b"abc"), "n", 3)
+    assert bytes(list(store.uploads.values())[-1].content) == b"abc"
 
 
 def test_chunks_that_are_too_large_are_halved() -> None:

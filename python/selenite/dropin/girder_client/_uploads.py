@@ -412,6 +412,9 @@ class _Transfer:
     def _recover(self, error: requests.RequestException) -> None:
         """Wait, and find out where the server is; or raise the error if that is of no use."""
         wait = 0.0
+        if isinstance(error, HttpError) and error.status == 401 and self._gc._renew():
+            self._ask(error)
+            return
         if isinstance(error, HttpError):
             if error.status in _TOO_LARGE and self.halve():
                 self._ask(error)
@@ -558,7 +561,8 @@ def upload_whole(gc: GirderClient, stream: Any, size: int, given: Record) -> Rec
     asked = parameters({**given, "size": size})
     with reporting(gc, str(given["name"]), size) as reporter:
         source, counted = Source(stream), Counted(reporter.update)
-        part = source.part(0, size, counted.update)
+        # Told of afterwards: what interrupts a request leaves something that nobody can cancel.
+        part = source.part(0, size, lambda _: None)
         if _size(part) != size:
             message = f"Expected upload to be {size} bytes, but received {_size(part)}."
             raise IncorrectUploadLengthError(message)
@@ -573,6 +577,8 @@ def upload_whole(gc: GirderClient, stream: Any, size: int, given: Record) -> Rec
             answer = start(gc, size, given)
         else:
             is_too_large = False
+        if "received" not in answer:
+            counted.to(size)
         if size and "received" in answer:
             transfer = _Transfer(gc, answer, source, size, None, counted)
             if is_too_large:
@@ -587,7 +593,8 @@ def _whole_again(
 ) -> Record | None:
     """Give what a broken request has come to; None if the file is to be sent in chunks."""
     if isinstance(error, HttpError):
-        if error.status not in _BUSY | _TOO_LARGE or not size:
+        is_passing = error.status in _BUSY | _TOO_LARGE and size
+        if not is_passing and not (error.status == 401 and gc._renew()):
             raise error
         return None
     if _rest.was_not_sent(error):
