@@ -32,7 +32,8 @@ def names(module: Path) -> Iterator[tuple[str, str, str]]:
             yield from ((own, target.id, target.id) for target in targets)
         elif isinstance(node, ast.ImportFrom) and node.level:
             for alias in node.names:
-                place = f"{package}.{node.module}" if node.module else package
+                above = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+                place = f"{above}.{node.module}" if node.module else above
                 yield place, alias.name, alias.asname or alias.name
 
 

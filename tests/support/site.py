@@ -15,6 +15,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "python" / "dropin.c"
 EXTENSION = "__init__.abi3.so"
 ORIGINALS = ("pygobbler", "gypsum_client")
 DROPINS = (*ORIGINALS, "girder_client", "pytupli")
+# Left out, as one that is not built yet: tests put packages of this name there.
+STAND_IN = "pangea_api"
 
 
 class Site:
@@ -26,7 +28,7 @@ class Site:
 
     def add_selenite(self, *names: str) -> Site:
         """Put selenite there, and the extension modules of these drop-ins."""
-        ignored = shutil.ignore_patterns("*.so", "__pycache__")
+        ignored = shutil.ignore_patterns("*.so", "__pycache__", STAND_IN)
         shutil.copytree(INSTALLED, self.path / "selenite", ignore=ignored)
         core = INSTALLED / "_core.abi3.so"
         (self.path / "selenite" / core.name).symlink_to(core)
@@ -39,7 +41,7 @@ class Site:
         directory = self.path / name
         directory.mkdir(exist_ok=True)
         installed = INSTALLED.with_name(name) / EXTENSION
-        if installed.exists():
+        if installed.exists() and name != STAND_IN:
             shutil.copy(installed, directory)
         else:
             target = str(directory / EXTENSION)

@@ -29,6 +29,7 @@ NEED = {
     "selenite.dropin.pytupli._artifacts": "requests",
     "selenite.dropin.pytupli._calls": "requests",
     "selenite.dropin.girder_client": "requests",
+    "selenite.dropin.pangea_api": "requests",
     **dict.fromkeys((f"selenite.dropin.pytupli.{name}" for name in PYTUPLI), "pydantic"),
     "pygobbler._json_error": "requests",
     "selenite.dropin.pygobbler._json_error": "requests",

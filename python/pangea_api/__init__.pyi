@@ -1,0 +1,25 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.pangea_api import __all__ as __all__
+from selenite.dropin.pangea_api.analysis_result import SampleAnalysisResult as SampleAnalysisResult
+from selenite.dropin.pangea_api.analysis_result import SampleAnalysisResultField as SampleAnalysisResultField
+from selenite.dropin.pangea_api.analysis_result import SampleGroupAnalysisResult as SampleGroupAnalysisResult
+from selenite.dropin.pangea_api.analysis_result import SampleGroupAnalysisResultField as SampleGroupAnalysisResultField
+from selenite.dropin.pangea_api.knex import Knex as Knex
+from selenite.dropin.pangea_api.knex import PangeaForbiddenError as PangeaForbiddenError
+from selenite.dropin.pangea_api.knex import PangeaGeneralError as PangeaGeneralError
+from selenite.dropin.pangea_api.knex import PangeaInternalError as PangeaInternalError
+from selenite.dropin.pangea_api.knex import PangeaNotFoundError as PangeaNotFoundError
+from selenite.dropin.pangea_api.knex import PangeaOtherError as PangeaOtherError
+from selenite.dropin.pangea_api.organization import Organization as Organization
+from selenite.dropin.pangea_api.pipeline import Pipeline as Pipeline
+from selenite.dropin.pangea_api.pipeline import PipelineModule as PipelineModule
+from selenite.dropin.pangea_api.remote_object import RemoteObjectError as RemoteObjectError
+from selenite.dropin.pangea_api.remote_object import RemoteObjectOverwriteError as RemoteObjectOverwriteError
+from selenite.dropin.pangea_api.sample import Sample as Sample
+from selenite.dropin.pangea_api.sample_group import SampleGroup as SampleGroup
+from selenite.dropin.pangea_api.user import User as User
+from selenite.dropin.pangea_api.work_orders import GroupWorkOrder as GroupWorkOrder
+from selenite.dropin.pangea_api.work_orders import GroupWorkOrderProto as GroupWorkOrderProto
+from selenite.dropin.pangea_api.work_orders import JobOrder as JobOrder
+from selenite.dropin.pangea_api.work_orders import WorkOrder as WorkOrder
+from selenite.dropin.pangea_api.work_orders import WorkOrderProto as WorkOrderProto

@@ -1,0 +1,26 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.pangea_api import _bodies as _bodies
+from selenite.dropin.pangea_api._names import blob_filename as blob_filename
+from selenite.dropin.pangea_api._names import referenced_filename as referenced_filename
+from selenite.dropin.pangea_api.analysis_result import AnalysisResult as AnalysisResult
+from selenite.dropin.pangea_api.analysis_result import AnalysisResultField as AnalysisResultField
+from selenite.dropin.pangea_api.analysis_result import SampleAnalysisResult as SampleAnalysisResult
+from selenite.dropin.pangea_api.analysis_result import SampleAnalysisResultField as SampleAnalysisResultField
+from selenite.dropin.pangea_api.analysis_result import SampleGroupAnalysisResult as SampleGroupAnalysisResult
+from selenite.dropin.pangea_api.analysis_result import SampleGroupAnalysisResultField as SampleGroupAnalysisResultField
+from selenite.dropin.pangea_api.analysis_result import _diff_dicts as _diff_dicts
+from selenite.dropin.pangea_api.analysis_result import _diff_lists as _diff_lists
+from selenite.dropin.pangea_api.analysis_result import _diff_values as _diff_values
+from selenite.dropin.pangea_api.analysis_result import _failed as _failed
+from selenite.dropin.pangea_api.analysis_result import _without_link as _without_link
+from selenite.dropin.pangea_api.analysis_result import check_json_serialization as check_json_serialization
+from selenite.dropin.pangea_api.analysis_result import diff_dicts as diff_dicts
+from selenite.dropin.pangea_api.analysis_result import logger as logger
+from selenite.dropin.pangea_api.constants import FIVE_MB as FIVE_MB
+from selenite.dropin.pangea_api.knex import PangeaGeneralError as PangeaGeneralError
+from selenite.dropin.pangea_api.knex import PangeaInternalError as PangeaInternalError
+from selenite.dropin.pangea_api.knex import error_of as error_of
+from selenite.dropin.pangea_api.remote_object import RemoteObject as RemoteObject
+from selenite.dropin.pangea_api.remote_object import RemoteObjectError as RemoteObjectError
+from selenite.dropin.pangea_api.remote_object import found as found
+from selenite.dropin.pangea_api.remote_object import fresh as fresh

@@ -1,0 +1,26 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.pangea_api.blob_constructors import sample_ar_from_uuid as sample_ar_from_uuid
+from selenite.dropin.pangea_api.blob_constructors import sample_from_uuid as sample_from_uuid
+from selenite.dropin.pangea_api.cli.constants import NANOPORE as NANOPORE
+from selenite.dropin.pangea_api.cli.constants import PAIRED_END as PAIRED_END
+from selenite.dropin.pangea_api.cli.constants import READ_MODULE_NAMES as READ_MODULE_NAMES
+from selenite.dropin.pangea_api.cli.constants import SINGLE_END as SINGLE_END
+from selenite.dropin.pangea_api.cli.create import __all__ as __all__
+from selenite.dropin.pangea_api.cli.create import _created as _created
+from selenite.dropin.pangea_api.cli.create import _sample as _sample
+from selenite.dropin.pangea_api.cli.create import _upload as _upload
+from selenite.dropin.pangea_api.cli.create import cli_create as cli_create
+from selenite.dropin.pangea_api.cli.create import cli_create_field as cli_create_field
+from selenite.dropin.pangea_api.cli.create import cli_create_grp as cli_create_grp
+from selenite.dropin.pangea_api.cli.create import cli_create_org as cli_create_org
+from selenite.dropin.pangea_api.cli.create import cli_create_sample_ar as cli_create_sample_ar
+from selenite.dropin.pangea_api.cli.create import cli_create_sample_with_data as cli_create_sample_with_data
+from selenite.dropin.pangea_api.cli.create import cli_create_samples as cli_create_samples
+from selenite.dropin.pangea_api.cli.create import simplify_sample_names as simplify_sample_names
+from selenite.dropin.pangea_api.cli.utils import State as State
+from selenite.dropin.pangea_api.cli.utils import common_options as common_options
+from selenite.dropin.pangea_api.cli.utils import is_uuid as is_uuid
+from selenite.dropin.pangea_api.cli.utils import use_common_state as use_common_state
+from selenite.dropin.pangea_api.knex import Knex as Knex
+from selenite.dropin.pangea_api.organization import Organization as Organization
+from selenite.dropin.pangea_api.user import User as User

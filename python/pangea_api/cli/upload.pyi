@@ -1,0 +1,26 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.pangea_api.cli.constants import NANOPORE as NANOPORE
+from selenite.dropin.pangea_api.cli.constants import PAIRED_END as PAIRED_END
+from selenite.dropin.pangea_api.cli.constants import READ_MODULE_NAMES as READ_MODULE_NAMES
+from selenite.dropin.pangea_api.cli.constants import SINGLE_END as SINGLE_END
+from selenite.dropin.pangea_api.cli.create import _upload as _upload
+from selenite.dropin.pangea_api.cli.upload import __all__ as __all__
+from selenite.dropin.pangea_api.cli.upload import _grouped as _grouped
+from selenite.dropin.pangea_api.cli.upload import _is_there as _is_there
+from selenite.dropin.pangea_api.cli.upload import _options_of_reads as _options_of_reads
+from selenite.dropin.pangea_api.cli.upload import _plain as _plain
+from selenite.dropin.pangea_api.cli.upload import _upload_reads as _upload_reads
+from selenite.dropin.pangea_api.cli.upload import cli_upload as cli_upload
+from selenite.dropin.pangea_api.cli.upload import cli_upload_group_field as cli_upload_group_field
+from selenite.dropin.pangea_api.cli.upload import cli_upload_metadata as cli_upload_metadata
+from selenite.dropin.pangea_api.cli.upload import cli_upload_reads as cli_upload_reads
+from selenite.dropin.pangea_api.cli.upload import cli_upload_single as cli_upload_single
+from selenite.dropin.pangea_api.cli.upload import module_option as module_option
+from selenite.dropin.pangea_api.cli.utils import State as State
+from selenite.dropin.pangea_api.cli.utils import common_options as common_options
+from selenite.dropin.pangea_api.cli.utils import lines_of as lines_of
+from selenite.dropin.pangea_api.cli.utils import use_common_state as use_common_state
+from selenite.dropin.pangea_api.contrib.tagging.tag import Tag as Tag
+from selenite.dropin.pangea_api.knex import Knex as Knex
+from selenite.dropin.pangea_api.organization import Organization as Organization
+from selenite.dropin.pangea_api.user import User as User

@@ -1,0 +1,19 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.pangea_api.file_system_cache import FileSystemCache as FileSystemCache
+from selenite.dropin.pangea_api.file_system_cache import clear_key as clear_key
+from selenite.dropin.pangea_api.file_system_cache import hash_obj as hash_obj
+from selenite.dropin.pangea_api.knex import PangeaInternalError as PangeaInternalError
+from selenite.dropin.pangea_api.knex import PangeaNotFoundError as PangeaNotFoundError
+from selenite.dropin.pangea_api.knex import PangeaOtherError as PangeaOtherError
+from selenite.dropin.pangea_api.knex import error_of as error_of
+from selenite.dropin.pangea_api.remote_object import RemoteObject as RemoteObject
+from selenite.dropin.pangea_api.remote_object import RemoteObjectError as RemoteObjectError
+from selenite.dropin.pangea_api.remote_object import RemoteObjectOverwriteError as RemoteObjectOverwriteError
+from selenite.dropin.pangea_api.remote_object import _MADE_BY_SERVICE as _MADE_BY_SERVICE
+from selenite.dropin.pangea_api.remote_object import __all__ as __all__
+from selenite.dropin.pangea_api.remote_object import _agrees as _agrees
+from selenite.dropin.pangea_api.remote_object import _is_odd as _is_odd
+from selenite.dropin.pangea_api.remote_object import found as found
+from selenite.dropin.pangea_api.remote_object import fresh as fresh
+from selenite.dropin.pangea_api.remote_object import logger as logger
+from selenite.dropin.pangea_api.utils import paginated_iterator as paginated_iterator

@@ -1,0 +1,5 @@
+"""The command `pangea-api`."""
+
+from .main import main
+
+__all__ = ["main"]

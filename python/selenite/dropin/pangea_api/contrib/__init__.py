@@ -1,0 +1,1 @@
+"""What stands on the client: tags, and records of NCBI."""

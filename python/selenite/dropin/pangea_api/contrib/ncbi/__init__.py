@@ -1,0 +1,1 @@
+"""Records of NCBI as groups and samples. It needs `biopython`."""
