@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import click
@@ -33,7 +34,7 @@ def cli_upload() -> None:
     """Upload reads, metadata and fields."""
 
 
-def module_option(x: list[str]) -> Any:
+def module_option(x: list[str]) -> Callable[[Any], Any]:
     """Let a command be told which results are made.
 
     Args:
