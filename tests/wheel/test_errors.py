@@ -68,7 +68,8 @@ def exceptions(package: str) -> set[str]:
         for origin, name in re.findall(r"^from (\S+) import (\w+)", path.read_text(), re.M):
             thing = getattr(importlib.import_module(origin), name, None)
             if isinstance(thing, type) and issubclass(thing, Exception):
-                place = thing.__module__.removeprefix("selenite.dropin.").removesuffix("._errors")
+                place = thing.__module__.removeprefix("selenite.dropin.")
+                place = re.sub(r"\.(_errors|knex|remote_object)$", "", place)
                 if place in (package, f"{package}.storage"):
                     found.add(f"{place}.{name}")
     return found
