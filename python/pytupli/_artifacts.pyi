@@ -18,7 +18,6 @@ from selenite.dropin.pytupli._artifacts import download as download
 from selenite.dropin.pytupli._artifacts import explained as explained
 from selenite.dropin.pytupli._artifacts import is_hash as is_hash
 from selenite.dropin.pytupli._artifacts import load as load
-from selenite.dropin.pytupli._artifacts import logger as logger
 from selenite.dropin.pytupli._artifacts import parsed as parsed
 from selenite.dropin.pytupli._artifacts import store as store
 from selenite.dropin.pytupli._artifacts import together as together

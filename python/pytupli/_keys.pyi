@@ -9,5 +9,5 @@ from selenite.dropin.pytupli._keys import _unasked as _unasked
 from selenite.dropin.pytupli._keys import _warn as _warn
 from selenite.dropin.pytupli._keys import drop as drop
 from selenite.dropin.pytupli._keys import get as get
-from selenite.dropin.pytupli._keys import logger as logger
 from selenite.dropin.pytupli._keys import put as put
+from selenite.dropin.pytupli._log import logger as logger

@@ -1,6 +1,7 @@
 # Made by scripts/stubs.py.
 from selenite.dropin.pytupli import _keys as _keys
 from selenite.dropin.pytupli._errors import TupliStorageError as TupliStorageError
+from selenite.dropin.pytupli._log import logger as logger
 from selenite.dropin.pytupli._login import NO_LOGIN as NO_LOGIN
 from selenite.dropin.pytupli._login import _LARGE as _LARGE
 from selenite.dropin.pytupli._login import _MARGIN_SECONDS as _MARGIN_SECONDS

@@ -1,7 +1,7 @@
 # Made by scripts/stubs.py.
 from selenite.dropin.pytupli._errors import TupliStorageError as TupliStorageError
 from selenite.dropin.pytupli._files import placed as placed
-from selenite.dropin.pytupli._keys import logger as logger
+from selenite.dropin.pytupli._log import logger as logger
 from selenite.dropin.pytupli._matching import predicate as predicate
 from selenite.dropin.pytupli._records import METADATA_SUFFIX as METADATA_SUFFIX
 from selenite.dropin.pytupli._records import SUFFIX as SUFFIX

@@ -40,5 +40,7 @@ from selenite.dropin.pytupli.schema import User as User
 from selenite.dropin.pytupli.schema import UserCredentials as UserCredentials
 from selenite.dropin.pytupli.schema import UserOut as UserOut
 from selenite.dropin.pytupli.schema import UserRole as UserRole
+from selenite.dropin.pytupli.schema import _complete as _complete
+from selenite.dropin.pytupli.schema import _completing as _completing
 from selenite.dropin.pytupli.schema import _joined as _joined
 from selenite.dropin.pytupli.schema import _new as _new

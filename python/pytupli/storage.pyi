@@ -1,7 +1,5 @@
 # Made by scripts/stubs.py.
 from selenite.dropin.pytupli import _given as _given
-from selenite.dropin.pytupli import _keys as _keys
-from selenite.dropin.pytupli import _login as _login
 from selenite.dropin.pytupli._errors import TupliConnectionError as TupliConnectionError
 from selenite.dropin.pytupli._errors import TupliStorageError as TupliStorageError
 from selenite.dropin.pytupli._errors import TupliTimeoutError as TupliTimeoutError
@@ -23,14 +21,15 @@ from selenite.dropin.pytupli.schema import GroupWithMembers as GroupWithMembers
 from selenite.dropin.pytupli.schema import User as User
 from selenite.dropin.pytupli.schema import UserOut as UserOut
 from selenite.dropin.pytupli.schema import UserRole as UserRole
+from selenite.dropin.pytupli.schema import _complete as _complete
 from selenite.dropin.pytupli.storage import FileStorage as FileStorage
 from selenite.dropin.pytupli.storage import TupliAPIClient as TupliAPIClient
 from selenite.dropin.pytupli.storage import TupliStorage as TupliStorage
 from selenite.dropin.pytupli.storage import _LOCAL as _LOCAL
 from selenite.dropin.pytupli.storage import _USER as _USER
+from selenite.dropin.pytupli.storage import __getattr__ as __getattr__
 from selenite.dropin.pytupli.storage import _describe as _describe
 from selenite.dropin.pytupli.storage import _dumped as _dumped
 from selenite.dropin.pytupli.storage import _filter_body as _filter_body
 from selenite.dropin.pytupli.storage import _say_nothing_is_published as _say_nothing_is_published
 from selenite.dropin.pytupli.storage import _storing as _storing
-from selenite.dropin.pytupli.storage import logger as logger

@@ -261,7 +261,7 @@ def test_nothing_is_overwritten(storage: FileStorage, monkeypatch: pytest.Monkey
     class Same:
         hex = "same"
 
-    monkeypatch.setattr("pytupli.schema.uuid4", Same)
+    monkeypatch.setattr("uuid.uuid4", Same)
     storage.store_benchmark(query())
     with pytest.raises(TupliStorageError, match=r"^The file .*same\.json already exists and will"):
         storage.store_benchmark(query("b"))

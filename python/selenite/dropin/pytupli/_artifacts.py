@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import logging
 import os
 import re
 import secrets
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
     from .schema import ArtifactMetadata
     from .storage import TupliAPIClient
-
-logger = logging.getLogger(f"{__package__}.storage")
 
 # Of less, sending it again takes no longer than asking: to list artifacts, the service reads all.
 _LARGE = 8 << 20

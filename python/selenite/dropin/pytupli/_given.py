@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ._keys import logger
+from ._log import logger
 from .schema import ArtifactMetadata, BenchmarkMetadata, RLTuple
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def warn_of_characters(metadata: ArtifactMetadata) -> None:
     try:
         metadata.model_dump_json().encode("latin-1")
     except ValueError:
-        logger.warning(
+        logger().warning(
             "the metadata of %r hold characters beyond latin-1: the service stores the artifact, "
             "but cannot send it",
             metadata.name,
@@ -73,7 +73,7 @@ def _warn(kind: type[BaseModel], models: Iterable[BaseModel]) -> None:
             fields = (*getattr(type(model), "model_fields", ()), *(model.model_extra or ()))
             lost.update(dict.fromkeys(name for name in fields if name not in known))
     if lost:
-        logger.warning("not kept, since no %s has it: %s", kind.__name__, ", ".join(lost))
+        logger().warning("not kept, since no %s has it: %s", kind.__name__, ", ".join(lost))
 
 
 def unsendable(value: Any, place: str = "") -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import logging
 import sys
 import threading
 from contextlib import contextmanager
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from selenite._needing import needing
 
+from ._log import logger
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, NoReturn
-
-logger = logging.getLogger(f"{__package__}.storage")
 
 SERVICE = "pytupli"
 # What a keyring could not keep, of each keyring of this process.
@@ -99,7 +98,7 @@ def _warn(keyring: Any, error: Exception | None) -> None:
     _failing[id(backend)] = backend
     # Not the text of the error: whatever a keyring says might hold what it was to keep.
     why = "keeps nothing" if error is None else f"fails ({type(error).__name__})"
-    logger.warning(
+    logger().warning(
         "the keyring (%s) %s: address and login are kept for this process alone",
         *(type(backend).__name__, why),
     )

@@ -16,6 +16,7 @@ from selenite._process_lock import ProcessLock
 
 from . import _keys
 from ._errors import TupliStorageError
+from ._log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,5 +193,5 @@ def _file_lock() -> Any:
         return lock(os.path.join(folder, "pytupli.LOCK"))
     except (ImportError, OSError) as error:
         # Then other processes may renew the login, too: of that comes one request more.
-        _keys.logger.debug("no lock between processes: %s", error)
+        logger().debug("no lock between processes: %s", error)
         return None

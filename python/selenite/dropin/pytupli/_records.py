@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._errors import TupliStorageError
 from ._files import placed
-from ._keys import logger
+from ._log import logger
 from ._matching import predicate
 from .schema import BaseFilter
 
@@ -104,7 +104,7 @@ def records(folder: Path, suffix: str, having: str = "") -> Iterator[Record]:
                 content = file.read()
             record = json.loads(content) if wanted in content else None
         except (OSError, ValueError) as error:
-            logger.info("%s is left out: %s", entry.path, error)
+            logger().info("%s is left out: %s", entry.path, error)
             continue
         if isinstance(record, dict):
             yield record
@@ -142,7 +142,7 @@ def matching(folder: Path, suffix: str, wanted: Any, kind: Any) -> list[Any]:
             if matches is None or matches(record):
                 result.append(kind.model_validate(record))
         except (TypeError, ValueError) as error:
-            logger.info("record %s is left out: %s", record.get("id"), type(error).__name__)
+            logger().info("record %s is left out: %s", record.get("id"), type(error).__name__)
     return result
 
 

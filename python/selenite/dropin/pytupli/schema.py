@@ -1,6 +1,7 @@
 """What PyTupli's service stores and answers: models, enumerations and filters.
 
-Their names, their fields and the order of these are a part of the hashes of benchmarks.
+Their names, their fields and the order of these are a part of the hashes of benchmarks. pydantic
+builds what checks them when they are first used, which is a third of what it takes to import it.
 """
 
 import sys
@@ -9,9 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any, Dict, List, Optional, Self  # noqa: UP035
-from uuid import uuid4
 
 from selenite._needing import needing
+from selenite._process_lock import ProcessLock
 
 with needing("pytupli", "pydantic", "selenite[tupli]"):
     from pydantic import BaseModel, Field, model_validator
@@ -69,7 +70,7 @@ RIGHT_BUNDLE_CONTENT_CREATE = [RIGHT.ARTIFACT_CREATE, RIGHT.BENCHMARK_CREATE, RI
 RIGHT_BUNDLE_CONTENT_DELETE = [RIGHT.ARTIFACT_DELETE, RIGHT.BENCHMARK_DELETE, RIGHT.EPISODE_DELETE]
 
 
-class DBItem(BaseModel):
+class DBItem(BaseModel, defer_build=True):
     """Something that is stored."""
 
     id: str
@@ -92,12 +93,14 @@ def _new(**data: Any) -> dict[str, Any]:
     if "published_in" in data:
         message = "a new item is published for its creator alone: `published_in` cannot be given"
         raise TypeError(message)
+    from uuid import uuid4
+
     now = datetime.now().isoformat()
     published_in = [data.get("created_by")]
     return {"id": uuid4().hex, "created_at": now, "published_in": published_in, **data}
 
 
-class ArtifactMetadata(BaseModel):
+class ArtifactMetadata(BaseModel, defer_build=True):
     """What a user says of an artifact."""
 
     name: str
@@ -113,7 +116,7 @@ class ArtifactMetadataItem(DBItem, ArtifactMetadata):
     encoding: str = "utf-8"
 
 
-class BenchmarkMetadata(BaseModel):
+class BenchmarkMetadata(BaseModel, defer_build=True):
     """What a user says of a benchmark."""
 
     name: str
@@ -123,7 +126,7 @@ class BenchmarkMetadata(BaseModel):
     extra: Dict[str, Any] = {}  # noqa: UP006
 
 
-class BenchmarkQuery(BaseModel):
+class BenchmarkQuery(BaseModel, defer_build=True):
     """A benchmark to store."""
 
     hash: str
@@ -144,7 +147,7 @@ class Benchmark(BenchmarkHeader):
     serialized: str
 
 
-class RLTuple(BaseModel):
+class RLTuple(BaseModel, defer_build=True):
     """One step of an episode."""
 
     state: Any
@@ -189,7 +192,7 @@ class RLTuple(BaseModel):
         )
 
 
-class Episode(BaseModel):
+class Episode(BaseModel, defer_build=True):
     """An episode to store."""
 
     benchmark_id: str
@@ -247,14 +250,14 @@ class EpisodeMetadataCallback(ABC):
         """
 
 
-class Membership(BaseModel):
+class Membership(BaseModel, defer_build=True):
     """Roles of a user in a group."""
 
     group: str
     roles: list[str]
 
 
-class User(BaseModel):
+class User(BaseModel, defer_build=True):
     """A user with a password."""
 
     username: str
@@ -262,14 +265,14 @@ class User(BaseModel):
     memberships: list[Membership] = []
 
 
-class UserOut(BaseModel):
+class UserOut(BaseModel, defer_build=True):
     """A user."""
 
     username: str
     memberships: list[Membership] = []
 
 
-class UserRole(BaseModel):
+class UserRole(BaseModel, defer_build=True):
     """A role."""
 
     role: str
@@ -277,14 +280,14 @@ class UserRole(BaseModel):
     description: str | None = None
 
 
-class Token(BaseModel):
+class Token(BaseModel, defer_build=True):
     """A token as the service sends it."""
 
     token: str
     token_type: str
 
 
-class UpdateUserQuery(BaseModel):
+class UpdateUserQuery(BaseModel, defer_build=True):
     """Names the user that is changed."""
 
     username: str
@@ -296,28 +299,28 @@ class UserCredentials(UpdateUserQuery):
     password: str = Field(json_schema_extra={"write_only": True})
 
 
-class Group(BaseModel):
+class Group(BaseModel, defer_build=True):
     """A group."""
 
     name: str
     description: str | None = None
 
 
-class GroupMembership(BaseModel):
+class GroupMembership(BaseModel, defer_build=True):
     """Roles of one member of a group."""
 
     user: str
     roles: list[str] | None = None
 
 
-class GroupMembershipQuery(BaseModel):
+class GroupMembershipQuery(BaseModel, defer_build=True):
     """Members that are added to a group or removed from it."""
 
     group_name: str
     members: list[GroupMembership]
 
 
-class GroupWithMembers(BaseModel):
+class GroupWithMembers(BaseModel, defer_build=True):
     """A group and who is in it."""
 
     name: str
@@ -339,7 +342,7 @@ class FilterType(str, Enum):  # noqa: UP042 -- its text is that of any enumerati
     OR = "OR"
 
 
-class BaseFilter(BaseModel):
+class BaseFilter(BaseModel, defer_build=True):
     """Says what is looked for.
 
     Example:
@@ -481,3 +484,14 @@ class EpisodesListRequest(BaseFilter):
     """Says which episodes are looked for."""
 
     include_tuples: bool = False
+
+
+def _complete() -> None:
+    """Build all models, before threads do: older versions of pydantic do not expect several."""
+    with _completing:
+        for kind in list(globals().values()):
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not BaseModel:
+                kind.model_rebuild()
+
+
+_completing = ProcessLock()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-from selenite import _settings
 from selenite._process_lock import ProcessLock
 
-from . import _given, _keys, _login
+from . import _given
 from ._errors import TupliConnectionError as TupliConnectionError
 from ._errors import TupliStorageError as TupliStorageError
 from ._errors import TupliTimeoutError as TupliTimeoutError
@@ -26,7 +22,7 @@ from .schema import BenchmarkQuery as BenchmarkQuery
 from .schema import Episode as Episode
 from .schema import EpisodeHeader as EpisodeHeader
 from .schema import EpisodeItem as EpisodeItem
-from .schema import FilterIN
+from .schema import FilterIN, _complete
 from .schema import FilterType as FilterType
 from .schema import Group as Group
 from .schema import GroupMembershipQuery as GroupMembershipQuery
@@ -45,7 +41,16 @@ if TYPE_CHECKING:
     _Metadata = ArtifactMetadata | dict[str, Any]
     _Filter = BaseFilter | dict[str, Any] | None
 
-logger = logging.getLogger(__name__)
+
+def __getattr__(name: str) -> Any:
+    """Make the module's logger when somebody asks for it: most never need `logging`."""
+    if name == "logger":
+        from ._log import logger
+
+        return logger()
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
 
 _LOCAL = "http://localhost:8080"
 
@@ -126,6 +131,11 @@ class TupliAPIClient(TupliStorage):
 
     def __init__(self) -> None:
         """Take the address that the keyring has, or the service of this machine."""
+        from selenite import _settings
+
+        from . import _keys
+
+        _complete()
         url = _keys.get("base_url") or _settings.tupli_url() or _LOCAL
         self.base_url = url.rstrip("/")
 
@@ -137,11 +147,15 @@ class TupliAPIClient(TupliStorage):
         Args:
             url: The address.
         """
+        from . import _keys
+
         self.base_url = url.rstrip("/")
         _keys.put("base_url", self.base_url)
 
     def _get_bearer_token(self) -> dict[str, str]:
         """The header of the login, which is renewed if there is no token."""
+        from . import _login
+
         token = _login.access()
         return self._refresh_token() if token is None else {"Authorization": f"Bearer {token}"}
 
@@ -200,11 +214,12 @@ class TupliAPIClient(TupliStorage):
 
     def _delete(self, path: str, **params: Any) -> None:
         from ._artifacts import is_hash
+        from ._log import logger
 
         self._authenticated_request("DELETE", f"{self.base_url}/{path}", params=params)
         for name, value in params.items():
             if name.endswith("_id") and is_hash(value):
-                logger.warning(
+                logger().warning(
                     "%s is a content hash, and nothing was deleted: pass the item's id", value
                 )
 
@@ -258,6 +273,7 @@ class TupliAPIClient(TupliStorage):
         Raises:
             TupliStorageError: If the service refuses; an older login stays.
         """
+        from . import _login
         from ._calls import tokens, unauthenticated
 
         if url:
@@ -663,6 +679,7 @@ class FileStorage(TupliStorage):
         Raises:
             TupliStorageError: If it cannot be made.
         """
+        _complete()
         self.storage_dir = Path(storage_base_dir)
         try:
             self.storage_dir.mkdir(parents=True, exist_ok=True)
@@ -823,6 +840,9 @@ class FileStorage(TupliStorage):
         Returns:
             What is known of it: of an older one if there is one of the same content.
         """
+        import hashlib
+        from uuid import uuid4
+
         from . import _sources
         from ._files import part_of
         from ._records import METADATA_SUFFIX, same
@@ -859,8 +879,10 @@ class FileStorage(TupliStorage):
         Raises:
             TupliStorageError: If there is none, or its content is not what was stored.
         """
+        import hashlib
         import json
 
+        from ._log import logger
         from ._records import METADATA_SUFFIX, found
 
         path = found(self._artifacts, uri, "", "Artifact")
@@ -874,7 +896,7 @@ class FileStorage(TupliStorage):
             expected = record.get("hash")
         except (OSError, ValueError, AttributeError) as error:
             # It may be one that somebody has put there by hand.
-            logger.info("artifact %s is not verified: %s", uri, error)
+            logger().info("artifact %s is not verified: %s", uri, error)
             return content
         if isinstance(expected, str) and hashlib.sha256(content).hexdigest() != expected:
             message = f"Failed to load artifact {uri}: its content has another hash"
@@ -991,7 +1013,9 @@ class FileStorage(TupliStorage):
 
 
 def _say_nothing_is_published(kind: str, uri: str) -> None:
-    logger.info("%s %s is in files, which are read by whoever may read them", kind, uri)
+    from ._log import logger
+
+    logger().info("%s %s is in files, which are read by whoever may read them", kind, uri)
 
 
 def _describe(path: str, uri: str, value: str, metadata: ArtifactMetadata) -> ArtifactMetadataItem:
