@@ -22,7 +22,7 @@ from support.tupli import ADMIN, Keyring, running
 EPISODES = 6
 
 
-class Walk(gymnasium.Env[Any, Any]):
+class Walk(gymnasium.Env[Any, Any]):  # type: ignore[misc]
     """A walk along a line, from 0 to its end."""
 
     def __init__(self, length: int = 4) -> None:

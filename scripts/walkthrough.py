@@ -3,7 +3,8 @@
     walkthrough.py [DIRECTORY]
 
 Without a directory, one is generated. With SELENITE_GIRDER=$(scripts/girder), it also goes to a
-real Girder and back. The services, their registries and all copies are temporary.
+real Girder and back, with SELENITE_TUPLI=$(scripts/tupli) to a real service of PyTupli. The
+services, their registries and all copies are temporary.
 """
 
 from __future__ import annotations
@@ -204,17 +205,55 @@ def girder(work: Path, directory: Path) -> None:
         process.communicate()
 
 
+def tupli(work: Path) -> None:
+    """Walk through a real service of PyTupli, which `scripts/tupli` makes an environment for."""
+    from pytupli.schema import BenchmarkMetadata, BenchmarkQuery, Episode, FilterGT, RLTuple
+    from pytupli.storage import TupliAPIClient
+
+    # Not the user's own, in which another login may be.
+    os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+    server = Path(__file__).parents[1] / "tests" / "support" / "tupli_server.py"
+    command = [os.environ["SELENITE_TUPLI"], "-P", str(server), "--secret", "s" * 32]
+    command += ["--password", "password123"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=work)
+    try:
+        assert process.stdout is not None
+        url = json.loads(step("start PyTupli's service", process.stdout.readline))["url"]
+        client = TupliAPIClient()
+        client.set_url(url)
+        step("log in", lambda: client.login("admin", "password123"))
+        content, copy = work / "content", work / "copy"
+        content.write_bytes(os.urandom(1 << 20) * 16)
+        item = step("store 16 MiB", lambda: client.store_artifact(content, {"name": "walk"}))
+        step("load them into a file", lambda: client.download_artifact(item.id, copy))
+        if content.read_bytes() != copy.read_bytes():
+            raise SystemExit("error: the artifact differs")
+        query = BenchmarkQuery(hash="1f", serialized="{}", metadata=BenchmarkMetadata(name="walk"))
+        benchmark = step("store a benchmark", lambda: client.store_benchmark(query))
+        steps = [RLTuple(state=[number], action=0, reward=1.0) for number in range(1000)]
+        episode = Episode(benchmark_id=benchmark.id, metadata={"total": 1000}, tuples=steps)
+        step("record an episode of 1,000 steps", lambda: client.record_episode(episode))
+        wanted = FilterGT(key="metadata.total", value=999)
+        found = step("find it", lambda: client.list_episodes(wanted, include_tuples=True))
+        print(f"{'':13}{len(found)} episode of {found[0].n_tuples} steps")
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def is_plain(path: Path) -> bool:
     """Whether this is a file, and no link: Girder gets none."""
     return path.is_file() and not path.is_symlink()
 
 
 def main(work: Path, directory: Path) -> None:
-    """Walk twice, and once more if there is a Girder."""
+    """Walk twice, and further where there is a Girder, or a PyTupli."""
     gobbler(work, directory)
     gypsum_service(work, directory)
     if os.environ.get("SELENITE_GIRDER"):
         girder(work, directory)
+    if os.environ.get("SELENITE_TUPLI"):
+        tupli(work)
     print("All went well.")
 
 

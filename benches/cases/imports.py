@@ -47,7 +47,7 @@ def _import(package: str, is_peer: bool) -> Prepare:
 
 CASES = tuple(
     Case(
-        rows=(Row(ident, f"import {package}", "selenite", ("original",), 6, 10),),
+        rows=(Row(ident, f"import {package}", "selenite", ("original",), must, stretch),),
         contestants=(
             Contestant("selenite", _import(package, False), "ours"),
             Contestant("original", _import(package, True), "plain"),
@@ -55,5 +55,9 @@ CASES = tuple(
         needs=(),
         check=lambda value, _task, _thorough: value,
     )
-    for ident, package in (("I1", "pygobbler"), ("I2", "gypsum_client"))
+    for ident, package, must, stretch in (
+        ("I1", "pygobbler", 6, 10),
+        ("I2", "gypsum_client", 6, 10),
+        ("I3", "pytupli.storage", 4, 5),
+    )
 )
