@@ -165,7 +165,8 @@ impl Http {
             method: method.clone(),
             content: Content::Stream(stream),
             limit: None,
-            is_repeatable: true,
+            // A POST that broke may have been carried out in part.
+            is_repeatable: method == Method::PUT,
             is_small: false,
         };
         let limit = self.idle_limit;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -22,6 +23,9 @@ use crate::{Error, Result};
 
 /// What is read and sent at a time.
 const BLOCK_BYTES: usize = 1 << 20;
+
+/// For so long a server has to be at the same place after a piece that broke off.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// How a server takes a file in pieces.
 pub(crate) trait Session {
@@ -115,9 +119,7 @@ impl<S: Session + Sync> Transfer<'_, S> {
             } else {
                 tries.failed(error).await?;
             }
-            let ask = || self.session.offset();
-            // To know where it is, is no progress.
-            let now = match self.http.preparing().repeat(&url, |_| true, job, ask).await {
+            let now = match self.settled(&url, refused.is_none(), job).await {
                 Ok(Some(now)) => now,
                 Ok(None) => return odd.map_or(Ok(None), Err),
                 Err(failure) => return Err(odd.unwrap_or(failure)),
@@ -130,6 +132,27 @@ impl<S: Session + Sync> Transfer<'_, S> {
             }
             offset = now;
         }
+    }
+
+    /// Where the server is, once it is done with what had come of a piece: what is sent before that
+    /// would be mixed with it.
+    async fn settled(&self, url: &Url, was_sent: bool, job: &Job) -> Result<Option<u64>> {
+        // To know where it is, is no progress.
+        let http = self.http.preparing();
+        let ask = || self.session.offset();
+        let mut now = http.repeat(url, |_| true, job, ask).await?;
+        while was_sent && now.is_some() {
+            let pause = async {
+                tokio::time::sleep(SETTLING).await;
+                Ok(())
+            };
+            job.race(pause).await?;
+            let before = std::mem::replace(&mut now, http.repeat(url, |_| true, job, ask).await?);
+            if before == now {
+                break;
+            }
+        }
+        Ok(now)
     }
 
     fn confused(&self, url: &Url, now: u64) -> Error {
@@ -302,9 +325,9 @@ mod tests {
     #[test]
     fn it_goes_on_where_the_server_is() {
         let (busy, at) = (("502 Broken", ""), |offset| ("200 OK", offset));
-        let (result, asked) = send_ten(&[OK, busy, at("6"), OK]);
+        let (result, asked) = send_ten(&[OK, busy, at("5"), at("6"), at("6"), OK]);
         assert!(result.unwrap().is_some());
-        assert_eq!(asked, ["POST 0 4", "POST 4 4", "GET /x -", "POST 6 4"]);
+        assert_eq!(asked, ["POST 0 4", "POST 4 4", "GET /x -", "GET /x -", "GET /x -", "POST 6 4"]);
         // A piece that came twice.
         let (result, asked) = send_ten(&[("400 No", ""), at("4"), OK, OK]);
         assert!(result.unwrap().is_some());
@@ -318,11 +341,11 @@ mod tests {
 
     #[test]
     fn pieces_that_are_too_large_are_halved() {
-        let large = ("413 Too Large", "");
-        let (result, asked) = send_ten(&[large, ("200 OK", "0"), OK, OK, OK, OK, OK]);
+        let (large, zero) = (("413 Too Large", ""), ("200 OK", "0"));
+        let (result, asked) = send_ten(&[large, zero, zero, OK, OK, OK, OK, OK]);
         assert!(result.unwrap().is_some());
-        assert_eq!(asked[2..], ["POST 0 2", "POST 2 2", "POST 4 2", "POST 6 2", "POST 8 2"]);
-        let (result, _) = send_ten(&[large, ("200 OK", "0"), large]);
+        assert_eq!(asked[3..], ["POST 0 2", "POST 2 2", "POST 4 2", "POST 6 2", "POST 8 2"]);
+        let (result, _) = send_ten(&[large, zero, zero, large]);
         assert!(matches!(result, Err(Error::Status { status: 413, .. })));
     }
 }

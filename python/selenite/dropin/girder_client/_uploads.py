@@ -35,6 +35,8 @@ _MOST_PARTS = 1000
 # Larger files are not sent in one request: of a broken one nobody learns how to go on.
 LARGEST_WHOLE = 8 * _MIB
 _BLOCK = _MIB
+# For so long a server has to be at the same place after a chunk that broke off.
+_SETTLING_SECONDS = 0.1
 _BUSY = {429, 502, 503, 504}
 _TOO_LARGE = {408, 413}
 
@@ -467,7 +469,13 @@ class _Transfer:
                 raise error from refusal
             self._last, self._offset = found, self._size
             return
-        offset = int((answer or {}).get("offset") or 0)
+        offset = _offset_of(answer)
+        # What is sent before the server is done with what had come would be mixed with it.
+        while True:
+            pause(_SETTLING_SECONDS)
+            before, offset = offset, _offset_of(self._gc.get("file/offset", parameters=where))
+            if before == offset:
+                break
         if not 0 <= offset <= self._size:
             raise error
         self._offset = offset
@@ -480,6 +488,10 @@ class _Transfer:
             is_new = str(found.get("created", "")) >= str(self._upload.get("created", ""))
             return found if is_new and found.get("size") == self._size else None
         return newest(self._gc, self._upload, self._size)
+
+
+def _offset_of(answer: Any) -> int:
+    return int((answer or {}).get("offset") or 0)
 
 
 def newest(gc: GirderClient, upload: Record, size: int) -> Record | None:
