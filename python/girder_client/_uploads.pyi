@@ -19,10 +19,12 @@ from selenite.dropin.girder_client._uploads import _LEAST_CHUNK as _LEAST_CHUNK
 from selenite.dropin.girder_client._uploads import _MIB as _MIB
 from selenite.dropin.girder_client._uploads import _MOST_PARTS as _MOST_PARTS
 from selenite.dropin.girder_client._uploads import _SENT as _SENT
+from selenite.dropin.girder_client._uploads import _SETTLING_SECONDS as _SETTLING_SECONDS
 from selenite.dropin.girder_client._uploads import _TOO_LARGE as _TOO_LARGE
 from selenite.dropin.girder_client._uploads import _Transfer as _Transfer
 from selenite.dropin.girder_client._uploads import _Updating as _Updating
 from selenite.dropin.girder_client._uploads import _explained as _explained
+from selenite.dropin.girder_client._uploads import _offset_of as _offset_of
 from selenite.dropin.girder_client._uploads import _position as _position
 from selenite.dropin.girder_client._uploads import _server_time as _server_time
 from selenite.dropin.girder_client._uploads import _size as _size

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.parse
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import girder_client
+import httmock
 import pytest
 import requests
 from girder_client import cli
 from support.fake import Reply, as_json, serving
+from support.girder_store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -269,3 +272,24 @@ def test_the_password_is_asked_for() -> None:
         cli.GirderCli("me", None, apiUrl=server.url)
     asked.assert_called_once_with("Password for me: ")
     assert issubclass(cli.GirderCli, girder_client.GirderClient)
+
+
+def test_an_upload_that_is_watched_is_one_request_a_file(tmp_path: Path, capsys: Any) -> None:
+    """The original's own suite counts them so, and looks for the reference in the URL."""
+    (tmp_path / "t" / "s").mkdir(parents=True)
+    for name in ("a", "b", "s/c"):
+        (tmp_path / "t" / name).write_text("content")
+    seen: list[Any] = []
+
+    @httmock.urlmatch(path=r".*/file$", method="POST")  # type: ignore[untyped-decorator]
+    def watch(url: Any, request: Any) -> None:
+        seen.append(urllib.parse.parse_qs(url.query))
+
+    bodies: list[bytes] = []
+    with serving(Store(bodies), bodies=bodies) as server, httmock.HTTMock(watch):
+        there = ("--api-url", server.url, "upload", "--parent-type", "folder")
+        status, _, _ = run(*there, "--reference", "ref", "p", tmp_path / "t", capsys=capsys)
+    assert status == 0
+    assert [one["name"] for one in seen] == [["a"], ["b"], ["c"]]
+    assert [one["reference"] for one in seen] == [["ref"]] * 3
+    assert sum(line.startswith("POST /file") for line in server.asked) == 3
