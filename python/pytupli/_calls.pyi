@@ -15,6 +15,7 @@ from selenite.dropin.pytupli._calls import _renewed as _renewed
 from selenite.dropin.pytupli._calls import _retries as _retries
 from selenite.dropin.pytupli._calls import _rewind as _rewind
 from selenite.dropin.pytupli._calls import _shown as _shown
+from selenite.dropin.pytupli._calls import _streams as _streams
 from selenite.dropin.pytupli._calls import _timeout as _timeout
 from selenite.dropin.pytupli._calls import authenticated as authenticated
 from selenite.dropin.pytupli._calls import checked as checked

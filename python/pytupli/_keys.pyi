@@ -1,6 +1,7 @@
 # Made by scripts/stubs.py.
 from selenite.dropin.pytupli._keys import SERVICE as SERVICE
 from selenite.dropin.pytupli._keys import _asking as _asking
+from selenite.dropin.pytupli._keys import _backend as _backend
 from selenite.dropin.pytupli._keys import _failing as _failing
 from selenite.dropin.pytupli._keys import _held as _held
 from selenite.dropin.pytupli._keys import _keyring as _keyring

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
+import io
 import json
 import logging
 import pickle
@@ -519,6 +520,21 @@ def test_numbers_of_numpy_are_floats(keys: Keyring) -> None:
     assert json.loads(bodies[0])["tuples"][0]["state"] == 0.5
 
 
+def test_files_of_callers_are_sent_again_from_where_they_stood(keys: Keyring) -> None:
+    bodies: list[bytes] = []
+    for fault in (Reply(b"", 503), as_json({}, 401)):
+        bodies.clear()
+        script = [fault, as_json({"token": token()}), as_json([])]
+        with serving(keys, script[:1] + script[1 + (fault.status == 503) :], bodies=bodies) as (
+            _,
+            client,
+        ):
+            content = io.BytesIO(b"before|content")
+            content.seek(7)
+            client._authenticated_request("PUT", f"{client.base_url}/any", data=content)
+        assert [body for body in bodies if body] == [b"content", b"content"]
+
+
 def test_subclasses_lose_their_fields_with_a_warning(
     keys: Keyring, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -646,6 +662,9 @@ def test_downloads(keys: Keyring, tmp_path: Path) -> None:
     with serving(keys, good, heads=heads) as (server, client):
         assert client.load_artifact("i&j") == CONTENT
         client.download_artifact("i", tmp_path / "file")
+        with pytest.raises(IsADirectoryError):
+            client.download_artifact("i", tmp_path)
+        assert len(server.asked) == 2
         assert server.asked[0] == "GET /artifacts/download?artifact_id=i%26j"
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert heads[0]["connection"] == "close"
@@ -811,6 +830,21 @@ def test_another_keyring_has_another_login(keys: Keyring) -> None:
     assert _keys.get("access_token") == "held"
     keyring.set_keyring(keys)
     assert _keys.get("access_token") is None
+
+
+def test_keyrings_that_cannot_be_found(
+    keys: Keyring, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ImportError("no such backend")
+
+    for name in ("get_keyring", "get_password", "set_password", "delete_password"):
+        monkeypatch.setattr(keyring, name, fail)
+    _keys.put("access_token", "held")
+    assert _keys.get("access_token") == "held"
+    _keys.drop("access_token")
+    assert _keys.get("access_token") is None
+    assert len(caplog.messages) == 1
 
 
 def test_threads_read_keyrings_at_once(keys: Keyring) -> None:

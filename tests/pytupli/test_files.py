@@ -308,6 +308,7 @@ RECORD = {"a": 1, "b": {"c": "x"}, "list": [1, 2], "none": None}
         (FilterLEQ(key="a", value=1), True),
         (FilterIN(key="a", value=[1, 2]), True),
         (FilterIN(key="a", value=[2]), False),
+        (FilterIN(key="b.c", value="xyz"), False),
         (FilterEQ(key="a", value=1) & FilterEQ(key="b.c", value="y"), False),
         (FilterEQ(key="a", value=1) | FilterEQ(key="b.c", value="y"), True),
         (FilterAND(filters=[]), True),

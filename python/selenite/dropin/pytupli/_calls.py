@@ -148,13 +148,15 @@ def authenticated(
     """
     headers = dict(given.pop("headers", None) or {})
     headers.pop(_AUTHORIZATION, None)
-    authority = _authority(client, url, size)
     try:
+        streams = _streams(given)
+        given.setdefault("before", lambda: _rewind(streams))
+        authority = _authority(client, url, size)
         response = sent(client, method, url, authority, headers=headers, **given)
         if response.status_code == 401:
             response.close()
             authority = _renewed(client, authority.removeprefix("Bearer "))
-            _rewind(given)
+            _rewind(streams)
             response = sent(client, method, url, authority, headers=headers, **given)
     except TupliStorageError:
         raise
@@ -163,13 +165,18 @@ def authenticated(
     return checked(response, "API request failed")
 
 
-def _rewind(given: dict[str, Any]) -> None:
+def _streams(given: dict[str, Any]) -> list[tuple[Any, int]]:
+    """Files that are sent, and where they stand."""
+    files = given.get("files") or {}
+    parts = [part for _, part in (files.items() if isinstance(files, dict) else files)]
+    parts = [part[1] if isinstance(part, tuple | list) else part for part in parts]
+    return [(one, one.tell()) for one in (*parts, given.get("data")) if hasattr(one, "tell")]
+
+
+def _rewind(streams: list[tuple[Any, int]]) -> None:
     """Set files back that were sent once."""
-    parts = (given.get("files") or {}).values() if isinstance(given.get("files"), dict) else ()
-    for part in (*parts, given.get("data")):
-        stream = part[1] if isinstance(part, tuple) and len(part) > 1 else part
-        if hasattr(stream, "seek"):
-            stream.seek(0)
+    for stream, at in streams:
+        stream.seek(at)
 
 
 def _authority(client: TupliAPIClient, url: str, size: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import contextmanager, suppress
@@ -44,8 +45,11 @@ def placed(path: str, *, replaces: bool = False) -> Iterator[BinaryIO]:
 
     Raises:
         FileExistsError: If it may not.
+        IsADirectoryError: If it is a folder.
     """
     path = os.path.realpath(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     with part_of(path) as part:
         with open(part, "xb") as file:
             yield file

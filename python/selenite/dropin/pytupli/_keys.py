@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import getpass
 import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from selenite._needing import needing
+from selenite._process_lock import ProcessLock
 
 from ._log import logger
 
@@ -21,7 +21,7 @@ SERVICE = "pytupli"
 _held: dict[tuple[int, str], str] = {}
 # Their keyrings, so that no other one gets the same id; and those that were warned of.
 _failing: dict[int, Any] = {}
-_asking = threading.Lock()
+_asking = ProcessLock()
 
 
 def get(name: str) -> str | None:
@@ -31,7 +31,7 @@ def get(name: str) -> str | None:
         name: Its user name.
     """
     keyring = _keyring()
-    place = (id(keyring.get_keyring()), name)
+    place = (id(_backend(keyring)), name)
     if place in _held:
         return _held[place]
     try:
@@ -50,7 +50,7 @@ def put(name: str, value: str) -> None:
         value: What is kept.
     """
     keyring = _keyring()
-    place = (id(keyring.get_keyring()), name)
+    place = (id(_backend(keyring)), name)
     try:
         with _unasked():
             keyring.set_password(SERVICE, name, value)
@@ -73,7 +73,7 @@ def drop(name: str) -> None:
         name: Its user name.
     """
     keyring = _keyring()
-    is_held = _held.pop((id(keyring.get_keyring()), name), None) is not None
+    is_held = _held.pop((id(_backend(keyring)), name), None) is not None
     try:
         with _unasked():
             keyring.delete_password(SERVICE, name)
@@ -90,9 +90,17 @@ def _keyring() -> Any:
     return keyring
 
 
+def _backend(keyring: Any) -> Any:
+    """The keyring that is asked; None if even that cannot be found out."""
+    try:
+        return keyring.get_keyring()
+    except Exception:  # the call that follows fails as well, and is told of
+        return None
+
+
 def _warn(keyring: Any, error: Exception | None) -> None:
     """Say once of a keyring that it fails."""
-    backend = keyring.get_keyring()
+    backend = _backend(keyring)
     if id(backend) in _failing:
         return
     _failing[id(backend)] = backend

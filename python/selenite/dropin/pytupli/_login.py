@@ -30,7 +30,7 @@ _SLOW = 1_000_000
 _LARGE = 64 << 20
 # How long tokens last, of those that somebody else has asked for.
 _USUAL_SECONDS = 1800.0
-# How long the tokens last that this process has got, by their ends.
+# How long the token lasts that this process has got, by its end.
 _lives: dict[float, float] = {}
 _lock = ProcessLock()
 _depths: dict[int, int] = {}
@@ -68,6 +68,7 @@ def keep_access(token: str) -> None:
     """
     end = expiry(token)
     if end is not None:
+        _lives.clear()
         _lives[end] = max(0.0, end - time.time())
     _keys.put("access_token", token)
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
     Record = dict[str, Any]
 
+
+def _is_in(found: Any, values: Any) -> bool:
+    # A text has parts, too, but is no list.
+    return isinstance(values, list | tuple | set) and found in values
+
+
 _COMPARED: dict[FilterType, Callable[[Any, Any], Any]] = {
     FilterType.EQ: operator.eq,
     FilterType.GEQ: operator.ge,
@@ -21,7 +27,7 @@ _COMPARED: dict[FilterType, Callable[[Any, Any], Any]] = {
     FilterType.GT: operator.gt,
     FilterType.LT: operator.lt,
     FilterType.NE: operator.ne,
-    FilterType.IN: lambda found, values: found in values,
+    FilterType.IN: _is_in,
 }
 
 
