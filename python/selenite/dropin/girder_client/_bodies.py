@@ -72,7 +72,9 @@ def may_use_core(gc: GirderClient) -> bool:
     Args:
         gc: The client.
     """
-    return gc._session is None and is_plain(gc)
+    # The command's client uses its own session for the time of each request.
+    is_free = gc._session is None or gc._session is gc._connections.session()
+    return is_free and is_plain(gc)
 
 
 class translated(Translating):  # noqa: N801 -- reads as a word of the `with` statement
