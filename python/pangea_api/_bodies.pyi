@@ -1,4 +1,5 @@
 # Made by scripts/stubs.py.
+from selenite.dropin.pangea_api._bodies import _BLOCK as _BLOCK
 from selenite.dropin.pangea_api._bodies import _CODE as _CODE
 from selenite.dropin.pangea_api._bodies import _Expired as _Expired
 from selenite.dropin.pangea_api._bodies import _Fetch as _Fetch
@@ -25,6 +26,7 @@ from selenite.dropin.pangea_api._bodies import _nobody as _nobody
 from selenite.dropin.pangea_api._bodies import _put as _put
 from selenite.dropin.pangea_api._bodies import _put_all as _put_all
 from selenite.dropin.pangea_api._bodies import _refused as _refused
+from selenite.dropin.pangea_api._bodies import _staged as _staged
 from selenite.dropin.pangea_api._bodies import download as download
 from selenite.dropin.pangea_api._bodies import logger as logger
 from selenite.dropin.pangea_api._bodies import part_size as part_size

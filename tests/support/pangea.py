@@ -1002,14 +1002,14 @@ class Store:
         place, have = self.uploads.get(upload_id, ("", {}))
         if place != f"{bucket}/{key}":
             return False
-        content, digests = b"", b""
+        content, digests = [], b""
         for part in parts:
             body = have.get(part["PartNumber"])
             if body is None or part["ETag"].strip('"') != hashlib.md5(body).hexdigest():
                 return False
-            content += body
+            content.append(body)
             digests += hashlib.md5(body).digest()
-        self.objects[place] = content
+        self.objects[place] = b"".join(content)
         self.tags[place] = f"{hashlib.md5(digests).hexdigest()}-{len(parts)}"
         del self.uploads[upload_id]
         return True

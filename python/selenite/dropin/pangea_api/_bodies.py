@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import secrets
-import tempfile
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -26,13 +25,16 @@ from .knex import error_of
 from .remote_object import RemoteObjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from .knex import Knex
 
 logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())
 
 _MIB = 1 << 20
+# Of a download that breaks, so much is lost at most.
+_BLOCK = 1 << 16
 # S3 takes so many parts, and no smaller ones but for the last.
 _MOST_PARTS = 10_000
 _LEAST_PART = 5 * _MIB
@@ -298,10 +300,9 @@ class _Stream(io.BytesIO):
 
 def _is_encrypted(response: requests.Response) -> bool:
     """Say whether the tag of what is stored is no digest of it."""
-    names = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-customer-algorithm")
-    return any(response.headers.get(name, "AES256") != "AES256" for name in names[:1]) or (
-        names[1] in response.headers
-    )
+    name = "x-amz-server-side-encryption"
+    is_by_key = response.headers.get(name, "AES256") != "AES256"
+    return is_by_key or f"{name}-customer-algorithm" in response.headers
 
 
 def post_form(
@@ -437,32 +438,48 @@ def download(
     """
     if urlsplit(url).scheme.lower() not in schemes:
         raise ValueError(f"{what} cannot be reached by {urlsplit(url).scheme or 'a path'}")
-    folder, name = os.path.split(os.path.abspath(path))
-    handle, staged = tempfile.mkstemp(dir=folder, prefix=f"{name[:200]}.part-")
-    try:
-        with open(handle, "wb") as file:
-            known = digest
-            if urlsplit(url).scheme.lower() == "ftp":
-                _copy_ftp(url, file)
-            else:
-                tag = _Fetch(knex, url, file, anew, what).run()
-                known = digest or (tag if has_etag else None)
-            file.flush()
-            os.fsync(file.fileno())
-        if known and _MD5.fullmatch(known.lower()) and _md5(staged) != known.lower():
+    with _staged(path) as file:
+        known = digest
+        if urlsplit(url).scheme.lower() == "ftp":
+            _copy_ftp(url, file)
+        else:
+            tag = _Fetch(knex, url, file, anew, what).run()
+            known = digest or (tag if has_etag else None)
+        file.flush()
+        os.fsync(file.fileno())
+        if known and _MD5.fullmatch(known.lower()) and _md5(file) != known.lower():
             raise RemoteObjectError(f"{what} has another MD5 digest than the store says")
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(staged, 0o666 & ~mask)
+
+
+@contextlib.contextmanager
+def _staged(path: str) -> Iterator[io.BufferedRandom]:
+    """Open a file that gets its name at the end, and is gone if there is a failure.
+
+    It has no name before, where there are such files: nothing stays of a process that is killed.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    staged = os.path.join(folder, f"{name[:200]}.part-{secrets.token_hex(4)}")
+    try:
+        handle = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
+        is_named = False
+    except (AttributeError, OSError):
+        handle = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        is_named = True
+    try:
+        with open(handle, "w+b") as file:
+            yield file
+            if not is_named:
+                # A descriptor of a folder, which an absolute path does not need, asks for `linkat`.
+                os.link(f"/proc/self/fd/{handle}", staged, src_dir_fd=handle, follow_symlinks=True)
         os.replace(staged, path)
     except BaseException:
         remove(staged)
         raise
 
 
-def _md5(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def _md5(file: io.BufferedRandom) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _copy_ftp(url: str, file: BinaryIO) -> None:
@@ -560,10 +577,10 @@ def _blocks(response: requests.Response) -> Any:
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         try:
-            yield from response.raw.stream(_MIB, decode_content=False)
+            yield from response.raw.stream(_BLOCK, decode_content=False)
         except ReadTimeoutError as error:
             raise requests.ReadTimeout(str(error)) from error
         except HTTPError as error:
             raise requests.exceptions.ChunkedEncodingError(str(error)) from error
     else:
-        yield from response.iter_content(_MIB)
+        yield from response.iter_content(_BLOCK)

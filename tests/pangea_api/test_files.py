@@ -1,0 +1,435 @@
+"""Files of fields: they come and go whole, or not at all."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import responses
+from pangea_api import (
+    Knex,
+    PangeaForbiddenError,
+    PangeaInternalError,
+    PangeaNotFoundError,
+    PangeaOtherError,
+    RemoteObjectError,
+    Sample,
+    SampleAnalysisResultField,
+    SampleGroup,
+)
+from support.pangea import Answer, Pangea, Store, cut_after, s3_error
+
+MIB = 1 << 20
+PART = 10311680
+
+
+@pytest.fixture
+def store(service: Pangea) -> Store:
+    assert service.store is not None
+    return service.store
+
+
+@pytest.fixture
+def field(sample: Sample) -> SampleAnalysisResultField:
+    made: SampleAnalysisResultField = sample.analysis_result("m").field("reads").idem()
+    return made
+
+
+def write(path: Path, size: int) -> str:
+    """Write a file no two blocks of which are the same, and give its digest."""
+    digest = hashlib.sha256()
+    block = os.urandom(MIB)
+    with path.open("wb") as file:
+        for index in range(-(-size // MIB)):
+            piece = (index.to_bytes(8, "big") + block[8:])[: size - index * MIB]
+            digest.update(piece)
+            file.write(piece)
+    return digest.hexdigest()
+
+
+def part_of(path: str) -> int:
+    return int((re.findall(r"partNumber=(\d+)", path) or ["0"])[0])
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 70000])
+def test_a_small_file_goes_up_and_comes_down(
+    field: SampleAnalysisResultField, tmp_path: Path, size: int
+) -> None:
+    path = tmp_path / 'größe "a" #1.txt'
+    digest = write(path, size)
+    assert field.upload_file(str(path)) is field
+    assert field.stored_data["uri"].endswith(path.name)
+    found = field.download_file(str(tmp_path / "down"))
+    assert found == str(tmp_path / "down")
+    assert hashlib.sha256(Path(found).read_bytes()).hexdigest() == digest
+    mask = os.umask(0)
+    os.umask(mask)
+    assert Path(found).stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+@pytest.mark.parametrize("size", [0, 1, 29, 30, 31, 300])
+def test_parts_are_as_many_as_are_needed(
+    field: SampleAnalysisResultField, store: Store, tmp_path: Path, size: int
+) -> None:
+    path = tmp_path / "data"
+    digest = write(path, size)
+    lines: list[str] = []
+    field.upload_file(str(path), multipart_thresh=0, chunk_size=30, logger=lines.append)
+    count = max(1, -(-size // 30))
+    assert lines[0] == f'[INFO] Starting upload for "{path}"'
+    assert sorted(lines[1:-1]) == sorted(
+        f'[INFO] Uploaded part {index + 1} of {count} for "{path}"' for index in range(count)
+    )
+    assert lines[-1] == f'[INFO] Finished Upload for "{path}"'
+    assert hashlib.sha256(Path(field.download_file()).read_bytes()).hexdigest() == digest
+    assert not any("Authorization" in headers for _, _, headers in store.seen)
+
+
+def test_a_file_of_1001_parts(field: SampleAnalysisResultField, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    digest = write(path, 1001 * 7 - 3)
+    field.upload_large_file(str(path), path.stat().st_size, chunk_size=7)
+    assert hashlib.sha256(Path(field.download_file()).read_bytes()).hexdigest() == digest
+
+
+UPLOAD = """
+import resource, sys, threading
+from pangea_api import Knex
+from pangea_api.blob_constructors import sample_ar_from_uuid
+url, token, uuid, path = sys.argv[1:]
+knex = Knex(url)
+knex.add_auth_token(token)
+field = sample_ar_from_uuid(knex, uuid).field("reads").get()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+field.upload_file(path)
+field.download_file(path + ".down")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_large_file_survives_what_goes_wrong(
+    service: Pangea, store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    digest = write(path, 300 * MIB)
+    tried: dict[int, int] = {}
+    lock = threading.Lock()
+
+    def stall(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+        time.sleep(6)
+
+    def fault(method: str, target: str, body: bytes) -> Any:
+        number = part_of(target)
+        with lock:
+            tried[number] = tried.get(number, 0) + 1
+            count = tried[number]
+        if method != "PUT":
+            cut = method == "GET" and number == 0 and "Range" not in str(store.seen[-1][2])
+            return cut_after(100 * MIB) if cut and count < 3 else None
+        if number == 3 and count <= 2:
+            return s3_error(500, "InternalError")
+        if number == 5 and count == 1:
+            return stall
+        if number == 7 and count == 1:
+            return s3_error(400, "RequestTimeout")
+        if number == 9 and count == 1:
+            return s3_error(403, "AccessDenied")
+        if number == 11 and count == 1:
+            return Answer(200, b"", "text/html")  # its tag is lost
+        return None
+
+    store.fault = fault
+    arguments = [service.url, str(field.knex.auth), str(field.parent.uuid), str(path)]
+    done = subprocess.run(
+        [sys.executable, "-c", UPLOAD, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SELENITE_TIMEOUT": "5", "SELENITE_JOBS": "4"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with (tmp_path / "data.down").open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == digest
+    assert tried[3] >= 3
+    assert tried[9] == 2
+    # Kilobytes: four parts, and what the interpreter makes of it.
+    assert int(done.stdout) < 4 * PART / 1024 * 1.5
+
+
+def test_nothing_is_completed_that_is_not_whole(
+    service: Pangea, store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    write(path, 100)
+    for status, code, error in (
+        (500, "InternalError", PangeaInternalError),
+        (404, "NoSuchUpload", PangeaNotFoundError),
+        (403, "AccessDenied", PangeaForbiddenError),
+    ):
+
+        def fault(
+            method: str, target: str, body: bytes, status: int = status, code: str = code
+        ) -> Any:
+            return s3_error(status, code) if part_of(target) == 2 else None
+
+        store.fault = fault
+        lines: list[str] = []
+        with pytest.raises(error, match=code) as caught:
+            field.upload_large_file(str(path), 100, chunk_size=30, logger=lines.append)
+        assert "Signature" not in str(caught.value)
+        warnings = [line for line in lines if line.startswith("[WARN]")]
+        if status == 500:
+            text = "[WARN] Upload for part 2 failed. Attempt {}"
+            assert warnings == [text.format(number) for number in (1, 2, 3)]
+        assert service.count("POST", "complete_upload_s3") == 0
+        assert store.objects == {}
+
+
+def test_a_file_that_changes_is_not_completed(
+    service: Pangea, store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    write(path, 100)
+
+    def fault(method: str, target: str, body: bytes) -> None:
+        if part_of(target) == 2:
+            path.write_bytes(b"x" * 100)
+
+    store.fault = fault
+    with pytest.raises(RemoteObjectError, match="was changed while it was uploaded"):
+        field.upload_large_file(str(path), 100, chunk_size=30)
+    assert service.count("POST", "complete_upload_s3") == 0
+    with pytest.raises(RemoteObjectError, match="has 100 bytes, not 99"):
+        field.upload_large_file(str(path), 99, chunk_size=30)
+
+
+def test_failures_that_are_said_by_silence(
+    service: Pangea, store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    write(path, 100)
+    store.refuses = True
+    with pytest.raises(PangeaInternalError, match="could not start the upload at S3"):
+        field.upload_large_file(str(path), 100)
+    store.refuses = False
+
+    def fault(method: str, target: str) -> Answer | None:
+        return Answer(200, None, None) if "complete_upload" in target else None
+
+    service.fault = fault
+    with pytest.raises(PangeaInternalError, match="could not complete the upload at S3"):
+        field.upload_large_file(str(path), 100)
+
+
+def test_small_uploads_are_refused_and_tried_again(
+    store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    write(path, 10)
+    answers = [s3_error(503, "SlowDown"), s3_error(403, "AccessDenied"), None]
+    store.fault = lambda method, *_: answers.pop(0) if method == "POST" else None
+    field.upload_small_file(str(path))
+    store.fault = lambda method, *_: s3_error(400, "EntityTooLarge") if method == "POST" else None
+    with pytest.raises(PangeaOtherError, match="EntityTooLarge"):
+        field.upload_small_file(str(path))
+
+
+def test_twins_are_told(sample: Sample, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    write(path, 10)
+    sample.analysis_result("m").field("a").idem().upload_file(str(path))
+    with pytest.warns(UserWarning, match="is the file of field a of m, too"):
+        sample.analysis_result("m").field("b").idem().upload_file(str(path))
+
+
+def test_a_download_goes_on_where_it_broke(
+    store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    write(path, 3 * MIB)
+    field.upload_file(str(path))
+    store.seen.clear()
+    breaks = [1_000_000, 500_000, None]
+
+    def fault(method: str, target: str, body: bytes) -> Any:
+        left = breaks.pop(0)
+        return None if left is None else cut_after(left)
+
+    store.fault = fault
+    assert Path(field.download_file()).read_bytes() == path.read_bytes()
+    asked = [headers.get("Range") for _, _, headers in store.seen]
+    starts = [int((re.findall(r"\d+", str(one)) or ["0"])[0]) for one in asked]
+    assert len(starts) == 3
+    assert starts[0] == 0
+    assert 900_000 < starts[1] <= 1_000_000 < starts[2] <= 1_500_000
+
+
+def test_a_bad_download_leaves_nothing(
+    store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path, target = tmp_path / "data", tmp_path / "down"
+    target.mkdir()
+    write(path, 1000)
+    field.upload_file(str(path))
+    place = next(iter(store.objects))
+    (target / "kept").write_text("before")
+
+    def damage(method: str, target: str, body: bytes) -> Answer:
+        return Answer(200, b"x" * 1000, "text/html", ETag='"' + "0" * 32 + '"')
+
+    store.fault = damage
+    with pytest.raises(RemoteObjectError, match="another MD5 digest"):
+        field.download_file(str(target / "kept"))
+    store.fault = lambda *_: cut_after(10)
+    with pytest.raises(requests.exceptions.RequestException):
+        field.download_file(str(target / "kept"))
+    store.fault = None
+    del store.objects[place]
+    with pytest.raises(PangeaNotFoundError, match="registered, but its upload never finished"):
+        field.download_file(str(target / "kept"))
+    assert [one.name for one in target.iterdir()] == ["kept"]
+    assert (target / "kept").read_text() == "before"
+
+
+DOWNLOAD = UPLOAD.replace("field.upload_file(path)\n", "print(flush=True)\n")
+
+
+def test_nothing_stays_of_a_process_that_is_killed(
+    service: Pangea, store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path, down = tmp_path / "data", tmp_path / "down"
+    down.mkdir()
+    write(path, 8 * MIB)
+    field.upload_file(str(path))
+    began = threading.Event()
+
+    def stall(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n" + b"x" * 5 * MIB)
+        began.set()
+        time.sleep(1)
+
+    store.fault = lambda *_: stall
+    arguments = [service.url, str(field.knex.auth), str(field.parent.uuid), str(down / "data")]
+    with subprocess.Popen([sys.executable, "-c", DOWNLOAD, *arguments], stdout=-1) as process:
+        assert began.wait(30)
+        process.send_signal(signal.SIGKILL)
+    assert list(down.iterdir()) == []
+
+
+def test_links_that_have_expired_are_asked_for_again(
+    store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    write(path, 1000)
+    field.upload_file(str(path))
+    old = field.stored_data["presigned_url"]
+    store.fault = lambda method, target, _: s3_error(403, "Expired") if target in old else None
+    assert Path(field.download_file()).read_bytes() == path.read_bytes()
+    store.fault = lambda *_: s3_error(403, "AccessDenied")
+    with pytest.raises(PangeaForbiddenError, match="AccessDenied"):
+        field.download_file(cache=False)
+
+
+def test_what_is_remembered_and_removed(field: SampleAnalysisResultField, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    write(path, 100)
+    field.upload_file(str(path))
+    first = field.download_file()
+    assert field.download_file() == first
+    named = field.download_file(str(tmp_path / "named"))
+    assert named == str(tmp_path / "named")
+    other = field.download_file(cache=False)
+    assert len({first, named, other}) == 3
+    field.__class__(field.knex, field.parent, "other")
+    del field
+    gc.collect()
+    assert (Path(named).exists(), Path(first).exists(), Path(other).exists()) == (True, True, True)
+
+
+def test_temporary_files_go_with_their_object(sample: Sample, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    write(path, 100)
+    field = sample.analysis_result("m").field("f").idem().upload_file(str(path))
+    temporary, named = field.download_file(), field.download_file(str(tmp_path / "named"))
+    del field
+    gc.collect()
+    assert (Path(temporary).exists(), Path(named).exists()) == (False, True)
+
+
+def test_links_are_not_written_back(
+    field: SampleAnalysisResultField, service: Pangea, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    write(path, 100)
+    field.upload_file(str(path))
+    field.stored_data["note"] = "text"
+    field.save()
+    kept = service.tables["sample_ar_fields"][str(field.uuid)]["stored_data"]
+    assert kept.keys() == {"__type__", "uri", "endpoint_url", "note"}
+
+
+@pytest.mark.parametrize(
+    ("data", "url"),
+    [
+        ({"__type__": "S3", "uri": "s3://b/k 1", "endpoint_url": "https://h/"}, "https://h/b/k 1"),
+        ({"__type__": "sra", "url": "https://h/x"}, "https://h/x"),
+        ({"__type__": "ftp", "url": "ftp://h/x"}, "ftp://h/x"),
+    ],
+)
+def test_urls(sample: Sample, data: dict[str, str], url: str) -> None:
+    assert sample.analysis_result("m").field("f", data).get_download_url() == url
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "/etc/passwd", "ftp://host/x"])
+def test_files_of_this_machine_are_no_downloads(sample: Sample, url: str) -> None:
+    with pytest.raises(ValueError, match="cannot be reached by"):
+        sample.analysis_result("m").field("f", {"__type__": "sra", "url": url}).download_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("a.fastq.gz", ".fastq.gz"),
+        ("https://h/p/a.tar?x=1.zip", ".tar"),
+        ("s3://b/../../x.%2F..", ""),
+        ("noending", ""),
+    ],
+)
+def test_local_names(library: SampleGroup, name: str, ending: str) -> None:
+    field = library.sample("s.1").analysis_result("a::b").field("f.x")
+    field.stored_data = {"__type__": "sra", "url": name}
+    assert field.get_blob_filename() == "s.1/s-1.a__b.f-x.json"
+    assert field.get_referenced_filename() == f"s.1/s-1.a__b.f-x{ending}"
+
+
+def test_files_of_a_group_are_all_downloaded(library: SampleGroup, tmp_path: Path) -> None:
+    path = tmp_path / "data.txt"
+    write(path, 100)
+    for name in ("a", "c:\\b"):
+        result = library.sample(name).idem().analysis_result("m").idem()
+        result.field("file").idem().upload_file(str(path))
+        result.field("plain", {"a": 1}).idem()
+    paths = library.download_all(str(tmp_path / "target"))
+    assert len(paths) == 2
+    for one in paths:
+        assert Path(one).resolve().is_relative_to((tmp_path / "target").resolve())
+        assert Path(one).read_bytes() == path.read_bytes()
+
+
+def test_whoever_replaces_requests_sees_all_of_them(tmp_path: Path) -> None:
+    with responses.RequestsMock() as mocked:
+        mocked.get("https://files.example.org/a%20b", body=b"content")
+        field = SampleAnalysisResultField(Knex("https://host"), None, "f")
+        field.stored_data = {"__type__": "sra", "url": "https://files.example.org/a b"}
+        assert Path(field.download_file(str(tmp_path / "x"))).read_bytes() == b"content"
