@@ -824,6 +824,17 @@ def test_a_fresh_token_that_cannot_be_kept_is_used(keys: Keyring) -> None:
         assert server.asked.count(REFRESH) == 1
 
 
+def test_nobody_is_asked_without_a_terminal(keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("getpass.getpass", asked.append)
+    keyring.set_keyring(Asking())
+    assert _keys.get("access_token") is None
+    assert asked == []
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda _: True})())
+    assert _keys.get("access_token") is None
+    assert len(asked) == 1
+
+
 def test_another_keyring_has_another_login(keys: Keyring) -> None:
     keyring.set_keyring(keyring.backends.null.Keyring())  # type: ignore[no-untyped-call]
     _keys.put("access_token", "held")

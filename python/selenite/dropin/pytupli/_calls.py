@@ -98,7 +98,7 @@ def sent(
     send = partial(_function(method), url, auth=_Bearer(authority), **given)
     with _rest.limited():
         return _rest.sent(
-            send, "GET" if is_harmless else "POST", before=before, most=_retries(client), busy=_BUSY
+            send, "GET" if is_harmless else "POST", before=before, most=retries(client), busy=_BUSY
         )
 
 
@@ -119,13 +119,13 @@ def _timeout(client: TupliAPIClient) -> Any:
     return _settings.connect_timeout(), _settings.timeout(_IDLE_SECONDS)
 
 
-def _retries(client: TupliAPIClient) -> int:
-    return _settings.retries(_RETRIES) if client.retries is None else client.retries
-
-
 def retries(client: TupliAPIClient) -> int:
-    """How often a client tries again."""
-    return _retries(client)
+    """How often a client tries again.
+
+    Args:
+        client: The client.
+    """
+    return _settings.retries(_RETRIES) if client.retries is None else client.retries
 
 
 def authenticated(
@@ -170,7 +170,8 @@ def _streams(given: dict[str, Any]) -> list[tuple[Any, int]]:
     files = given.get("files") or {}
     parts = [part for _, part in (files.items() if isinstance(files, dict) else files)]
     parts = [part[1] if isinstance(part, tuple | list) else part for part in parts]
-    return [(one, one.tell()) for one in (*parts, given.get("data")) if hasattr(one, "tell")]
+    streams = [one for one in (*parts, given.get("data")) if hasattr(one, "seekable")]
+    return [(one, one.tell()) for one in streams if one.seekable()]
 
 
 def _rewind(streams: list[tuple[Any, int]]) -> None:
