@@ -12,7 +12,6 @@ from selenite.dropin.pytupli._calls import _connections as _connections
 from selenite.dropin.pytupli._calls import _function as _function
 from selenite.dropin.pytupli._calls import _json as _json
 from selenite.dropin.pytupli._calls import _renewed as _renewed
-from selenite.dropin.pytupli._calls import _retries as _retries
 from selenite.dropin.pytupli._calls import _rewind as _rewind
 from selenite.dropin.pytupli._calls import _shown as _shown
 from selenite.dropin.pytupli._calls import _streams as _streams
