@@ -609,9 +609,7 @@ def _whole_again(
         if not is_passing and not (error.status == 401 and gc._renew()):
             raise error
         return None
-    if _rest.was_not_sent(error):
-        raise error
-    if not _rest.is_broken(error):
+    if _rest.was_not_sent(error) or not _rest.is_broken(error):
         raise error
     pause(_rest.pause_after(1))
     # An answer may be all that was lost.
