@@ -1,4 +1,4 @@
-"""Walk a directory through the registries of both services and print what happens.
+"""Walk a directory through the services and print what happens.
 
     walkthrough.py [DIRECTORY]
 
@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 import girder_client
 import gypsum_client as gypsum
+import pangea_api
+import pangea_api.file_system_cache as cache_module
 import pygobbler as pyg
 from selenite.testing import GypsumServer
 
@@ -241,15 +243,48 @@ def tupli(work: Path) -> None:
         process.communicate()
 
 
+def pangea(work: Path, directory: Path) -> None:
+    """Walk through what the tests have for a Pangea: a service and a store in memory."""
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from support.pangea import running
+
+    cache_module.CACHE_DIR = str(work)
+    with running() as service:
+        knex = pangea_api.Knex(service.url)
+        me = pangea_api.User(knex, "walk@example.org", "Foobar22zz")
+        step("register with a Pangea", me.register)
+        org = step("make an organization", pangea_api.Organization(knex, "demo").idem)
+        bucket = {"name": "walk", "endpoint_url": service.s3, "organization": org.uuid}
+        library = org.sample_group("walk", is_library=True, is_public=False)
+        library.bucket = knex.post("s3_buckets", json=bucket)["uuid"]
+        step("make a private library", library.idem)
+        paths = [path for path in sorted(directory.rglob("*")) if is_plain(path)][:20]
+        names = [f"sample {number}" for number, _ in enumerate(paths)]
+        samples = step(f"make {len(names)} samples", lambda: library.create_samples(names))
+
+        def upload() -> None:
+            for sample, path in zip(samples, paths, strict=True):
+                field = sample.analysis_result("walk", replicate="v1").idem().field("file").idem()
+                field.upload_file(str(path), multipart_thresh=8 << 20)
+
+        step("upload a file of each, large ones in parts", upload)
+        target = work / "pangea-copy"
+        copies = step("download them all", lambda: library.download_all(str(target)))
+        if [Path(one).read_bytes() for one in copies] != [one.read_bytes() for one in paths]:
+            raise SystemExit("error: a copy differs")
+        print(f"{'':13}{library.get_module_counts()}")
+
+
 def is_plain(path: Path) -> bool:
     """Whether this is a file, and no link: Girder gets none."""
     return path.is_file() and not path.is_symlink()
 
 
 def main(work: Path, directory: Path) -> None:
-    """Walk twice, and further where there is a Girder, or a PyTupli."""
+    """Walk three times, and further where there is a Girder, or a PyTupli."""
     gobbler(work, directory)
     gypsum_service(work, directory)
+    pangea(work, directory)
     if os.environ.get("SELENITE_GIRDER"):
         girder(work, directory)
     if os.environ.get("SELENITE_TUPLI"):
