@@ -427,6 +427,17 @@ def test_files_of_a_group_are_all_downloaded(library: SampleGroup, tmp_path: Pat
         assert Path(one).read_bytes() == path.read_bytes()
 
 
+def test_replicates_do_not_replace_one_another(sample: Sample, tmp_path: Path) -> None:
+    for replicate in ("v1", "v2"):
+        path = tmp_path / f"{replicate}.fastq.gz"
+        path.write_text(replicate)
+        result = sample.analysis_result("m", replicate=replicate).idem()
+        result.field("reads").idem().upload_file(str(path))
+    paths = [Path(one) for one in sample.lib.download_all(str(tmp_path / "target"))]
+    assert [one.read_text() for one in paths] == ["v1", "v2"]
+    assert [one.name for one in paths] == ["S.m.reads.fastq.gz", "S.m.v2.reads.fastq.gz"]
+
+
 def test_whoever_replaces_requests_sees_all_of_them(tmp_path: Path) -> None:
     with responses.RequestsMock() as mocked:
         mocked.get("https://files.example.org/a%20b", body=b"content")

@@ -245,7 +245,7 @@ def _put_all(
                     tell(f"[WARN] Upload for part {index + 1} failed. Attempt {failures}")
                     if failures >= tries:
                         raise error.error if isinstance(error, _Passing) else error
-                    pause = _rest.pause_after(failures + 1)
+                    pause = _rest.pause_after(failures + 2)
                     todo.append((time.monotonic() + pause, index, failures))
         finally:
             for future in waiting:

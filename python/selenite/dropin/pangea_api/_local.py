@@ -35,38 +35,61 @@ def fields_of(
                     yield field
 
 
-def write_blob(field: Any, target: str) -> str:
+def placed(fields: Iterable[Any], target: str) -> Iterator[tuple[Any, str, str | None]]:
+    """Say where fields go. No two have one place: the names do not tell of replicates.
+
+    Args:
+        fields: The fields.
+        target: The folder for them.
+
+    Returns:
+        Each with the path for its data, and that for its file if it has one.
+    """
+    taken: set[str] = set()
+
+    def free(path: str, replicate: str) -> str:
+        if path in taken:
+            folder, name = os.path.split(path)
+            head, dot, end = name.rpartition(f".{field.name.replace('.', '-')}.")
+            base = f"{head}.{replicate}{dot}{end}" if dot else f"{name}.{replicate}"
+            path = inside(folder, base)
+        taken.add(path)
+        return path
+
+    for field in fields:
+        replicate = str(field.parent.replicate)
+        data = free(inside(target, field.get_blob_filename()), replicate)
+        file = None
+        try:
+            field.get_download_url()
+            file = free(inside(target, field.get_referenced_filename()), replicate)
+        except TypeError:
+            pass  # it holds data
+        yield field, data, file
+
+
+def write_blob(field: Any, path: str) -> None:
     """Write what a field holds into a file.
 
     Args:
         field: The field.
-        target: The folder for it.
+        path: The file.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(field.stored_data, file)
+
+
+def download_field(field: Any, path: str) -> str:
+    """Download the file of a field.
+
+    Args:
+        field: The field.
+        path: Where it goes.
 
     Returns:
         The path.
     """
-    path = inside(target, field.get_blob_filename())
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(field.stored_data, file)
-    return path
-
-
-def download_field(field: Any, target: str) -> str | None:
-    """Download the file of a field, if it has one.
-
-    Args:
-        field: The field.
-        target: The folder for it.
-
-    Returns:
-        The path, None if the field holds data.
-    """
-    try:
-        path = inside(target, field.get_referenced_filename())
-        field.get_download_url()
-    except TypeError:
-        return None
     os.makedirs(os.path.dirname(path), exist_ok=True)
     downloaded: str = field.download_file(filename=path)
     return downloaded
@@ -83,7 +106,7 @@ def download_all(group: SampleGroup, target: str, jobs: int) -> list[str]:
     Returns:
         Their paths.
     """
+    places = placed(fields_of(group.get_samples(cache=False)), target)
+    files = ((field, path) for field, _, path in places if path is not None)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        fields = fields_of(group.get_samples(cache=False))
-        paths = list(pool.map(lambda field: download_field(field, target), fields))
-    return [path for path in paths if path is not None]
+        return list(pool.map(lambda one: download_field(*one), files))

@@ -310,7 +310,7 @@ class SampleGroupAnalysisResult(AnalysisResult):
 
     def get_fields(self) -> Iterator[SampleGroupAnalysisResultField]:
         """Give all fields of the result."""
-        return self._get_fields(True)
+        return self._get_fields(False)
 
 
 class AnalysisResultField(RemoteObject):

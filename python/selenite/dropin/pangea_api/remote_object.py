@@ -119,7 +119,7 @@ class RemoteObject:
             RemoteObjectOverwriteError: If a field that was set here has another value there.
         """
         self._check_deleted()
-        found = {}
+        found: dict[str, Any] = {}
         for field in self.remote_fields:
             current = getattr(self, field, None)
             if field not in blob:
@@ -129,7 +129,7 @@ class RemoteObject:
                         f"(type {type(self)}) in blob: {blob}"
                     )
                     raise KeyError(message)
-                found[field] = current
+                found[field] = None
                 continue
             found[field] = new = blob[field]
             if current and not _agrees(current, new, field == self._name_field()):

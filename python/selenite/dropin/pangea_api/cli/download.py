@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 import click
 
-from .._local import download_field, fields_of, write_blob
+from .._local import download_field, fields_of, placed, write_blob
 from ..knex import Knex
 from ..organization import Organization
 from ..user import User
@@ -96,21 +96,23 @@ def cli_download_sample_results(
                 continue
         return
 
-    def fetch(field: Any) -> tuple[Any, Exception | None]:
-        click.echo(f"Downloading FILE {field.get_blob_filename()}", err=True)
+    def fetch(place: tuple[Any, str, str | None]) -> tuple[str, Exception | None]:
+        field, data, file = place
+        click.echo(f"Downloading FILE {file or data}", err=True)
         try:
-            write_blob(field, target_dir)
-            download_field(field, target_dir)
+            write_blob(field, data)
+            if file is not None:
+                download_field(field, file)
         except Exception as error:
-            return field, error
-        return field, None
+            return file or data, error
+        return file or data, None
 
     failures = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for field, error in pool.map(fetch, fields):
+        for path, error in pool.map(fetch, placed(fields, target_dir)):
             if error is not None:
                 failures.append(error)
-                click.echo(f"{field.get_blob_filename()}: {error}", err=True)
+                click.echo(f"{path}: {error}", err=True)
     if failures:
         raise ValueError(f"{len(failures)} files were not downloaded")
     click.echo("done.", err=True)
