@@ -196,6 +196,20 @@ def test_nothing_is_completed_that_is_not_whole(
         assert store.objects == {}
 
 
+def test_parts_without_their_tags_are_not_taken(
+    service: Pangea, store: Store, field: SampleAnalysisResultField, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    write(path, 100)
+    for tag, said in (("", "nothing"), ('"' + "0" * 32 + '"', "0000")):
+        store.fault = lambda method, target, body, tag=tag: (
+            Answer(200, b"", "text/html", ETag=tag) if part_of(target) == 2 else None
+        )
+        with pytest.raises(RemoteObjectError, match=f"the store says .*{said}.* of a part"):
+            field.upload_large_file(str(path), 100, chunk_size=30)
+    assert service.count("POST", "complete_upload_s3") == 0
+
+
 def test_a_file_that_changes_is_not_completed(
     service: Pangea, store: Store, field: SampleAnalysisResultField, tmp_path: Path
 ) -> None:

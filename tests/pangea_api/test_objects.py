@@ -248,6 +248,10 @@ def test_a_group_takes_and_gives_samples(org: Organization, library: SampleGroup
     assert library.sample("s0").get().metadata == {"x": 1}
     group.remove_sample(listed[1]).save()
     assert [one.name for one in group.get_samples()] == ["s0", "s2"]
+    for text in ("text", ""):
+        # The service refuses a blank one.
+        group.description = text
+        group.save()
     for one in (listed[0], library.sample("s2")):
         with pytest.raises(ValueError, match="change_library"):
             library.remove_sample(one)
