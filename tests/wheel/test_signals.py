@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pygobbler as pyg
 import pytest
+import requests
 from support.fake import Reply, serving
 from support.service import Gobbler, wait_until
 
@@ -108,10 +109,12 @@ def test_an_interrupted_upload_ends_at_once_and_can_be_repeated(
     pattern = "[!r]*/*" if moment == "copying" else "request-upload-*"
     assert interrupt(UPLOAD, place, begins(gobbler.staging, pattern)) < LIMIT
     assert not begins(gobbler.staging, "request-*")()
-    asset = gobbler.path("test", "big")
-    if asset.exists():
-        wait_until(lambda: not (asset / "v1").exists(), "the version is undone")
-    pyg.upload_directory("test", "big", "v1", directory, **gobbler.writer)
+    try:
+        pyg.upload_directory("test", "big", "v1", directory, **gobbler.writer)
+    except requests.HTTPError as error:
+        # The service was done, and had answered, before it could notice that nobody listens.
+        if moment != "waiting" or "already exists" not in str(error):
+            raise
     pyg.validate_version("test", "big", "v1", **gobbler.writer)
     usage = pyg.fetch_usage("test", **gobbler.local)
     assert usage == pyg.refresh_usage("test", **gobbler.writer)
