@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
+from support import signatures
 
-RECORDED: dict[str, dict[str, Any]] = json.loads(
-    Path(__file__).parents[1].joinpath("vectors/signatures/pytupli.json").read_text()
-)
-CLASSES = [
-    (module, name) for module, content in RECORDED.items() for name in content.get("classes", {})
-]
-
-
-def found(function: Any) -> list[dict[str, Any]]:
-    return [
-        {"kind": parameter.kind.name.lower(), "name": parameter.name}
-        | ({} if parameter.default is parameter.empty else {"default": repr(parameter.default)})
-        for parameter in inspect.signature(function).parameters.values()
-    ]
+RECORDED = signatures.recorded("pytupli")
+CLASSES = signatures.members(RECORDED, "classes")
 
 
 @pytest.mark.parametrize(("module", "name"), CLASSES)
@@ -46,16 +32,12 @@ def test_classes_are_the_recorded_ones(module: str, name: str) -> None:
         function = plain.__func__ if isinstance(plain, classmethod) else ours
         if hasattr(plain, "wrapped"):  # a validator of pydantic
             function = plain.wrapped
-        assert found(function) == wanted["parameters"], member
+        assert signatures.found(function) == wanted["parameters"], member
 
 
 @pytest.mark.parametrize("module", RECORDED)
 def test_other_names_are_the_recorded_ones(module: str) -> None:
-    place = importlib.import_module(module)
-    for name, value in RECORDED[module].get("constants", {}).items():
-        assert repr(getattr(place, name)) == value
-    for name, origin in RECORDED[module].get("reexports", {}).items():
-        assert getattr(place, name) is getattr(importlib.import_module(origin), name)
+    signatures.check_names(module, RECORDED[module])
 
 
 def test_the_module_has_its_logger() -> None:
