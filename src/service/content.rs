@@ -17,7 +17,7 @@ use crate::digest::WINDOW_BYTES;
 use crate::service::answer::{empty, plain};
 use crate::service::conditions::{
     BadRange, Verdict, evaluate, insert_last_modified, last_modified, not_modified, parse_ranges,
-    value, whole_seconds,
+    value,
 };
 use crate::service::media_type;
 use crate::service::sendfile::{Outbox, PART_BYTES};
@@ -105,7 +105,7 @@ impl Source for Opened {
 #[cfg(feature = "s3")]
 impl Source for Arc<crate::registry::bucket::store::Remote> {
     fn size_and_time(&self) -> (u64, Option<SystemTime>) {
-        (self.size, whole_seconds(self.modified))
+        (self.size, crate::service::conditions::whole_seconds(self.modified))
     }
 
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {

@@ -189,8 +189,7 @@ impl Transfer<'_> {
         if let Some(length) = response.length() {
             self.share.expect(self.part.received + length);
         }
-        let received = self.receive(&mut response).await;
-        received?;
+        self.receive(&mut response).await?;
         self.check()?;
         Ok(true)
     }

@@ -1,8 +1,7 @@
 //! A store of objects as a registry that is read.
 
 #[cfg(feature = "s3")]
-use std::io::Read;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
 use super::{Content, Objects};
