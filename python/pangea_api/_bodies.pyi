@@ -13,7 +13,6 @@ from selenite.dropin.pangea_api._bodies import _MIB as _MIB
 from selenite.dropin.pangea_api._bodies import _MOST_PARTS as _MOST_PARTS
 from selenite.dropin.pangea_api._bodies import _Passing as _Passing
 from selenite.dropin.pangea_api._bodies import _RENEWALS as _RENEWALS
-from selenite.dropin.pangea_api._bodies import _Stream as _Stream
 from selenite.dropin.pangea_api._bodies import _ask as _ask
 from selenite.dropin.pangea_api._bodies import _blocks as _blocks
 from selenite.dropin.pangea_api._bodies import _code as _code

@@ -276,7 +276,7 @@ def _put(knex: Knex, url: str, file: BinaryIO, start: int, length: int) -> str:
     with _rest.limited():
         try:
             # As a stream: the time limit then holds for each block, not for all of them.
-            response = _ask(knex, "put", url, data=_Stream(content) if content else b"")
+            response = _ask(knex, "put", url, data=io.BytesIO(content) if content else b"")
         except requests.RequestException as error:
             if not isinstance(error, requests.ConnectionError | requests.Timeout):
                 raise _Lasting(error) from error
@@ -292,10 +292,6 @@ def _put(knex: Knex, url: str, file: BinaryIO, start: int, length: int) -> str:
         text = f"the store says {tag or 'nothing'} of a part whose MD5 digest is {digest}"
         raise _Passing(RemoteObjectError(text))
     return str(tag)
-
-
-class _Stream(io.BytesIO):
-    """Content that is sent in blocks."""
 
 
 def _is_encrypted(response: requests.Response) -> bool:
