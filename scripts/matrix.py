@@ -30,11 +30,15 @@ ORIGINALS = {
     "pygobbler": "pygobbler==0.1.11",
     "gypsum_client": "gypsum-client==0.2.0",
     "girder_client": "girder-client==5.0.21",
+    "pangea_api": "pangea-api==0.9.24",
+    "pytupli": "pytupli==1.2.9",
 }
 DEPENDENTS = {
     "pygobbler": [],
     "gypsum_client": ["celldex==0.3.0", "scrnaseq==0.3.1"],
     "girder_client": ["girder-client-mount==0.3.4"],
+    "pangea_api": [],
+    "pytupli": [],
 }
 
 # Orders of steps: S installs selenite, D what depends on the original, O the original, two letters
@@ -71,8 +75,9 @@ def places():
             except ModuleNotFoundError as error:
                 if (error.name or "").partition(".")[0] == name:  # else what it depends on
                     raise
-        found = {os.path.dirname(sys.modules[key].__file__) for key in modules()}
-        return " ".join(sorted(os.path.relpath(place, directory) for place in found))
+        found = {os.path.relpath(sys.modules[key].__file__, directory) for key in modules()}
+        # The folder of the package, in whatever folder of it a module is.
+        return " ".join(sorted({f"{file.partition(f'{name}/')[0]}{name}" for file in found}))
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     finally:
@@ -90,7 +95,9 @@ os.environ["SELENITE_DROPIN"] = "original"
 facts["asked"] = places()
 try:
     files = importlib.metadata.files(distribution)
-    facts["changed"] = [str(file) for file in files if file.hash and is_changed(file)]
+    # Commands of one name belong to whoever was installed last; the import decides whose code runs.
+    own = [file for file in files if file.hash and file.parent.name != "bin"]
+    facts["changed"] = [str(file) for file in own if is_changed(file)]
 except importlib.metadata.PackageNotFoundError:
     facts["changed"] = []
 facts["left"] = os.path.exists(os.path.join(directory, name))
