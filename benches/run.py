@@ -141,7 +141,8 @@ class Bench:
         self.work = Path(options.work).expanduser().resolve()
         self.scratch = self.work / f"run-{os.getpid()}"
         self.peers = install_peers(self.work)
-        self.floors = build_floors(options.floors)
+        # A gate judges ratios to peers alone.
+        self.floors = None if options.gate and not options.floors else build_floors(options.floors)
         self.counter = 0
 
     def lines(self) -> Iterator[Line]:
