@@ -12,6 +12,7 @@ from typing import Any
 import pygobbler as pyg
 import pytest
 from hypothesis import settings
+from support import crash
 from support.original import installed
 from support.service import Gobbler, Service
 from support.tree import SAMPLE, Tree, make
@@ -23,6 +24,8 @@ if "SELENITE_FOLDING_FOLDER" not in os.environ:
     collect_ignore.append("folding")
 if not (APACHE and NGINX):
     collect_ignore.append("proxies")
+if not crash.POSSIBLE:
+    collect_ignore.append("crash")
 FOREIGN = ("SELENITE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "XDG_", "GYPSUM_")
 
 
