@@ -147,6 +147,18 @@ pub enum Error {
         /// Why it is refused, and the way out.
         why: String,
     },
+    /// An address, one part of which cannot be used.
+    #[error("invalid {component} `{value}` in `{address}`: {why}")]
+    Address {
+        /// The part: `project`, `asset`, `version` or `path`.
+        component: &'static str,
+        /// Its text.
+        value: String,
+        /// The whole address.
+        address: String,
+        /// Why it is refused.
+        why: String,
+    },
     /// A document that is not the JSON it should be.
     #[error("cannot parse JSON from `{origin}`")]
     Json {

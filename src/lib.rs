@@ -4,7 +4,7 @@
 //! `python/`. Each room uses only rooms below it, and `error`, which serves all:
 //!
 //! ```text
-//! python -> client, digest, fs, http, job, relpath, runtime, service, settings, shared, transfer
+//! python -> address, client, digest, fs, http, job, relpath, runtime, service, settings, shared, transfer
 //! client -> digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, system, transfer
 //! service -> digest, fs, http, job, names, quote, registry, relpath, runtime, shared, system
 //! transfer -> digest, fs, http, job, parallel, relpath, runtime, shared, system
@@ -14,12 +14,14 @@
 //! fs -> job, parallel, relpath, runtime, shared, system
 //! parallel -> runtime, shared
 //! runtime -> settings, shared, system
+//! address -> names, relpath
 //! relpath -> system
 //! error -> system
 //! ```
 // What the binding alone uses is dead without it.
 #![cfg_attr(not(feature = "python"), allow(dead_code))]
 
+pub mod address;
 pub mod client;
 pub mod digest;
 pub mod error;

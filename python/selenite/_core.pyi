@@ -38,6 +38,7 @@ __all__ = [
     "gypsum_start",
     "gypsum_upload",
     "md5_file",
+    "parse_address",
     "read_json",
     "serve_gobbler",
     "serve_gypsum",
@@ -102,6 +103,16 @@ class Latest(TypedDict):
 @type_check_only
 class Usage(TypedDict):
     total: int
+
+@type_check_only
+class Address(TypedDict):
+    address: str
+    scheme: Literal["gobbler", "gypsum", "girder"] | None
+    project: str | None
+    asset: str | None
+    version: str | None
+    path: str | None
+    is_folder: bool
 
 @type_check_only
 class Info(TypedDict):
@@ -292,6 +303,7 @@ def gypsum_upload(
     progress: _Progress | None,
 ) -> None: ...
 def md5_file(path: _Path) -> str: ...
+def parse_address(text: str) -> Address: ...
 def read_json(path: _Path) -> _Document: ...
 def serve_gobbler(settings: str, *, embedded: bool = False) -> int: ...
 def serve_gypsum(settings: str, *, embedded: bool = False) -> int: ...

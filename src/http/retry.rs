@@ -49,6 +49,7 @@ impl RetryPolicy {
             | Error::UnsafePath { .. }
             | Error::SameFile { .. }
             | Error::Invalid { .. }
+            | Error::Address { .. }
             | Error::Json { .. }
             | Error::Form { .. }
             | Error::Unfinished { .. }

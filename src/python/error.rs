@@ -71,6 +71,9 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::Invalid { argument, value, .. } => {
             exceptions()?.getattr("InvalidArgumentError")?.call1((message, *argument, value))?
         }
+        Error::Address { component, value, .. } => {
+            exceptions()?.getattr("InvalidArgumentError")?.call1((message, *component, value))?
+        }
         Error::Json { origin, text, start, .. } => {
             exceptions()?.getattr("json_error")?.call1((message, origin, text, start))?
         }

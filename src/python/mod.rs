@@ -1,6 +1,7 @@
 //! The native module `selenite._core`: a list of exports.
 #![allow(clippy::needless_pass_by_value, reason = "PyO3 extracts arguments by value")]
 
+mod address;
 mod arguments;
 mod collector;
 mod convert;
@@ -34,6 +35,8 @@ fn certifi() -> Result<PathBuf, String> {
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::address::parse_address;
     #[pymodule_export]
     use super::digest::digest_files;
     #[pymodule_export]
