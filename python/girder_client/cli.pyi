@@ -13,11 +13,11 @@ from selenite.dropin.girder_client.cli import _CONTEXT_SETTINGS as _CONTEXT_SETT
 from selenite.dropin.girder_client.cli import _CommonParameters as _CommonParameters
 from selenite.dropin.girder_client.cli import _Group as _Group
 from selenite.dropin.girder_client.cli import _HiddenOption as _HiddenOption
+from selenite.dropin.girder_client.cli import _Line as _Line
 from selenite.dropin.girder_client.cli import _command as _command
 from selenite.dropin.girder_client.cli import _common_help as _common_help
 from selenite.dropin.girder_client.cli import _download as _download
 from selenite.dropin.girder_client.cli import _exclusive as _exclusive
-from selenite.dropin.girder_client.cli import _fail as _fail
 from selenite.dropin.girder_client.cli import _list as _list
 from selenite.dropin.girder_client.cli import _list_children_info as _list_children_info
 from selenite.dropin.girder_client.cli import _list_get_resource as _list_get_resource
@@ -33,6 +33,6 @@ from selenite.dropin.girder_client.cli import _resolved as _resolved
 from selenite.dropin.girder_client.cli import _set_logging_level as _set_logging_level
 from selenite.dropin.girder_client.cli import _short_help as _short_help
 from selenite.dropin.girder_client.cli import _size as _size
+from selenite.dropin.girder_client.cli import _told as _told
 from selenite.dropin.girder_client.cli import _upload as _upload
 from selenite.dropin.girder_client.cli import main as main
-from selenite.dropin.girder_client.cli import run as run

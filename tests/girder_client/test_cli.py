@@ -38,7 +38,8 @@ def run(*words: Any, capsys: Any = None) -> tuple[int, str, str]:
 
 
 def command(*words: Any) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-c", "from girder_client.cli import run; run()", *map(str, words)]
+    """Run the program, as the scripts of this package and of the original do."""
+    line = [sys.executable, "-c", "from girder_client.cli import main; main()", *map(str, words)]
     return subprocess.run(line, capture_output=True, text=True)
 
 
@@ -224,6 +225,9 @@ def test_failures_leave_main_and_are_told_in_a_line_by_the_program(
             1,
             "Error: the server refuses the login: Login failed.\n",
         )
+    line = [sys.executable, "-c", "from girder_client import cli; cli.main(1)"]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].startswith("TypeError: "), "what nobody expects is shown"
     line = [sys.executable, "-m", "girder_client.cli", "--version"]
     done = subprocess.run(line, capture_output=True, text=True)
     assert done.stderr == 'Deprecation notice: Use "girder-client" to run the CLI.\n'

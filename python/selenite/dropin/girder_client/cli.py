@@ -173,8 +173,51 @@ class _AdvancedOption(click.Option):
     """An option that the help shows in a section of its own."""
 
 
+def _told(error: BaseException) -> str | None:
+    """What a line says of a failure; None if nobody expects it."""
+    if isinstance(error, AuthenticationError):
+        return f"the server refuses the login{f': {error}' if error.args else ''}"
+    if isinstance(error, HttpError):
+        return str(error).replace("\n", "; ")
+    if isinstance(error, requests.RequestException | OSError | ValueError):
+        return str(error) or type(error).__name__
+    return None
+
+
+class _Line:
+    """Tells in a line why the command failed, if nobody has caught that and the program ends."""
+
+    def __init__(self, error: Exception) -> None:
+        self._plain = sys.excepthook
+        self.error = error
+
+    def __call__(
+        self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        text = _told(error) if error is self.error else None
+        if text is None:
+            self._plain(kind, error, traceback)
+        else:
+            click.echo(f"Error: {text}", err=True)
+
+
 class _Group(click.Group):
     """Commands whose help has a section of advanced options."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command.
+
+        What fails is raised, for programs that call this. The scripts of this package and of the
+        original do no more than call it, and show the line.
+        """
+        try:
+            return super().main(*args, **kwargs)
+        except Exception as error:
+            if isinstance(sys.excepthook, _Line):
+                sys.excepthook.error = error
+            else:
+                sys.excepthook = _Line(error)
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections."""
@@ -645,23 +688,6 @@ def _list_children_info(
             print(f"{record['_id']:<24} {record['_modelType']:<6} {record['name']}")
 
 
-def run() -> None:
-    """Run the command as a program: what is expected to fail is told in a line."""
-    try:
-        main()
-    except AuthenticationError as error:
-        _fail(f"the server refuses the login{f': {error}' if error.args else ''}")
-    except HttpError as error:
-        _fail(str(error).replace("\n", "; "))
-    except (requests.RequestException, OSError, ValueError) as error:
-        _fail(str(error) or type(error).__name__)
-
-
-def _fail(message: str) -> None:
-    click.echo(f"Error: {message}", err=True)
-    sys.exit(1)
-
-
 if __name__ == "__main__":
     click.echo('Deprecation notice: Use "girder-client" to run the CLI.', err=True)
-    run()
+    main()
