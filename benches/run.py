@@ -43,6 +43,7 @@ class Outcome:
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    server: list[float] = field(default_factory=list)
     skip: str | None = None
     wrong: str | None = None
 
@@ -243,6 +244,8 @@ class Bench:
             elif number > 0 and outcome.skip is None:
                 outcome.wall.append(answer["wall"])
                 outcome.cpu.append(answer["cpu"])
+                if answer["server"] is not None:
+                    outcome.server.append(answer["server"])
             if case.discard:
                 shutil.rmtree(scratch, ignore_errors=True)
 
@@ -377,7 +380,9 @@ def show(lines: list[Line], about: dict[str, Any]) -> str:
                 return name
             low, high = min(values), max(values)
             middle = statistics.median(values)
-            return f"{name} {amount(middle, row)} ({amount(low, row)} to {amount(high, row)})"
+            text = f"{name} {amount(middle, row)} ({amount(low, row)} to {amount(high, row)})"
+            server = line.measured[name]["server"]
+            return text + (f", server {statistics.median(server):.0%}" if server else "")
 
         sign = "<= " if line.inverse else ""
         marks = ("" if line.stable else " UNSTABLE") + (" *" if line.busy > BUSY else "")

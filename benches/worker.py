@@ -57,12 +57,14 @@ def repetition(case: Case, contestant: Contestant, told: dict[str, Any]) -> dict
         cpu_before, before = cpu(), time.perf_counter()
         value = call()
         wall, used = time.perf_counter() - before, cpu() - cpu_before
+        server = None
         if isinstance(value, Timed):
-            wall, used, value = value.wall, used if value.cpu is None else value.cpu, value.value
+            used = used if value.cpu is None else value.cpu
+            wall, server, value = value.wall, value.server, value.value
         fingerprint = ""
         if not contestant.is_floor:
             fingerprint = case.check(value, task, thorough)
-        return {"wall": wall, "cpu": used, "fingerprint": fingerprint}
+        return {"wall": wall, "cpu": used, "server": server, "fingerprint": fingerprint}
     except Skip as reason:
         return {"skip": str(reason)}
     except ModuleNotFoundError as error:

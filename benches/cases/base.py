@@ -19,11 +19,19 @@ class Skip(Exception):
 
 @dataclass(frozen=True)
 class Timed:
-    """A measurement by the contestant's own clock, in seconds."""
+    """A measurement by the contestant's own clock, in seconds.
+
+    Attributes:
+        wall: Time that passed.
+        cpu: CPU time of the contestant, if it is not that of its process.
+        value: The result.
+        server: CPU time of the server meanwhile, as a share of a core, if it is known.
+    """
 
     wall: float
     cpu: float | None = None
     value: Any = None
+    server: float | None = None
 
 
 @dataclass

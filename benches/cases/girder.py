@@ -1,4 +1,8 @@
-"""Trees to and from a real Girder: a fresh one for each repetition, near or 20 ms away."""
+"""Trees to and from a real Girder: a fresh one for each repetition, near or 20 ms away.
+
+Beside each time stands the CPU time that the server used meanwhile, as a share of a core: it is one
+process, and does no more than one core can.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,26 @@ import io
 import json
 import os
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cases.base import Case, Contestant, Row, Skip, Task, tree
+from cases.base import Case, Contestant, Row, Skip, Task, Timed, same, tree
 
 _BYTES = 10 * 1024
 _SERVER = Path(__file__).parents[2] / "tests" / "support" / "girder_server.py"
+
+
+@contextlib.contextmanager
+def _girder(
+    _data: dict[str, Path], _scratch: Path, _floors: str | None
+) -> Iterator[dict[str, Any]]:
+    """Say which Python has a Girder: contestants do not see the environment."""
+    python = os.environ.get("SELENITE_GIRDER")
+    if not python:
+        raise Skip("no Girder: SELENITE_GIRDER=$(scripts/girder)")
+    yield {"girder": python}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -32,21 +48,39 @@ def _started(command: list[str], **settings: Any) -> bytes:
     return line
 
 
-def _server(task: Task, trip: int) -> str:
-    python = os.environ.get("SELENITE_GIRDER")
-    if not python:
-        raise Skip("no Girder: SELENITE_GIRDER=$(scripts/girder)")
+def _server(task: Task, trip: int) -> tuple[str, int]:
+    """Start a server; gives where it is, and its process."""
     root = str(task.scratch / "server")
-    command = [python, "-P", str(_SERVER), "--root", root]
-    url: str = json.loads(_started(command, stderr=subprocess.DEVNULL))["url"]
+    command = [task.facts["girder"], "-P", str(_SERVER), "--root", root]
+    told = json.loads(_started(command, stderr=subprocess.DEVNULL))
+    url, process = str(told["url"]), int(told["pid"])
     if trip == 0:
-        return url
+        return url, process
     if task.floors is None:
         raise Skip("the delay is not built (no cargo)")
     address = url.split("/")[2]
     command = [task.floors, "delay", str(trip), address]
     port = int(_started(command, stdin=subprocess.PIPE))
-    return url.replace(address, f"127.0.0.1:{port}")
+    return url.replace(address, f"127.0.0.1:{port}"), process
+
+
+def _cpu(process: int) -> float:
+    """CPU time that a process has used, in seconds."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _timed(process: int, act: Callable[[], object], look: Callable[[], Any]) -> Callable[[], Timed]:
+    """Measure something; what has come of it is looked at afterwards."""
+
+    def call() -> Timed:
+        used, began = _cpu(process), time.perf_counter()
+        act()
+        wall = time.perf_counter() - began
+        server = (_cpu(process) - used) / wall
+        return Timed(wall, value=look(), server=server)
+
+    return call
 
 
 def _prepared(trip: int, count: int, is_down: bool) -> Callable[[Task], Callable[[], Any]]:
@@ -58,23 +92,30 @@ def _prepared(trip: int, count: int, is_down: bool) -> Callable[[Task], Callable
             folder = source / f"{number // 50:03}"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{number:05}").write_bytes(number.to_bytes(4, "little") * (_BYTES // 4))
-        client = girder_client.GirderClient(apiUrl=_server(task, trip))
+        url, process = _server(task, trip)
+        client = girder_client.GirderClient(apiUrl=url)
         user = client.authenticate("admin", "password123")
         parent = client.createFolder(user["_id"], "bench", parentType="user")["_id"]
 
-        def upload() -> Path:
+        def upload() -> None:
             with contextlib.redirect_stdout(io.StringIO()):
                 client.upload(str(source), parent)
-            return source
 
-        def download() -> Path:
-            client.downloadFolderRecursive(parent, str(task.scratch / "copy"))
-            return task.scratch / "copy"
+        def uploaded() -> list[tuple[str, int]]:
+            top = next(iter(client.listFolder(parent)))
+            folders = sorted(folder["_id"] for folder in client.listFolder(top["_id"]))
+            items = [item for folder in folders for item in client.listItem(folder)]
+            return sorted((item["name"], item["size"]) for item in items)
+
+        copy = task.scratch / "copy"
+
+        def download() -> None:
+            client.downloadFolderRecursive(parent, str(copy))
 
         if not is_down:
-            return upload
+            return _timed(process, upload, uploaded)
         upload()
-        return download
+        return _timed(process, download, lambda: copy)
 
     return prepare
 
@@ -99,7 +140,8 @@ def _case(name: str, trip: int, count: int, is_down: bool, must: float, stretch:
             Contestant("original", prepare, "peers", repetitions=3),
         ),
         needs=(),
-        check=tree,
+        check=tree if is_down else same,
+        setup=_girder,
         writes=True,
     )
 
