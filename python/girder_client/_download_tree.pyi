@@ -1,6 +1,8 @@
 # Made by scripts/stubs.py.
 from selenite.dropin.girder_client import _bodies as _bodies
 from selenite.dropin.girder_client._bodies import own_method as own_method
+from selenite.dropin.girder_client._download_tree import Item as Item
+from selenite.dropin.girder_client._download_tree import Listed as Listed
 from selenite.dropin.girder_client._download_tree import Names as Names
 from selenite.dropin.girder_client._download_tree import Only as Only
 from selenite.dropin.girder_client._download_tree import Tree as Tree
@@ -9,19 +11,19 @@ from selenite.dropin.girder_client._download_tree import _LARGEST_ONLY as _LARGE
 from selenite.dropin.girder_client._download_tree import _PAGE as _PAGE
 from selenite.dropin.girder_client._download_tree import _USUAL_PAGE as _USUAL_PAGE
 from selenite.dropin.girder_client._download_tree import _save as _save
+from selenite.dropin.girder_client._download_tree import begun as begun
 from selenite.dropin.girder_client._download_tree import download_folder as download_folder
-from selenite.dropin.girder_client._download_tree import download_item as download_item
-from selenite.dropin.girder_client._download_tree import download_listed as download_listed
 from selenite.dropin.girder_client._download_tree import download_one_item as download_one_item
 from selenite.dropin.girder_client._download_tree import download_resource as download_resource
-from selenite.dropin.girder_client._download_tree import listed as listed
+from selenite.dropin.girder_client._download_tree import finished as finished
+from selenite.dropin.girder_client._download_tree import found_files as found_files
 from selenite.dropin.girder_client._download_tree import make_folder as make_folder
 from selenite.dropin.girder_client._download_tree import noted as noted
 from selenite.dropin.girder_client._downloads import download_file as download_file
 from selenite.dropin.girder_client._downloads import is_there as is_there
-from selenite.dropin.girder_client._listing import pages as pages
 from selenite.dropin.girder_client._names import unused_name as unused_name
 from selenite.dropin.girder_client._reporting import _logger as _logger
+from selenite.dropin.girder_client._together import Team as Team
 from selenite.dropin.girder_client._together import check as check
 from selenite.dropin.girder_client._together import reporting as reporting
 from selenite.dropin.girder_client._upload_tree import team_for as team_for

@@ -9,6 +9,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -365,6 +366,65 @@ def test_one_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Exception, match="Invalid resource type: item"):
             gc.downloadResource("i0", tmp_path, "item")
     assert files_in(tmp_path) == {"a/a": b"1", "a/b": b"2", "c": b"3", "renamed/c": b"3"}
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_pages_are_asked_for_together(
+    is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(girder_client, "DEFAULT_PAGE_LIMIT", 3)
+    tree = Tree([(f"{number}", [(f"{number}", b"1")]) for number in range(9)])
+    together = threading.Barrier(2)
+
+    def paged(method: str, path: str) -> Reply:
+        if not path.startswith("/item?"):
+            return tree(method, path)
+        offset = int(path.partition("offset=")[2].partition("&")[0])
+        if is_told and offset:
+            together.wait(30)
+        total = {"Girder-Total-Count": "9"} if is_told else {}
+        return replace(as_json(tree.items[offset : offset + 3]), headers=total)
+
+    with serving(paged) as server:
+        girder_client.GirderClient(apiUrl=server.url).downloadFolderRecursive("f", tmp_path)
+        asked = sorted(line.partition("offset=")[2] for line in server.asked if "/item?" in line)
+    # Of a server that does not say how many there are, one page too many.
+    last = [] if is_told else ["9&limit=3"]
+    assert asked == ["0&limit=3", "3&limit=3", "6&limit=3", *last]
+    assert len(files_in(tmp_path)) == 9
+
+
+@pytest.mark.parametrize("is_tree", [True, False])
+def test_files_of_an_item_come_side_by_side_and_are_told_of_in_order(
+    is_tree: bool, tmp_path: Path, capsys: Any
+) -> None:
+    files = [(f"{number}", b"12") for number in range(4)]
+    tree = Tree([("many", files), ("next", [("next", b"3")])])
+    together = threading.Barrier(2)
+
+    def script(method: str, path: str) -> Reply:
+        if path.startswith("/file/i0"):
+            together.wait(30)
+        return tree(method, path)
+
+    class Reporter(girder_client._NoopProgressReporter):
+        def __exit__(self, *_: object) -> None:
+            print(self.label, end=" ")
+
+    with serving(script) as server:
+        gc = girder_client.GirderClient(apiUrl=server.url, progressReporterCls=Reporter)
+        gc.maxWorkers = 2
+        if is_tree:
+            gc.downloadFolderRecursive("f", tmp_path)
+            gc.saveLocalMetadata(tmp_path)
+        else:
+            gc.downloadItem("i0", tmp_path)
+    rest = "next " if is_tree else ""
+    assert capsys.readouterr().out == f"0 1 2 3 {rest}"
+    assert {path.name for path in (tmp_path / "many").iterdir()} == {"0", "1", "2", "3"}
+    if is_tree:
+        told = json.loads((tmp_path / ".girder_metadata").read_text())
+        assert [file["path"] for file in told["i0"]["_selenite"]] == ["0", "1", "2", "3"]
 
 
 def test_metadata_of_a_copy_is_read_by_others_and_written_whole(

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from . import _bodies
 from ._bodies import own_method
 from ._downloads import download_file, is_there
-from ._listing import pages
 from ._names import unused_name
 from ._reporting import _logger
-from ._together import check, reporting
+from ._together import Team, check, reporting
 from ._upload_tree import team_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from . import GirderClient
-    from ._together import Task, Team
 
     Record = dict[str, Any]
 
@@ -84,17 +84,17 @@ class Tree:
         self._skip = skip
         self._only = Only(gc, skip)
 
-    def ask(self, path: str, **given: Any) -> Task:
+    def ask(self, path: str, **given: Any) -> Listed:
         """Let a list be asked for."""
-        return self._team.ask(partial(listed, self._gc, path, **given))
+        return Listed(self._gc, self._team, path, **given)
 
     def folders(self, parent: str, kind: str, dest: str) -> None:
         """Download all folders of something."""
         self._inner(self.ask("folder", parentId=parent, parentType=kind), Names(self._gc, dest))
 
-    def _inner(self, asked: Task, names: Names) -> None:
+    def _inner(self, asked: Listed, names: Names) -> None:
         gc = self._gc
-        places = [(one, names.place(one["name"])) for one in asked.value()]
+        places = [(one, names.place(one["name"])) for one in asked]
         if not own_method(gc, "downloadFolderRecursive"):
             self._team.finish()
             for folder, place in places:
@@ -104,20 +104,20 @@ class Tree:
         for (_, place), content in zip(places, ahead, strict=True):
             self.folder(content, place)
 
-    def of_folder(self, folder: str) -> tuple[Task, Task]:
+    def of_folder(self, folder: str) -> tuple[Listed, Listed]:
         """Let the content of a folder be asked for: its folders and its items."""
         return (
             self.ask("folder", parentId=folder, parentType="folder"),
             self.ask("item", folderId=folder),
         )
 
-    def folder(self, content: tuple[Task, Task], dest: str) -> None:
+    def folder(self, content: tuple[Listed, Listed], dest: str) -> None:
         """Download a folder: what is in its folders, then its items."""
         folders, items = content
         make_folder(dest)
         names = Names(self._gc, dest)
         self._inner(folders, names)
-        for item in items.value():
+        for item in items:
             self.item(item, names)
 
     def item(self, item: Record, names: Names) -> None:
@@ -130,31 +130,64 @@ class Tree:
         folder, name = os.path.split(place)
         if own_method(gc, "downloadItem"):
             self._team.do(
-                partial(download_listed, gc, item, place, self._skip, self._only),
-                partial(gc._local.note, item["_id"]),
+                partial(begun, gc, item, place, self._skip, self._only),
+                partial(finished, gc, self._team, item["_id"], skip=self._skip),
             )
         else:
             self._team.finish()
             gc.downloadItem(item["_id"], folder, name)
 
 
-def listed(gc: GirderClient, path: str, **given: Any) -> list[Record]:
-    """Ask for all records of a list.
+class Listed:
+    """All records of a list, which is asked for ahead: its first page, and then all others at once.
 
-    Args:
-        gc: The client.
-        path: Path of the list.
-        **given: What the server is told.
+    Of a server that does not say how many there are, or of a client that does one thing after the
+    other, each page is asked for after the one before it.
     """
-    package = sys.modules[__package__]
-    size = package.DEFAULT_PAGE_LIMIT
-    size = _PAGE if size == _USUAL_PAGE else size
 
-    def ask(offset: int, limit: int) -> list[Record]:
-        page: list[Record] = gc.get(path, parameters={**given, "offset": offset, "limit": limit})
-        return page
+    def __init__(self, gc: GirderClient, team: Team, path: str, **given: Any) -> None:
+        """Ask for a list.
 
-    return list(pages(ask, lambda: size, None, 0))
+        Args:
+            gc: The client.
+            team: Asks.
+            path: Path of the list.
+            **given: What the server is told.
+        """
+        package = sys.modules[__package__]
+        size = package.DEFAULT_PAGE_LIMIT
+        self._size: int = _PAGE if size in (0, _USUAL_PAGE) else size
+        self._gc = gc
+        self._team = team
+        self._path = path
+        self._given = given
+        self._first = team.ask(partial(self._ask, 0))
+
+    def _ask(self, offset: int) -> tuple[list[Record], int]:
+        """Ask for a page; gives how many records there are in all, too, if that is known."""
+        asked = {**self._given, "offset": offset, "limit": self._size}
+        if self._team.is_alone:
+            return self._gc.get(self._path, parameters=asked), 0
+        answer = self._gc.get(self._path, parameters=asked, jsonResp=False)
+        total = answer.headers.get("Girder-Total-Count", "")
+        return answer.json(), int(total) if total.isdecimal() else 0
+
+    def __iter__(self) -> Iterator[Record]:
+        """Give the records."""
+        size = self._size
+        page, total = self._first.value()
+        offsets = range(size, total, size)
+        others = [self._team.ask(partial(self._ask, offset)) for offset in offsets]
+        yield from page
+        for other in others:
+            page, _ = other.value()
+            yield from page
+        offset = size * (1 + len(others))
+        # There may be more by now.
+        while len(page) == size and offset != total:
+            page, _ = self._team.ask(partial(self._ask, offset)).value()
+            yield from page
+            offset += size
 
 
 class Only:
@@ -197,10 +230,21 @@ class Only:
         return True
 
 
-def download_listed(
-    gc: GirderClient, item: Record, place: str, skip: str | None, only: Only
-) -> list[Record]:
-    """Download all files of an item of a tree, in one request if it has one file.
+@dataclass
+class Item:
+    """An item on its way.
+
+    Attributes:
+        files: The documents of its files, and where they are below its place.
+        missing: Those that have still to come, and where to.
+    """
+
+    files: list[Record]
+    missing: list[tuple[Record, str]]
+
+
+def begun(gc: GirderClient, item: Record, place: str, skip: str | None, only: Only) -> Item:
+    """Download the file of an item of a tree in one request, or find out which files it has.
 
     Args:
         gc: The client.
@@ -208,55 +252,54 @@ def download_listed(
         place: Where it comes to.
         skip: What of the files is left out, as for `download_file`.
         only: What is known of the server.
-
-    Returns:
-        As `download_item`.
     """
     if only.file(item, place):
-        return [noted({"name": item["name"], "size": item["size"]}, "")]
-    folder = os.path.dirname(place)
-    return download_item(gc, item["_id"], folder, item["name"], place, skip, only)
+        return Item([noted({"name": item["name"], "size": item["size"]}, "")], [])
+    found = found_files(gc, Team(gc, 1), item["_id"], item["name"], place, only)
+    if len(found.missing) == 1:
+        _save(gc, *found.missing.pop(), skip)
+    return found
 
 
-def download_item(
-    gc: GirderClient,
-    item: str,
-    dest: str,
-    name: str,
-    place: str,
-    skip: str | None,
-    only: Only | None = None,
-) -> list[Record]:
-    """Download all files of an item.
+def found_files(
+    gc: GirderClient, team: Team, item: str, name: str, place: str, only: Only | None = None
+) -> Item:
+    """Find out which files an item has.
 
     Args:
         gc: The client.
+        team: Asks.
         item: Id of the item.
-        dest: Folder in which it comes.
         name: Name of the item.
         place: Where it comes to: the file itself if it is the only one and named like the item,
             else a folder of all of them.
-        skip: What of the files is left out, as for `download_file`.
         only: What learns from the list of its files.
-
-    Returns:
-        The documents of its files, and where they are below ``place``.
     """
-    files = listed(gc, f"item/{item}/files")
+    files = list(Listed(gc, team, f"item/{item}/files"))
     if only is not None:
         only.learn(files)
     if len(files) == 1 and files[0]["name"] == name:
-        os.makedirs(dest, exist_ok=True)
-        _save(gc, files[0], place, skip)
-        return [noted(files[0], "")]
+        os.makedirs(os.path.dirname(place) or ".", exist_ok=True)
+        return Item([noted(files[0], "")], [(files[0], place)])
     make_folder(place)
     names = Names(gc, place)
-    done = []
-    for file in files:
-        target = names.place(file["name"])
-        _save(gc, file, target, skip)
-        done.append(noted(file, os.path.basename(target)))
-    return done
+    missing = [(file, names.place(file["name"])) for file in files]
+    return Item([noted(file, os.path.basename(path)) for file, path in missing], missing)
+
+
+def finished(gc: GirderClient, team: Team, item: str, found: Item, *, skip: str | None) -> None:
+    """Download what is missing of an item, many files at once, and remember it then.
+
+    Args:
+        gc: The client.
+        team: Downloads.
+        item: Id of the item.
+        found: What there is.
+        skip: What of the files is left out, as for `download_file`.
+    """
+    for file, path in found.missing:
+        team.do(partial(_save, gc, file, path, skip))
+    team.tell(partial(gc._local.note, item, found.files))
 
 
 def _save(gc: GirderClient, file: Record, path: str, skip: str | None) -> None:
@@ -337,4 +380,5 @@ def download_one_item(
     """
     name = gc.getItem(item)["name"] if name is None else name
     place = os.path.join(dest, gc.transformFilename(name))
-    download_item(gc, item, dest, name, place, skip)
+    with team_for(gc) as team:
+        finished(gc, team, item, found_files(gc, team, item, name, place), skip=skip)

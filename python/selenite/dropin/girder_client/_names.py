@@ -50,14 +50,14 @@ def local_name(name: str, *, windows: bool = sys.platform == "win32") -> str:
     return _shortened(name) or "_"
 
 
-def _shortened(name: str) -> str:
-    """Cut a name that is too long for a file system, but keep how it ends."""
-    if len(name.encode(errors="replace")) <= _MOST_BYTES:
+def _shortened(name: str, most: int = _MOST_BYTES) -> str:
+    """Cut a name of more bytes than a file system takes, but keep how it ends."""
+    if len(name.encode(errors="replace")) <= most:
         return name
     stem, ending = os.path.splitext(name)
     if len(ending.encode(errors="replace")) > _MOST_BYTES // 8:
         stem, ending = name, ""
-    room = _MOST_BYTES - len(ending.encode(errors="replace"))
+    room = most - len(ending.encode(errors="replace"))
     return stem.encode(errors="replace")[:room].decode(errors="ignore") + ending
 
 
@@ -71,10 +71,15 @@ def unused_name(name: str, taken: Container[str]) -> str:
     Example:
         >>> unused_name("a.txt", {"a.txt", "a (1).txt"})
         'a (2).txt'
+        >>> unused_name("a" * 255, {"a" * 255}) == "a" * 251 + " (1)"
+        True
     """
     stem, ending = os.path.splitext(name)
     number, found = 0, name
     while os.path.normcase(found) in taken:
         number += 1
-        found = _shortened(f"{stem} ({number}){ending}")
+        ending_now = f" ({number}){ending}"
+        found = (
+            _shortened(stem, _MOST_BYTES - len(ending_now.encode(errors="replace"))) + ending_now
+        )
     return found

@@ -52,7 +52,7 @@ class Task:
     """Something that is done by a thread of a `Team`."""
 
     def __init__(self, team: Team, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
-        """Take what is to be done, and what is done with its result in the calling thread."""
+        """Take what is to be done, and what the calling thread does then: it may begin more."""
         self._team = team
         self._work = work
         self.then = then
@@ -209,7 +209,10 @@ class Team:
             _reporting.say(self._gc, line)
         if first.error is not None:
             raise first.error
+        # What this begins is told of before all that was begun later.
+        later, self._told = self._told, deque()
         first.then(first.result)
+        self._told.extend(later)
 
     def _show(self, task: Task, part: _Part) -> None:
         if task.error is not None and part.count == 0:
