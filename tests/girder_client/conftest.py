@@ -7,8 +7,10 @@ What needs a real server is in files named `test_real_*.py`, and left out where 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from support.cut import cutting
 from support.girder import PYTHON, Girder, running, s3_store, use_s3
 
 collect_ignore_glob = [] if PYTHON else ["test_real_*.py"]
@@ -34,9 +36,13 @@ def asgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Girder]:
 def on_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Girder]:
     """A server that keeps its files in a store of S3."""
     folder = tmp_path_factory.mktemp("girder")
-    with s3_store(folder / "store") as store, running(folder / "server") as server:
-        use_s3(server, store)
-        yield server
+    with (
+        s3_store(folder / "store") as url,
+        cutting(url) as store,
+        running(folder / "server") as server,
+    ):
+        use_s3(server, store.url)
+        yield replace(server, store=store)
 
 
 @pytest.fixture(params=["wsgi", "asgi", "on_s3"])

@@ -17,6 +17,8 @@ from typing import Any
 import girder_client
 import requests
 
+from support.cut import Cut
+
 # The Python of the virtual environment that `scripts/girder` makes.
 PYTHON = os.environ.get("SELENITE_GIRDER", "")
 LOGIN = ("admin", "password123")
@@ -34,11 +36,13 @@ class Girder:
         url: URL of its API.
         pid: Its process.
         root: Where its files are.
+        store: What stands before its store of S3, if it has one.
     """
 
     url: str
     pid: int
     root: Path
+    store: Cut | None = None
 
     def client(self, **settings: Any) -> girder_client.GirderClient:
         """A client of the administrator, who has logged in once: that takes the server a while."""
