@@ -23,6 +23,8 @@ struct Counts {
     files_total: AtomicU64,
     /// Files whose size is not known yet.
     files_unsized: AtomicU64,
+    /// Tries after the first ones of requests.
+    retries: AtomicU64,
 }
 
 /// A snapshot of a [`Job`]'s counters.
@@ -37,6 +39,8 @@ pub struct Progress {
     pub files_done: u64,
     /// Files expected, as far as known.
     pub files_total: u64,
+    /// Tries after the first ones of requests.
+    pub retries: u64,
 }
 
 impl Job {
@@ -87,6 +91,11 @@ impl Job {
         self.counts.files_done.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a request that is sent once more.
+    pub fn retried(&self) {
+        self.counts.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Announces work to come.
     pub fn expect(&self, files: u64, bytes: u64) {
         self.counts.files_total.fetch_add(files, Ordering::Relaxed);
@@ -133,7 +142,8 @@ impl Job {
         if bytes_total > 0 {
             bytes_total = bytes_total.max(bytes_done);
         }
-        Progress { bytes_done, bytes_total, files_done: load(&counts.files_done), files_total }
+        let (files_done, retries) = (load(&counts.files_done), load(&counts.retries));
+        Progress { bytes_done, bytes_total, files_done, files_total, retries }
     }
 }
 

@@ -54,7 +54,7 @@ _Path = str | PathLike[str]
 # URL of a service, and what `requests` calls `verify`.
 _Site = tuple[str, bool | _Path]
 _Version = tuple[str, str, str]
-_Progress = Callable[[int, int, int, int], None]
+_Progress = Callable[[int, int, int, int, int], None]
 # Whatever a server, or a user's file, holds: who asks knows what it should be, and looks.
 _Document = Any
 

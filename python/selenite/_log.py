@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 
 _NAME = "SELENITE_LOG"
 _FORMAT = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
+# Or warnings would be printed where nobody has asked for them.
+logging.getLogger("selenite").addHandler(logging.NullHandler())
 
 
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg] # is no generic class when it runs
@@ -47,6 +50,15 @@ def emit(records: list[tuple[str, int, float, str]], lost: int) -> None:
         _handle(name, level, created, text)
     if lost:
         _handle(records[-1][0], logging.WARNING, records[-1][2], f"{lost} records were left out")
+
+
+def tell(text: str) -> None:
+    """Tell the log of transfers something.
+
+    Args:
+        text: What is told, at the level ``INFO``.
+    """
+    _handle("selenite.transfer", logging.INFO, time.time(), text)
 
 
 def _handle(name: str, level: int, created: float, text: str) -> None:

@@ -1,25 +1,31 @@
-"""Progress of long calls: a bar on terminals, a line in the log elsewhere, or a callback."""
+"""Progress of long calls: a bar on terminals and in notebooks, lines elsewhere, or a callback."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Protocol, TypeAlias
 
 from selenite._needing import needing
-from selenite._settings import progress_mode
+from selenite._settings import is_log_wanted, progress_mode
 from selenite._terminal import is_terminal
+from selenite._units import size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from tqdm import tqdm
 
 _CALLBACK_SECONDS = 0.1
 _BAR_DELAY_SECONDS = 1.0
 _LOG_SECONDS = 30.0
+_LINE_SECONDS = 10.0
+_NOTEBOOK_SECONDS = 0.5
+# What terminals without a size are thought to have.
+_COLUMNS, _LINES = 80, 24
 
 
 class ProgressEvent(NamedTuple):
@@ -35,6 +41,7 @@ class ProgressEvent(NamedTuple):
             thought to be as large as the others on average.
         files_done: Files finished so far.
         files_total: Files to move, as far as known.
+        elapsed: Seconds since the call began.
     """
 
     kind: Literal["start", "advance", "file_done", "done", "error"]
@@ -44,19 +51,29 @@ class ProgressEvent(NamedTuple):
     bytes_total: int = 0
     files_done: int = 0
     files_total: int = 0
+    elapsed: float = 0.0
 
 
-_default: bool | Callable[[ProgressEvent], object] | None = None
+class _Listener(Protocol):
+    """What ``fsspec`` calls a callback."""
+
+    def set_size(self, size: int) -> Any: ...  # noqa: ANN401 (theirs)
+    def relative_update(self, inc: int = 1) -> Any: ...  # noqa: ANN401 (theirs)
+
+
+_Target: TypeAlias = "bool | Callable[[ProgressEvent], object] | _Listener | None"
+_default: _Target = None
 _local = threading.local()
 
 
-def set_progress(target: bool | Callable[[ProgressEvent], object] | None) -> None:
+def set_progress(target: _Target) -> None:
     """Choose how all later calls report progress.
 
     Args:
         target: A function that is called with each ``ProgressEvent``, at most ten times a second
             and from the thread that made the call; an exception that it raises cancels the call.
-            True for a bar, False for nothing, None for what ``SELENITE_PROGRESS`` says.
+            A callback of ``fsspec``, which is told bytes. True for a bar where somebody sees it and
+            for lines elsewhere, False for nothing, None for what ``SELENITE_PROGRESS`` says.
 
     Example:
         >>> import selenite
@@ -68,7 +85,7 @@ def set_progress(target: bool | Callable[[ProgressEvent], object] | None) -> Non
 
 
 @contextmanager
-def progress(target: bool | Callable[[ProgressEvent], object] | None) -> Iterator[None]:
+def progress(target: _Target) -> Iterator[None]:
     """Choose how calls of this thread report progress, inside of a ``with`` block.
 
     Args:
@@ -83,7 +100,7 @@ def progress(target: bool | Callable[[ProgressEvent], object] | None) -> Iterato
         >>> with selenite.progress(events.append):
         ...     pass
     """
-    stack: list[bool | Callable[[ProgressEvent], object] | None] = _stack()
+    stack = _stack()
     stack.append(target)
     try:
         yield
@@ -91,57 +108,127 @@ def progress(target: bool | Callable[[ProgressEvent], object] | None) -> Iterato
         stack.pop()
 
 
-def _stack() -> list[bool | Callable[[ProgressEvent], object] | None]:
+def _stack() -> list[_Target]:
     if not hasattr(_local, "stack"):
         _local.stack = []
-    stack: list[bool | Callable[[ProgressEvent], object] | None] = _local.stack
+    stack: list[_Target] = _local.stack
     return stack
 
 
 @contextmanager
-def tracking(task: str, path: object) -> Iterator[Callable[[int, int, int, int], None] | None]:
-    """Report the progress of one call to whoever wants to know.
+def tracking(task: str, path: object) -> Iterator[Callable[..., None] | None]:
+    """Report the progress of one call to whoever wants to know, and tell the log of its end.
 
     Args:
         task: Name of the function.
         path: What it is about.
 
     Yields:
-        A function for the core to call with bytes done, bytes in all, files done and files in
-        all; None if nobody wants to know.
+        A function for the core to call with bytes done, bytes in all, files done, files in all and
+        repeated requests; None if nobody wants to know.
     """
+    reporter = _reporter(task, str(path))
+    if reporter is None and not _is_recorded():
+        yield None
+        return
+    call = _Call(task, str(path), reporter or _Reporter())
+    call.begin()
+    try:
+        yield call.update
+    except BaseException:
+        # Why the call failed matters more than why that could not be told.
+        with suppress(Exception):
+            call.end("error")
+        raise
+    call.end("done")
+
+
+def _reporter(task: str, path: str) -> _Reporter | None:
     stack = _stack()
     target = stack[-1] if stack else _default
     if target is None:
         target = progress_mode()
     if target is False:
-        yield None
-        return
+        return None
+    if hasattr(target, "relative_update") and hasattr(target, "set_size"):
+        return _Told(target)
     if callable(target):
-        reporter: _Callback | _Display = _Callback(target, task, str(path))
-    else:
-        reporter = _Display(task, forced=target is True)
-    reporter.begin()
-    try:
-        yield reporter.update
-    except BaseException:
-        # Why the call failed matters more than why that could not be told.
-        with suppress(Exception):
-            reporter.end("error")
-        raise
-    reporter.end("done")
+        return _Callback(target, task, path)
+    return _Display(task, forced=target is True)
 
 
-class _Callback:
+def _is_recorded() -> bool:
+    """Say whether the end of a call is told to a log."""
+    if is_log_wanted():
+        return True
+    logging: Any = sys.modules.get("logging")
+    return logging is not None and bool(
+        logging.getLogger("selenite.transfer").isEnabledFor(logging.INFO)
+    )
+
+
+class _Reporter:
+    """Shows nothing."""
+
+    def begin(self) -> None:
+        """Begin the clock."""
+
+    def update(self, *counts: int) -> None:
+        """Take bytes done, bytes in all, files done and files in all."""
+
+    def end(self, kind: Literal["done", "error"]) -> None:
+        """End, for good or for ill."""
+
+
+class _Call:
+    """A call that is reported, and then told to the log."""
+
+    def __init__(self, task: str, path: str, reporter: _Reporter) -> None:
+        self._task = task
+        self._path = path
+        self._reporter = reporter
+        self._counts = (0, 0, 0, 0)
+        self._retries = 0
+        self._began = 0.0
+
+    def begin(self) -> None:
+        self._began = time.monotonic()
+        self._reporter.begin()
+
+    def update(self, *counts: int) -> None:
+        self._counts = (counts[0], counts[1], counts[2], counts[3])
+        self._retries = counts[4] if len(counts) > 4 else 0
+        self._reporter.update(*self._counts)
+
+    def end(self, kind: Literal["done", "error"]) -> None:
+        try:
+            self._reporter.end(kind)
+        finally:
+            if _is_recorded():
+                self._record("done" if kind == "done" else "failed")
+
+    def _record(self, end: str) -> None:
+        from selenite import _log
+
+        seconds = time.monotonic() - self._began
+        (size, _, files, _), retries = self._counts, self._retries
+        _log.tell(
+            f"{self._task} of {self._path} {end}: {files} files, {size} bytes in {seconds:.1f} s, "
+            f"{retries} retries"
+        )
+
+
+class _Callback(_Reporter):
     def __init__(self, call: Callable[[ProgressEvent], object], task: str, path: str) -> None:
         self._call = call
         self._task = task
         self._path = path
         self._counts = (0, 0, 0, 0)
         self._told_counts = (0, 0, 0, 0)
-        self._told_at = 0.0
+        self._told_at = self._began = 0.0
 
     def begin(self) -> None:
+        self._began = time.monotonic()
         self._tell("start")
 
     def update(self, *counts: int) -> None:
@@ -157,7 +244,25 @@ class _Callback:
 
     def _tell(self, kind: Literal["start", "advance", "file_done", "done", "error"]) -> None:
         self._told_counts = self._counts
-        self._call(ProgressEvent(kind, self._task, self._path, *self._counts))
+        elapsed = time.monotonic() - self._began
+        self._call(ProgressEvent(kind, self._task, self._path, *self._counts, elapsed))
+
+
+class _Told(_Reporter):
+    """Tells a callback of ``fsspec``."""
+
+    def __init__(self, listener: _Listener) -> None:
+        self._listener = listener
+        self._done = self._total = 0
+
+    def update(self, *counts: int) -> None:
+        done, total = counts[0], max(counts[0], counts[1])
+        if total != self._total:
+            self._total = total
+            self._listener.set_size(total)
+        if done != self._done:
+            more, self._done = done - self._done, done
+            self._listener.relative_update(more)
 
 
 def _warn(message: str) -> None:
@@ -170,52 +275,97 @@ def _warn(message: str) -> None:
         warnings.warn(message, SeleniteWarning, stacklevel=1)
 
 
-class _Display:
-    """A bar once the call has taken a second, or a line in the log every half minute.
+def _is_notebook() -> bool:
+    """Say whether this is the kernel of a notebook, whose output a browser shows."""
+    shell: Any = sys.modules.get("IPython")
+    try:
+        return getattr(shell.get_ipython(), "kernel", None) is not None
+    except Exception:  # whatever an IPython that is half imported raises
+        return False
+
+
+def _has_widgets() -> bool:
+    try:
+        import ipywidgets  # noqa: F401
+    except Exception:  # not installed, or not for this Python
+        return False
+    return True
+
+
+class _Display(_Reporter):
+    """A bar once the call has taken a second; where nobody would see it, lines now and then.
 
     Showing is never a reason to fail, whatever the stream, tqdm or a handler of the log raise.
     """
 
     def __init__(self, task: str, *, forced: bool) -> None:
         self._task = task
-        self._has_bar = forced or is_terminal(sys.stderr)
+        self._is_notebook = _is_notebook()
+        self._has_bar = self._is_notebook or is_terminal(sys.stderr)
+        self._has_lines = forced and not self._has_bar
         self._bar: tqdm[NoReturn] | None = None
-        self._began = self._logged = 0.0
+        # By the clock of tqdm, and by one that nobody sets.
+        self._start = self._began = self._told = 0.0
+        self._counts = (0, 0, 0, 0)
+        self._is_told = False
 
     def begin(self) -> None:
-        self._began = self._logged = time.monotonic()
+        self._start = time.time()
+        self._began = self._told = time.monotonic()
 
     def update(self, *counts: int) -> None:
+        self._counts = (counts[0], counts[1], counts[2], counts[3])
         now = time.monotonic()
         try:
             if self._has_bar:
                 if self._bar is not None or now - self._began >= _BAR_DELAY_SECONDS:
                     self._draw(*counts)
-            elif now - self._logged >= _LOG_SECONDS:
-                self._logged = now
-                self._log(*counts)
+            elif now - self._told >= (_LINE_SECONDS if self._has_lines else _LOG_SECONDS):
+                self._told = now
+                self._tell()
         except Exception as error:
-            self._has_bar = False
+            self._has_bar = self._has_lines = False
             self._drop()
             if isinstance(error, ModuleNotFoundError):
                 _warn(str(error))
 
     def _draw(self, bytes_done: int, bytes_total: int, files_done: int, files_total: int) -> None:
         if self._bar is None:
-            with needing("the progress bar", "tqdm"):
-                from tqdm import tqdm
-
-            self._bar = tqdm(desc=self._task, unit="B", unit_scale=True, leave=True)
+            self._bar = self._made()
         self._bar.total = max(bytes_total, bytes_done) or None
         self._bar.set_postfix_str(f"{files_done}/{files_total} files", refresh=False)
         self._bar.update(bytes_done - self._bar.n)
 
-    def _log(self, bytes_done: int, bytes_total: int, files_done: int, files_total: int) -> None:
-        import logging
+    def _made(self) -> tqdm[NoReturn]:
+        with needing("the progress bar", "tqdm"):
+            from tqdm import tqdm
+        more: dict[str, Any] = {}
+        kind: type[tqdm[NoReturn]] = tqdm
+        if not self._is_notebook:
+            more = _size_of(sys.stderr)
+        elif _has_widgets():
+            from tqdm.notebook import tqdm as kind
+        else:
+            more = {"mininterval": _NOTEBOOK_SECONDS, "ncols": _COLUMNS}
+        # Nothing is drawn before the counts and the clock are right.
+        bar = kind(desc=self._task, unit="B", unit_scale=True, leave=True, delay=1e-9, **more)
+        bar.start_t = bar.last_print_t = self._start
+        return bar
 
-        logging.getLogger("selenite.transfer").info(
-            "%s: %d of %d files, %d of %d bytes",
-            *(self._task, files_done, files_total, bytes_done, bytes_total),
+    def _tell(self) -> None:
+        bytes_done, bytes_total, files_done, files_total = self._counts
+        self._is_told = True
+        if self._has_lines:
+            done, total = size_text(bytes_done), size_text(bytes_total)
+            seconds = time.monotonic() - self._began
+            line = f"{self._task}: {files_done} of {files_total} files, {done} of {total}"
+            print(f"{line}, {seconds:.0f} s", file=sys.stderr, flush=True)
+            return
+        from selenite import _log
+
+        _log.tell(
+            f"{self._task}: {files_done} of {files_total} files, "
+            f"{bytes_done} of {bytes_total} bytes"
         )
 
     def _drop(self) -> None:
@@ -224,8 +374,19 @@ class _Display:
             self._bar = None
 
     def end(self, kind: Literal["done", "error"]) -> None:
-        if self._bar is not None:
-            try:
+        try:
+            if self._bar is not None:
                 self._bar.close()
-            except Exception:
-                self._drop()
+            elif self._has_lines and self._is_told:
+                self._tell()
+        except Exception:
+            self._drop()
+
+
+def _size_of(stream: Any) -> Mapping[str, int]:  # noqa: ANN401 (whatever stands for stderr)
+    """Give a size to a terminal that says it has none."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except Exception:  # no terminal, or a stream of somebody's own
+        return {}
+    return {} if size.columns and size.lines else {"ncols": _COLUMNS, "nrows": _LINES}

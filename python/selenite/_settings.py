@@ -34,6 +34,11 @@ def progress_mode() -> bool | None:
     raise _bad("SELENITE_PROGRESS", value, "expected `auto`, `on` or `off`")
 
 
+def is_log_wanted() -> bool:
+    """Say whether records are to be shown (``SELENITE_LOG``); the core knows its values."""
+    return os.environ.get("SELENITE_LOG", "").strip().lower() not in {"", "off"}
+
+
 def gobbler_binary() -> str | None:
     """Say which Gobbler service is to be started (``SELENITE_GOBBLER_BINARY``).
 

@@ -52,6 +52,31 @@ impl<'a> Sent<'a> {
     }
 }
 
+/// What is said of a failed try if another one follows, unless nobody wants to know.
+pub(super) fn of_failure(error: &Error) -> Option<String> {
+    if !log::log_enabled!(target: TARGET, Level::Warn) {
+        return None;
+    }
+    let root = error.root();
+    let (Error::Status { method, url, .. }
+    | Error::Transport { method, url, .. }
+    | Error::Timeout { method, url, .. }) = root
+    else {
+        return None;
+    };
+    let place = url.parse().map_or_else(|_| String::new(), |url| place(&url));
+    let end = match root {
+        Error::Status { status, .. } => status.to_string(),
+        other => format!("failed ({})", reason(other)),
+    };
+    Some(format!("{method} {place} {end}"))
+}
+
+/// Records that a request is sent again that was sent so often in vain.
+pub(super) fn again(failure: &str, number: u32) {
+    log::warn!(target: TARGET, "{failure}: sent again after {number} tries");
+}
+
 /// Server and path of a URL.
 fn place(url: &Url) -> String {
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));

@@ -15,6 +15,7 @@ use reqwest::Url;
 
 use super::failure::{was_connecting, was_hung_up, was_refused};
 use super::pace::{Pace, Paces, Refusal, Turn};
+use super::record;
 use crate::job::Job;
 use crate::shared::lock;
 use crate::{Error, Result};
@@ -143,6 +144,17 @@ impl Tries<'_> {
 
     /// Waits until another try is due, unless there is none after this failure.
     pub(crate) async fn failed(&mut self, error: Error) -> Result<()> {
+        // One failure is nothing to worry about.
+        let told = if self.sent > 1 { record::of_failure(&error) } else { None };
+        self.settle(error).await?;
+        self.job.retried();
+        if let Some(told) = told {
+            record::again(&told, self.sent);
+        }
+        Ok(())
+    }
+
+    async fn settle(&mut self, error: Error) -> Result<()> {
         if !self.policy.is_transient(&error) {
             return Err(error);
         }
@@ -176,7 +188,9 @@ impl Tries<'_> {
 
     /// [`Tries::failed`] for a failure that may pass for reasons of the caller's, so many times.
     pub(crate) async fn failed_with(&mut self, error: Error, most: u32) -> Result<()> {
-        self.count(error, most.min(self.policy.retries), Duration::ZERO).await
+        self.count(error, most.min(self.policy.retries), Duration::ZERO).await?;
+        self.job.retried();
+        Ok(())
     }
 
     async fn count(&mut self, error: Error, most: u32, asked: Duration) -> Result<()> {

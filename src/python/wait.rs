@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// Runs `work` on its own thread with the GIL released, looking for signals every 50 ms.
 ///
 /// `progress` is called at each tick and at the end with
-/// `(bytes_done, bytes_total, files_done, files_total)`. A signal, or an exception from
+/// `(bytes_done, bytes_total, files_done, files_total, retries)`. A signal, or an exception from
 /// `progress`, cancels the job and is raised once the work has stopped. Once the interpreter ends,
 /// the work is cancelled, and this never returns.
 pub(super) fn wait<T: Send>(
@@ -33,7 +33,8 @@ pub(super) fn wait<T: Send>(
         log::tick(py)?;
         progress.map_or(Ok(()), |callback| {
             let now = job.progress();
-            let counts = (now.bytes_done, now.bytes_total, now.files_done, now.files_total);
+            let files = (now.files_done, now.files_total);
+            let counts = (now.bytes_done, now.bytes_total, files.0, files.1, now.retries);
             callback.call1(py, counts).map(drop)
         })
     };

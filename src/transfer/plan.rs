@@ -46,6 +46,9 @@ pub(crate) fn differing(files: &[(&Path, &Expected)], job: &Job) -> Result<Vec<b
     for (at, seen) in read.into_iter().zip(digest::of_files(&places, job)?) {
         differ[at] = files[at].1.check(&seen?, "").is_err();
     }
+    for ((file, _), _) in files.iter().zip(&differ).filter(|(_, differs)| **differs) {
+        log::warn!(target: "selenite.cache", "{} differs from its manifest", file.display());
+    }
     Ok(differ)
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import re
@@ -21,6 +22,7 @@ HTTP = "selenite.http"
 
 @pytest.fixture(autouse=True)
 def loggers_as_before() -> Iterator[None]:
+    importlib.import_module("selenite._log")
     yield
     logging.getLogger(HTTP).setLevel(logging.NOTSET)
     logging.getLogger("selenite").setLevel(logging.NOTSET)
@@ -70,8 +72,19 @@ def test_each_try_is_told(
     assert [match and match.groups()[2:] for match in tries] == [
         ("502", "1"),
         ("504", "2"),
+        None,
         ("200", "3"),
     ]
+    warning = next(record for record in caplog.records if record.levelno == logging.WARNING)
+    assert warning.getMessage() == f"GET {fake.url}/a 504: sent again after 2 tries"
+
+
+def test_warnings_are_not_printed_unasked(tmp_path: Path) -> None:
+    replies = iter([Reply(b"", 502), Reply(b"", 504), Reply(b"ok")])
+    code = f"import logging; {FETCH}; print(logging.getLogger('selenite').handlers)"
+    with serving(lambda *_: next(replies)) as fake:
+        done = run(code, fake.url, str(tmp_path))
+    assert (done.stdout, done.stderr) == ("[<NullHandler (NOTSET)>]\n", "")
 
 
 def test_a_request_without_an_answer_is_told(

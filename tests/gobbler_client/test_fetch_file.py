@@ -70,13 +70,17 @@ def test_a_damaged_registry_file_is_refused(sample: Gobbler, remote: dict[str, A
 
 
 def test_cache_hits_are_verified_on_request(
-    sample: Gobbler, remote: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    sample: Gobbler,
+    remote: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = Path(pyg.fetch_file(PATH, **remote))
     path.write_text("BETA")
     monkeypatch.setenv("SELENITE_VERIFY", "always")
     pyg.fetch_file(PATH, **remote)
     assert path.read_text() == "beta"
+    assert caplog.messages == [f"{path} differs from its manifest"]
 
 
 @pytest.mark.parametrize(

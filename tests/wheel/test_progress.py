@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import gypsum_client as gyp
 import pygobbler as pyg
 import pytest
 import selenite
+import tqdm.std
 from selenite import _progress
 from support import bucket as support
 from support.bucket import OWNER
@@ -219,6 +222,7 @@ def test_nothing_but_a_bar_needs_tqdm(
     monkeypatch.setitem(sys.modules, "tqdm", None)
     monkeypatch.setattr(_progress, "_BAR_DELAY_SECONDS", 0.0)
     monkeypatch.setattr(_progress, "_LOG_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "stderr", Broken("nothing", OSError()))
     hint = re.escape("the progress bar needs `tqdm`, which is not installed (`pip install tqdm`)")
     with (
         caplog.at_level(logging.INFO, "selenite.transfer"),
@@ -229,7 +233,140 @@ def test_nothing_but_a_bar_needs_tqdm(
         with pytest.warns(selenite.SeleniteWarning, match=hint):
             update(1, 10, 0, 1)
         update(2, 10, 1, 1)
-    assert caplog.messages == ["test: 1 of 1 files, 2 of 10 bytes"]
+    assert caplog.messages[0] == "test: 1 of 1 files, 2 of 10 bytes"
+    end = r"test of a done: 1 files, 2 bytes in 0\.\d s, 0 retries"
+    assert re.fullmatch(end, caplog.messages[1])
+
+
+def moved(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all clocks go on by so much."""
+    for module, name in ((time, "time"), (time, "monotonic"), (tqdm.std, "time")):
+        clock = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda clock=clock: clock() + seconds)
+
+
+def test_the_clock_of_a_bar_begins_with_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with selenite.progress(True), _progress.tracking("test", "a") as update:
+        assert update is not None
+        update(500_000_000, 1_000_000_000, 1, 2)
+        assert stream.getvalue() == "", "a short call shows nothing"
+        moved(100, monkeypatch)
+        update(500_000_000, 1_000_000_000, 1, 2)
+        shown = stream.getvalue()
+        assert "500M/1.00G [01:40<01:40, 5.00MB/s, 1/2 files]" in shown
+        assert shown.count("\r") == 1
+
+
+def test_a_terminal_without_a_size_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    assert os.get_terminal_size(theirs).columns == 0
+    with os.fdopen(theirs, "w") as stream, os.fdopen(ours, "rb", buffering=0) as seen:
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr(_progress, "_BAR_DELAY_SECONDS", 0.0)
+        with selenite.progress(True), _progress.tracking("test", "a") as update:
+            assert update is not None
+            moved(10, monkeypatch)
+            update(1, 2, 0, 1)
+            stream.flush()
+            shown = seen.read(1000).decode()
+    assert "50%|" in shown
+    # What stands around it moves the cursor.
+    line = re.search(r"test:[^\x1b\r\n]*", shown)
+    assert line
+    assert len(line[0]) <= 80
+
+
+def test_lines_that_were_asked_for_are_plain(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with selenite.progress(True), _progress.tracking("test", "a") as update:
+        assert update is not None
+        update(1_000_000, 2_000_000, 0, 1)
+        moved(11, monkeypatch)
+        update(1_000_000, 2_000_000, 0, 1)
+        update(2_000_000, 2_000_000, 1, 1)
+    assert capsys.readouterr().err.splitlines() == [
+        "test: 0 of 1 files, 1.00 MB of 2.00 MB, 11 s",
+        "test: 1 of 1 files, 2.00 MB of 2.00 MB, 11 s",
+    ]
+
+
+class Shell:
+    """What IPython has in a notebook."""
+
+    kernel = "a kernel"
+
+    def get_ipython(self) -> Shell:
+        return self
+
+
+def test_a_notebook_without_widgets_has_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", Shell())
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with selenite.progress(True), _progress.tracking("test", "a") as update:
+        assert update is not None
+        moved(10, monkeypatch)
+        for count in range(1, 100):
+            update(count, 100, 0, 1)
+    shown = capsys.readouterr().err
+    assert shown.count("\r") <= 3, "at most twice a second, and at the end"
+    assert shown.endswith("\n")
+    assert shown.count("\n") == 1
+
+
+def test_callbacks_are_told_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Any] = []
+    with selenite.progress(events.append), _progress.tracking("test", "a") as update:
+        assert update is not None
+        moved(5, monkeypatch)
+        update(1, 2, 0, 1)
+    assert [event.kind for event in events] == ["start", "advance", "done"]
+    assert [event.elapsed >= 5 for event in events] == [False, True, True]
+
+
+class Listener:
+    """As a callback of fsspec."""
+
+    size: int | None = None
+    value = 0
+
+    def set_size(self, size: int) -> None:
+        self.size = size
+
+    def relative_update(self, inc: int = 1) -> None:
+        self.value += inc
+
+
+def test_a_callback_of_fsspec_is_told_bytes(
+    project: Gobbler, source: Build, remote: dict[str, Any]
+) -> None:
+    directory = source(TREE)
+    listener = Listener()
+    with selenite.progress(listener):
+        pyg.upload_directory("test", "a", "v", directory, **project.writer)
+    assert (listener.value, listener.size) == (SIZE, SIZE)
+
+
+def test_the_end_of_a_call_is_told_to_the_log(
+    project: Gobbler, source: Build, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO, "selenite")
+    directory = source({"a": "text", "b": "more"})
+    pyg.upload_directory("test", "a", "v", directory, **project.writer)
+    (message,) = caplog.messages
+    end = r"upload_directory of (\S+) done: 2 files, 8 bytes in \d+\.\d s, 0 retries"
+    found = re.fullmatch(end, message)
+    assert found
+    assert found[1] == directory
+    caplog.clear()
+    with pytest.raises(OSError, match="404"):
+        pyg.fetch_file("test/a/v/c", **{**project.remote, "cache": str(tmp_path)})
+    assert "fetch_file of test/a/v/c failed: 0 files, 0 bytes" in caplog.messages[-1]
 
 
 def test_the_error_of_a_call_is_not_hidden_by_that_of_a_callback() -> None:

@@ -127,7 +127,7 @@ def save_version(
     from selenite._progress import tracking
 
     names = (project, asset, version)
-    with tracking("save_version", "/".join(names)) as progress, saving():
+    with tracking("save_version", "/".join(map(str, names))) as progress, saving():
         return _core.gypsum_save_version(
             site(url),
             _cache(cache_dir),
