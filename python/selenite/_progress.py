@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Protocol, TypeAlias
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Protocol, TypeAlias, cast
 
 from selenite._needing import needing
 from selenite._settings import is_log_wanted, progress_mode
@@ -151,7 +152,7 @@ def _reporter(task: str, path: str) -> _Reporter | None:
     if target is False:
         return None
     if hasattr(target, "relative_update") and hasattr(target, "set_size"):
-        return _Told(target)
+        return _Told(cast("_Listener", target))
     if callable(target):
         return _Callback(target, task, path)
     return _Display(task, forced=target is True)
@@ -286,7 +287,7 @@ def _is_notebook() -> bool:
 
 def _has_widgets() -> bool:
     try:
-        import ipywidgets  # noqa: F401
+        import_module("ipywidgets")
     except Exception:  # not installed, or not for this Python
         return False
     return True
@@ -340,15 +341,17 @@ class _Display(_Reporter):
         with needing("the progress bar", "tqdm"):
             from tqdm import tqdm
         more: dict[str, Any] = {}
-        kind: type[tqdm[NoReturn]] = tqdm
+        kind: Any = tqdm
         if not self._is_notebook:
-            more = _size_of(sys.stderr)
+            more |= _size_of(sys.stderr)
         elif _has_widgets():
             from tqdm.notebook import tqdm as kind
         else:
             more = {"mininterval": _NOTEBOOK_SECONDS, "ncols": _COLUMNS}
         # Nothing is drawn before the counts and the clock are right.
-        bar = kind(desc=self._task, unit="B", unit_scale=True, leave=True, delay=1e-9, **more)
+        bar: tqdm[NoReturn] = kind(
+            desc=self._task, unit="B", unit_scale=True, leave=True, delay=1e-9, **more
+        )
         bar.start_t = bar.last_print_t = self._start
         return bar
 
