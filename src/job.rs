@@ -178,6 +178,11 @@ impl Share {
         self.at = at;
     }
 
+    /// Where the next bytes belong.
+    pub fn place(&self) -> u64 {
+        self.at
+    }
+
     /// Adds bytes that have come.
     pub fn advance(&mut self, bytes: u64) {
         self.at += bytes;

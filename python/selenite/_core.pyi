@@ -7,6 +7,8 @@ __all__ = [
     "check_gobbler_settings",
     "digest_files",
     "download_files",
+    "fetch_item",
+    "fetch_stored",
     "girder_download",
     "girder_upload",
     "gobbler_acquire",
@@ -40,6 +42,8 @@ __all__ = [
     "md5_file",
     "parse_address",
     "read_json",
+    "send_content",
+    "send_parts",
     "serve_gobbler",
     "serve_gypsum",
     "stage_directory",
@@ -55,6 +59,8 @@ _Path = str | PathLike[str]
 _Site = tuple[str, bool | _Path]
 _Version = tuple[str, str, str]
 _Progress = Callable[[int, int, int, int, int], None]
+# For which package, for how many seconds a server may be silent, and how often to try again.
+_Asker = tuple[str, float | None, int | None]
 # Whatever a server, or a user's file, holds: who asks knows what it should be, and looks.
 _Document = Any
 
@@ -150,6 +156,24 @@ def download_files(
     destination: _Path,
     expected: Sequence[tuple[int, str]] | None = None,
 ) -> int: ...
+def fetch_item(
+    address: str,
+    given: Sequence[tuple[str, str]],
+    target: _Path | None,
+    name: str,
+    asker: _Asker,
+    progress: _Progress | None,
+) -> bytes | None: ...
+def fetch_stored(
+    address: str,
+    target: _Path,
+    name: str,
+    md5: str | None,
+    has_tag: bool,
+    renewal: tuple[str, Sequence[tuple[str, str]], Sequence[str]] | None,
+    asker: _Asker,
+    progress: _Progress | None,
+) -> bool: ...
 def girder_download(
     address: str,
     access: tuple[str, bool | _Path, int | None],
@@ -305,6 +329,24 @@ def gypsum_upload(
 def md5_file(path: _Path) -> str: ...
 def parse_address(text: str) -> Address: ...
 def read_json(path: _Path) -> _Document: ...
+def send_content(
+    method: str,
+    address: str,
+    given: Sequence[tuple[str, str]],
+    source: tuple[_Path, int, int] | bytes | bytearray | memoryview,
+    frame: tuple[bytes, bytes],
+    suffix: bytes | None,
+    asker: _Asker,
+    progress: _Progress | None,
+) -> tuple[int, list[tuple[str, str]], bytes, str | None]: ...
+def send_parts(
+    file: _Path,
+    sizes: tuple[int, int],
+    addresses: Sequence[str],
+    limits: tuple[int, int],
+    asker: _Asker,
+    told: Callable[[int, int], object],
+) -> list[str]: ...
 def serve_gobbler(settings: str, *, embedded: bool = False) -> int: ...
 def serve_gypsum(settings: str, *, embedded: bool = False) -> int: ...
 def stage_directory(source: _Path, destination: _Path) -> int: ...

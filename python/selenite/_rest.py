@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from contextlib import contextmanager
+from http.client import responses as reasons
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -20,9 +21,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from selenite import _settings
+from selenite._translating import Translating
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from selenite._exceptions import StatusError
 
 # A server may close a connection that nobody uses: what must not be sent twice gets a new one.
 _IDLE_SECONDS = 1.0
@@ -169,13 +173,18 @@ class Connections:
             found: Callable[..., Any] = getattr(session, method)
             return found
         plain: Callable[..., Any] = getattr(requests, method)
-        if _is_own(plain, requests.api):
+        if is_own(plain, requests.api):
             plain = getattr(self.session(), method)
         return plain
 
 
-def _is_own(function: object, module: object) -> bool:
-    """Say whether a function is the one that its module has defined."""
+def is_own(function: object, module: object) -> bool:
+    """Say whether a function is the one that its module has defined.
+
+    Args:
+        function: The function.
+        module: The module.
+    """
     return getattr(function, "__globals__", None) is vars(module)
 
 
@@ -197,7 +206,119 @@ def is_replaced() -> bool:
         (getattr(adapter, name, None), requests.adapters)
         for name in ("send", "build_response", "init_poolmanager")
     ]
-    return not all(_is_own(*one) for one in [*functions, *methods, *adapters])
+    return not all(is_own(*one) for one in [*functions, *methods, *adapters])
+
+
+def transport_error(error: BaseException) -> requests.RequestException | None:
+    """Make the exception of ``requests`` for a request of the core's that got no answer.
+
+    Args:
+        error: The exception of the core.
+
+    Returns:
+        The exception, None if it is about something else.
+    """
+    from selenite import _exceptions as core
+
+    if isinstance(error, core.TransportTimeout):
+        kind = requests.ConnectTimeout if error.connecting else requests.ReadTimeout
+        return kind(str(error))
+    if isinstance(error, core.TransportError):
+        is_tls = "certificate" in str(error).lower()
+        return (requests.exceptions.SSLError if is_tls else requests.ConnectionError)(str(error))
+    return None
+
+
+class in_requests(Translating):  # noqa: N801 -- reads as a word of the `with` statement
+    """Raise the exceptions of ``requests`` for requests of the core's that got no answer."""
+
+    def _translate(self, error: BaseException) -> Exception | None:
+        return transport_error(error)
+
+
+def answer(
+    status: int,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    request: tuple[str, str],
+) -> requests.Response:
+    """Make an answer of ``requests`` of one that came by the core.
+
+    Args:
+        status: Its status.
+        headers: Its headers.
+        body: Its body.
+        request: Method and URL.
+    """
+    made = requests.Response()
+    made.status_code = status
+    made.reason = reasons.get(status, "")
+    made.headers.update(headers)
+    made._content, made._content_consumed = body, True  # type: ignore[attr-defined]
+    made.encoding = requests.utils.get_encoding_from_headers(made.headers)
+    made.url = request[1]
+    made.request = requests.PreparedRequest()
+    made.request.method, made.request.url = request
+    return made
+
+
+def refusal(error: StatusError) -> requests.Response:
+    """Make an answer of ``requests`` of what the core says of a refusal.
+
+    Args:
+        error: The exception.
+    """
+    return answer(error.status, error.headers, error.body.encode(), (error.method, error.url))
+
+
+def send_content(
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    source: Any,
+    frame: tuple[bytes, bytes],
+    *,
+    package: str,
+    idle: float | None = None,
+    suffix: bytes | None = None,
+    progress: Callable[..., None] | None = None,
+) -> tuple[requests.Response, str | None]:
+    """Send a large content by the core, once.
+
+    Args:
+        method: Method.
+        url: URL.
+        headers: Headers.
+        source: Path, start and size of a part of a file, or bytes.
+        frame: What comes before and after the content.
+        package: For which package, with its version.
+        idle: For how long the server may be silent, in seconds.
+        suffix: What is digested with the content, after it. Without it, nothing is.
+        progress: Told of the bytes that were sent.
+
+    Returns:
+        The answer, of whatever status, and the SHA-256 digest.
+
+    Raises:
+        requests.RequestException: If there is none; its ``digest`` is that of the content if all of
+            it was read.
+    """
+    from selenite import _core
+    from selenite import _exceptions as core
+
+    try:
+        status, answered, body, digest = _core.send_content(
+            *(method, url, list(headers.items()), source, frame, suffix),
+            *((package, idle, 0), progress),
+        )
+    except core.StatusError as error:
+        return refusal(error), getattr(error, "digest", None)
+    except core.TransportError as error:
+        failure = transport_error(error)
+        assert failure is not None
+        failure.digest = getattr(error, "digest", None)  # type: ignore[attr-defined]
+        raise failure from error
+    return answer(status, answered, body, (method, url)), digest
 
 
 def sent(

@@ -8,6 +8,7 @@
 //! | [`push`] | content of concurrent transfers: pieces go to hashing threads |
 //! | [`together`] | small contents that are in memory |
 //! | [`sha`] | SHA-256 and SHA-512, which the CPU has instructions for |
+//! | [`running`] | a kind that is chosen when it is needed, of content on its way |
 //!
 //! The kernel is the best one that the CPU can run, or the one that the environment variable
 //! `SELENITE_DIGEST` names: `avx512`, `avx2`, `neon` or `scalar`.
@@ -17,6 +18,7 @@ pub(crate) mod copy;
 pub mod kernel;
 mod lanes;
 pub(crate) mod push;
+pub(crate) mod running;
 pub(crate) mod sha;
 pub(crate) mod together;
 mod window;

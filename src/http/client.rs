@@ -37,12 +37,14 @@ const MOST_REDIRECTS: usize = 10;
 
 /// The HTTP client of this process, with what the environment asks for in this call.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Http {
     /// Held, as the connections are its own.
     _runtime: Arc<Runtime>,
     pools: Arc<Pools>,
     netrc: Arc<Netrc>,
-    pub(super) idle_limit: Duration,
+    /// How long a server may be silent.
+    pub idle_limit: Duration,
     /// How requests that may be sent twice are tried again.
     pub retry: RetryPolicy,
     /// How this client calls itself: the caller adds for which package it speaks.
@@ -50,6 +52,8 @@ pub struct Http {
     is_offline: bool,
     /// Whether redirects from TLS to plain text are failures.
     pub keeps_to_tls: bool,
+    /// Whether nothing is sent on to another place but what only reads.
+    pub keeps_changes: bool,
     /// What this client has met so far.
     pub(super) call: Arc<Mutex<Standing>>,
     /// Whether answers only prepare what the call wants, and so are no progress.
@@ -77,6 +81,7 @@ impl Http {
             agent: AGENT.into(),
             is_offline,
             keeps_to_tls: false,
+            keeps_changes: false,
             call: Arc::default(),
             is_preparing: false,
         })
@@ -86,6 +91,13 @@ impl Http {
     #[must_use]
     pub fn preparing(&self) -> Self {
         Self { is_preparing: true, ..self.clone() }
+    }
+
+    /// The same client, without the logins of the user's file.
+    #[must_use]
+    pub fn without_logins(mut self) -> Self {
+        self.netrc = Arc::default();
+        self
     }
 
     /// True if `SELENITE_OFFLINE` forbids all requests.
@@ -198,7 +210,8 @@ impl Http {
             let Some(target) = target.filter(|_| response.status() < 400) else {
                 return Err(response.into_error().await);
             };
-            if !request.is_sent_on(response.status()) {
+            let is_kept = self.keeps_changes && request.method != Method::GET;
+            if is_kept || !request.is_sent_on(response.status()) {
                 let mut error = response.into_error().await;
                 if let Error::Status { reason, .. } = &mut error {
                     let target = url::redacted(&target);

@@ -117,6 +117,11 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// A header, if it is there, each byte of it as the character of that number.
+    pub fn latin1(&self, name: impl reqwest::header::AsHeaderName) -> Option<String> {
+        Some(self.headers.get(name)?.as_bytes().iter().copied().map(char::from).collect())
+    }
+
     /// The announced size of the body.
     pub fn length(&self) -> Option<u64> {
         match &self.body {

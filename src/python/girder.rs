@@ -10,9 +10,10 @@ use reqwest::{Method, Url};
 use super::arguments::Verify;
 use super::convert;
 use super::wait::wait;
+use crate::digest::running::Kind;
 use crate::http::{Http, Object, Response, url};
 use crate::job::Job;
-use crate::transfer::fetch::{Standing, Wanted, fetch};
+use crate::transfer::fetch::{Origin, Promised, Standing, Target, Wanted, fetch};
 use crate::transfer::pieces::{self, Place, Session, Sizes};
 use crate::{Error, Result, runtime};
 
@@ -64,26 +65,14 @@ pub(super) fn girder_download(
     let result = wait(py, progress.as_ref(), |job| {
         let (http, headers) = (http(&access)?, headers(&access.0)?);
         let name = target.display().to_string();
-        let wanted = Wanted { url: url::parse(address)?, headers, name, target, size, sha512 };
-        let accepted = |response: &Response| {
-            let ends = |said: &str| endings.iter().flatten().any(|ending| said.ends_with(ending));
-            endings.is_none()
-                || response.length().is_some()
-                    && response.header(CONTENT_DISPOSITION).is_some_and(ends)
-        };
-        let known: Object = serde_json::from_str(&document.1)
+        let url = url::parse(address)?;
+        let wanted = Wanted { url, headers, name, size, takes_codings: false };
+        let known = serde_json::from_str(&document.1)
             .map_err(|_| Error::invalid("document", &document.1, "it is no JSON object"))?;
         let address = url::parse(&document.0)?;
-        let standing = || async {
-            if known.is_empty() {
-                return Ok(Standing::Unknown);
-            }
-            let answer = http.get_once(&address, &wanted.headers).await?;
-            let now: Object = answer.into_document().await?.parse()?;
-            let is_same = known.iter().all(|(name, value)| now.get(name) == Some(value));
-            Ok(if is_same { Standing::Same } else { Standing::Changed })
-        };
-        let fetched = fetch(&http, &wanted, accepted, standing, job);
+        let file =
+            Described { http: &http, headers: &wanted.headers, address, known, sha512, endings };
+        let fetched = fetch(&http, &wanted, Target::File(&target), &file, None, job);
         runtime::current()?
             .block_on(fetched)
             .inspect_err(|_| received.store(job.progress().bytes_done, Ordering::Relaxed))
@@ -92,6 +81,40 @@ pub(super) fn girder_download(
         // An exception that takes no attributes says nothing of it.
         let _ = error.value(py).setattr("received", received.load(Ordering::Relaxed));
     })
+}
+
+/// A file of Girder, as its document describes it.
+struct Described<'a> {
+    http: &'a Http,
+    headers: &'a HeaderMap,
+    address: Url,
+    known: Object,
+    sha512: Option<String>,
+    endings: Option<Vec<String>>,
+}
+
+impl Origin for Described<'_> {
+    fn promised(&self, answer: &Response) -> Option<Promised> {
+        if let Some(endings) = &self.endings {
+            let said = answer.header(CONTENT_DISPOSITION)?;
+            let is_meant = endings.iter().any(|ending| said.ends_with(ending));
+            if !is_meant || answer.length().is_none() {
+                return None;
+            }
+        }
+        let digest = self.sha512.clone().map(|digits| (Kind::Sha512, digits));
+        Some(Promised { digest, ..Promised::default() })
+    }
+
+    async fn standing(&self) -> Result<Standing> {
+        if self.known.is_empty() {
+            return Ok(Standing::Unknown);
+        }
+        let answer = self.http.get_once(&self.address, self.headers).await?;
+        let now: Object = answer.into_document().await?.parse()?;
+        let is_same = self.known.iter().all(|(name, value)| now.get(name) == Some(value));
+        Ok(if is_same { Standing::Same } else { Standing::Changed })
+    }
 }
 
 /// Uploads a file in chunks, from an offset on; gives the last answer, or `None` if that was lost and

@@ -3,6 +3,7 @@
 
 mod address;
 mod arguments;
+mod bodies;
 mod collector;
 mod convert;
 mod digest;
@@ -37,6 +38,8 @@ mod _core {
 
     #[pymodule_export]
     use super::address::parse_address;
+    #[pymodule_export]
+    use super::bodies::{fetch_item, fetch_stored, send_content, send_parts};
     #[pymodule_export]
     use super::digest::digest_files;
     #[pymodule_export]

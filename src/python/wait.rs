@@ -25,18 +25,30 @@ pub(super) fn wait<T: Send>(
     progress: Option<&Py<PyAny>>,
     work: impl FnOnce(&Job) -> Result<T> + Send,
 ) -> PyResult<T> {
-    settings::check()?;
-    log::begin(py)?;
-    let job = Job::default();
-    let tick = |py: Python<'_>| -> PyResult<()> {
-        py.check_signals()?;
-        log::tick(py)?;
+    let tell = |py: Python<'_>, job: &Job| {
         progress.map_or(Ok(()), |callback| {
             let now = job.progress();
             let files = (now.files_done, now.files_total);
             let counts = (now.bytes_done, now.bytes_total, files.0, files.1, now.retries);
             callback.call1(py, counts).map(drop)
         })
+    };
+    wait_telling(py, tell, work)
+}
+
+/// [`wait`] with `tell` instead of a function of Python's.
+pub(super) fn wait_telling<T: Send>(
+    py: Python<'_>,
+    tell: impl Fn(Python<'_>, &Job) -> PyResult<()> + Sync,
+    work: impl FnOnce(&Job) -> Result<T> + Send,
+) -> PyResult<T> {
+    settings::check()?;
+    log::begin(py)?;
+    let job = Job::default();
+    let tick = |py: Python<'_>| -> PyResult<()> {
+        py.check_signals()?;
+        log::tick(py)?;
+        tell(py, &job)
     };
     // Failures become exceptions only when Python is there again.
     let result: PyResult<Result<T>> = py.detach(|| {
@@ -79,7 +91,7 @@ pub(super) fn wait<T: Send>(
 
 /// Looks at Python for a moment. Once the interpreter ends, this thread stays here: it has nothing to
 /// return to.
-fn attached(job: &Job, tick: impl FnOnce(Python<'_>) -> PyResult<()>) -> PyResult<()> {
+pub(super) fn attached(job: &Job, tick: impl FnOnce(Python<'_>) -> PyResult<()>) -> PyResult<()> {
     Python::try_attach(tick).unwrap_or_else(|| {
         job.cancel();
         loop {

@@ -1,18 +1,16 @@
-//! One file of which no more than its size need be known: what breaks off goes on behind what has come
-//! for as long as the file is unchanged.
+//! One content of which nothing need be known before it comes: what breaks off goes on behind what has
+//! come for as long as it is unchanged. It goes to a file, or to memory.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Url;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
-use sha2::{Digest as _, Sha512};
 
-use crate::digest;
+use crate::digest::running::{Kind, Running};
 use crate::error::IoContext;
 use crate::fs::atomic::{self, Staged};
-use crate::http::{Http, Response};
+use crate::http::{Http, Response, was_refused};
 use crate::job::{Job, Share};
 use crate::parallel::aside;
 use crate::{Error, Result, system};
@@ -37,15 +35,24 @@ pub(crate) struct Wanted {
     pub(crate) headers: HeaderMap,
     /// Its name in messages.
     pub(crate) name: String,
-    /// Where to. What is there is replaced once the new content is whole.
-    pub(crate) target: PathBuf,
     /// Its size, if that is known.
     pub(crate) size: Option<u64>,
-    /// Its SHA-512 digest in hexadecimal digits, if that is known.
-    pub(crate) sha512: Option<String>,
+    /// Whether it is wanted as it comes, also if that is in a coding.
+    pub(crate) takes_codings: bool,
 }
 
-/// What is known of a file of which a part has come.
+/// What the content of an answer must be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Promised {
+    /// What is another one when the content is.
+    pub(crate) mark: String,
+    /// Its digest, in hexadecimal digits.
+    pub(crate) digest: Option<(Kind, String)>,
+    /// What is digested after the content.
+    pub(crate) suffix: Vec<u8>,
+}
+
+/// What is known of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It is the same.
@@ -56,75 +63,129 @@ pub(crate) enum Standing {
     Changed,
 }
 
-/// Downloads a file; gives its size, or `None` if the answer is not `accepted`, or in a coding, or if
-/// the file has changed.
+/// Where a content comes from.
+pub(crate) trait Origin: Sync {
+    /// What the content of an answer must be; `None` if the answer is not taken.
+    fn promised(&self, answer: &Response) -> Option<Promised>;
+
+    /// How the content stands, asked before it goes on behind what has come. Its marks tell more.
+    fn standing(&self) -> impl Future<Output = Result<Standing>> + Send {
+        async { Ok(Standing::Same) }
+    }
+
+    /// Another URL in place of one that is not accepted any more.
+    fn renewed(&self) -> impl Future<Output = Result<Option<Url>>> + Send {
+        async { Ok(None) }
+    }
+}
+
+/// Where a content goes.
+pub(crate) enum Target<'a> {
+    /// A file. What is there is replaced once the new content is whole.
+    File(&'a Path),
+    /// Memory of its size.
+    Memory(&'a mut [u8]),
+}
+
+/// Fetches a content; gives its size, or `None` if the answer is not taken, or in a coding, or if the
+/// content has changed, or is not of the size that its memory has.
 ///
-/// How it is `standing` is asked before it goes on behind what has come.
-pub(crate) async fn fetch<F: Future<Output = Result<Standing>>>(
+/// `first` is an answer that is here already.
+pub(crate) async fn fetch(
     http: &Http,
     wanted: &Wanted,
-    accepted: impl Fn(&Response) -> bool,
-    standing: impl Fn() -> F,
+    target: Target<'_>,
+    origin: &impl Origin,
+    first: Option<Response>,
     job: &Job,
 ) -> Result<Option<u64>> {
     job.expect_file(wanted.size);
-    let part = Part::new(wanted.sha512.is_some());
-    let mut transfer = Transfer { http, wanted, share: job.share(wanted.size), part };
-    let run = transfer.run(accepted, standing, job);
+    let (share, part, promised) = (job.share(wanted.size), Part::default(), Promised::default());
+    let url = wanted.url.clone();
+    let mut transfer = Transfer { http, wanted, target, origin, first, url, promised, share, part };
+    let run = transfer.run(job);
     job.race(run).await.inspect_err(|_| job.give_up())
 }
 
-struct Transfer<'a> {
+struct Transfer<'a, O> {
     http: &'a Http,
     wanted: &'a Wanted,
+    target: Target<'a>,
+    origin: &'a O,
+    first: Option<Response>,
+    url: Url,
+    promised: Promised,
     share: Share,
     part: Part,
 }
 
 /// What has come.
+#[derive(Default)]
 struct Part {
     staged: Option<Staged>,
     received: u64,
-    hasher: Option<Sha512>,
+    digest: Option<Running>,
 }
 
-impl Part {
-    fn new(is_digested: bool) -> Self {
-        Self { staged: None, received: 0, hasher: is_digested.then(Sha512::new) }
-    }
+/// What has become of a try.
+enum Tried {
+    Whole,
+    /// The answer is not one to take.
+    Refused,
+    /// What has come is of another content.
+    Other,
 }
 
-impl Transfer<'_> {
-    async fn run<F: Future<Output = Result<Standing>>>(
-        &mut self,
-        accepted: impl Fn(&Response) -> bool,
-        standing: impl Fn() -> F,
-        job: &Job,
-    ) -> Result<Option<u64>> {
+impl<O: Origin> Transfer<'_, O> {
+    async fn run(&mut self, job: &Job) -> Result<Option<u64>> {
         let mut tries = self.http.tries(&self.wanted.url, job);
+        let (mut farthest, mut is_renewed) = (0, false);
         loop {
             tries.begin().await;
             let before = self.part.received;
-            let error = match self.attempt(&accepted).await {
-                Ok(false) => {
+            let error = match self.attempt().await {
+                Ok(Tried::Refused) => {
                     tries.answered();
                     return Ok(None);
                 }
-                Ok(true) => break,
+                Ok(Tried::Whole) => break,
+                Ok(Tried::Other) => {
+                    self.restart();
+                    self.failure("it is another one than what has come of it")
+                }
                 Err(error) => error,
             };
-            let has_expired = before > 0 && matches!(error, Error::Status { status: 403, .. });
-            if has_expired {
-                tries.failed_with(error, u32::MAX).await?;
-            } else if matches!(error, Error::Digest { what: SIZE, .. }) {
+            if self.part.received > farthest {
+                farthest = self.part.received;
+                // What comes next has tries of its own.
+                tries.answered();
+                tries = self.http.tries(&self.wanted.url, job);
+            }
+            let is_expired = matches!(error, Error::Status { status: 403, .. });
+            if is_expired && !is_renewed && !was_refused(&error) {
+                is_renewed = true;
+                if let Some(url) = self.origin.renewed().await? {
+                    self.url = url;
+                    tries.answered();
+                    continue;
+                }
+            }
+            if matches!(error, Error::Digest { what: SIZE, .. }) {
                 // What stands between may have cut it short.
                 self.restart();
                 tries.failed_with(error, 2).await?;
+            } else if before > 0 && matches!(error, Error::Status { status: 403 | 416, .. }) {
+                if matches!(error, Error::Status { status: 416, .. }) {
+                    self.restart();
+                }
+                tries.failed_with(error, u32::MAX).await?;
+            } else if before > 0 && self.part.received == 0 {
+                tries.failed_with(error, u32::MAX).await?;
             } else {
                 tries.failed(error).await?;
             }
             if self.part.received > 0 {
-                match standing().await? {
+                match self.origin.standing().await? {
                     Standing::Same => {}
                     Standing::Unknown => self.restart(),
                     Standing::Changed => return Ok(None),
@@ -133,9 +194,14 @@ impl Transfer<'_> {
         }
         tries.answered();
         let size = self.part.received;
-        let part = std::mem::replace(&mut self.part, Part::new(false));
-        let (staged, target) = (part.staged, self.wanted.target.clone());
-        if let Some(staged) = staged {
+        if let Target::Memory(memory) = &self.target
+            && memory.len() as u64 != size
+        {
+            return Ok(None);
+        }
+        let part = std::mem::take(&mut self.part);
+        if let (Some(staged), Target::File(target)) = (part.staged, &self.target) {
+            let target = target.to_path_buf();
             aside(move || {
                 if size >= DURABLE_BYTES {
                     staged.file().sync_all().at(&target)?;
@@ -149,41 +215,52 @@ impl Transfer<'_> {
     }
 
     fn restart(&mut self) {
-        self.part = Part::new(self.wanted.sha512.is_some());
+        self.part = Part::default();
         self.share.seek(0);
     }
 
-    /// True once everything has come, false if the answer is not accepted.
-    async fn attempt(&mut self, accepted: &impl Fn(&Response) -> bool) -> Result<bool> {
+    fn failure(&self, why: &'static str) -> Error {
+        let url = crate::http::url::redacted(&self.url);
+        Error::Transport { method: "GET".into(), url, source: why.into() }
+    }
+
+    async fn answer(&mut self) -> Result<Response> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
         let mut headers = self.wanted.headers.clone();
         if self.part.received > 0 {
             let range = HeaderValue::try_from(format!("bytes={}-", self.part.received));
             headers.insert(RANGE, range.expect("digits are valid in a header"));
         }
-        let is_small = self.wanted.size.is_some_and(|size| size <= SMALL_BYTES);
-        let mut response = if is_small {
-            self.http.get_once(&self.wanted.url, &headers).await?
+        if self.wanted.size.is_some_and(|size| size <= SMALL_BYTES) {
+            self.http.get_once(&self.url, &headers).await
         } else {
-            self.http.get_large_once(&self.wanted.url, &headers).await?
-        };
-        if self.part.received == 0 && !accepted(&response) {
-            return Ok(false);
+            self.http.get_large_once(&self.url, &headers).await
         }
-        if response.header(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            if self.part.received == 0 {
-                return Ok(false);
-            }
-            return Err(Error::Transport {
-                method: "GET".into(),
-                url: crate::http::url::redacted(&self.wanted.url),
-                source: "the content comes in a coding that was not asked for".into(),
-            });
-        }
+    }
+
+    async fn attempt(&mut self) -> Result<Tried> {
+        let mut response = self.answer().await?;
         let start = format!("bytes {}-", self.part.received);
-        let continues = response.status() == 206
+        let continues = self.part.received > 0
+            && response.status() == 206
             && response.header(CONTENT_RANGE).is_some_and(|range| range.starts_with(&start));
-        if !continues {
+        let is_coded = !self.wanted.takes_codings
+            && response.header(CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+        if is_coded && self.part.received > 0 {
+            return Err(self.failure("the content comes in a coding that was not asked for"));
+        }
+        let promised = self.origin.promised(&response).filter(|_| !is_coded);
+        if continues {
+            if promised.is_none_or(|promised| promised.mark != self.promised.mark) {
+                return Ok(Tried::Other);
+            }
+        } else {
+            let Some(promised) = promised else { return Ok(Tried::Refused) };
             self.restart();
+            self.part.digest = promised.digest.as_ref().map(|(kind, _)| Running::new(*kind));
+            self.promised = promised;
         }
         self.share.seek(self.part.received);
         if let Some(length) = response.length() {
@@ -191,7 +268,7 @@ impl Transfer<'_> {
         }
         self.receive(&mut response).await?;
         self.check()?;
-        Ok(true)
+        Ok(Tried::Whole)
     }
 
     async fn receive(&mut self, response: &mut Response) -> Result<()> {
@@ -215,9 +292,31 @@ impl Transfer<'_> {
     }
 
     async fn write(&mut self, block: Bytes) -> Result<()> {
-        let part = std::mem::replace(&mut self.part, Part::new(false));
-        let target = self.wanted.target.clone();
-        let (part, written) = aside(move || written(part, &block, &target)).await;
+        let mut part = std::mem::take(&mut self.part);
+        let path = match &mut self.target {
+            Target::File(path) => Some(path.to_path_buf()),
+            Target::Memory(memory) => {
+                let start = usize::try_from(part.received).unwrap_or(usize::MAX);
+                let end = start.saturating_add(block.len());
+                // More than there was to come is counted, and not kept.
+                if let Some(place) = memory.get_mut(start..end) {
+                    place.copy_from_slice(&block);
+                }
+                None
+            }
+        };
+        let is_small = self.wanted.size.is_some_and(|size| size <= SMALL_BYTES);
+        let (part, written) = aside(move || {
+            let written = path.map_or(Ok(()), |path| part.write(&block, &path, is_small));
+            if written.is_ok() {
+                part.received += block.len() as u64;
+                if let Some(digest) = &mut part.digest {
+                    digest.update(&block);
+                }
+            }
+            (part, written)
+        })
+        .await;
         self.part = part;
         written
     }
@@ -231,69 +330,85 @@ impl Transfer<'_> {
         if let Some(size) = self.wanted.size.filter(|size| *size != received) {
             return failed(SIZE, &size.to_string(), received.to_string());
         }
-        if let (Some(expected), Some(hasher)) = (&self.wanted.sha512, &self.part.hasher) {
-            let actual = digest::hex(&hasher.clone().finalize());
+        if let (Some((kind, expected)), Some(mut digest)) =
+            (&self.promised.digest, self.part.digest.take())
+        {
+            digest.update(&self.promised.suffix);
+            let actual = digest.finish();
             if !actual.eq_ignore_ascii_case(expected) {
-                return failed("SHA-512 checksum", expected, actual);
+                return failed(kind.checksum(), expected, actual);
             }
         }
         Ok(())
     }
 }
 
-/// Adds to what has come; a file is made for it if need be.
-fn written(mut part: Part, block: &[u8], target: &std::path::Path) -> (Part, Result<()>) {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let staged = match part.staged.take() {
-        Some(staged) => staged,
-        None => match atomic::stage(folder.unwrap_or_else(|| ".".as_ref()), FILE_MODE) {
-            Ok(staged) => staged,
-            Err(error) => return (part, Err(error)),
-        },
-    };
-    let file: &File = staged.file();
-    let result = system::write_all_at(file, block, part.received).at(target);
-    if result.is_ok() {
-        part.received += block.len() as u64;
-        if let Some(hasher) = &mut part.hasher {
-            hasher.update(block);
-        }
+impl Part {
+    /// Adds to the file, which is made if need be.
+    fn write(&mut self, block: &[u8], target: &Path, is_small: bool) -> Result<()> {
+        let staged = match self.staged.take() {
+            Some(staged) => staged,
+            None => {
+                let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+                let folder = folder.unwrap_or_else(|| ".".as_ref());
+                // A large one has time to be left behind by a process that is killed.
+                let stage = if is_small { atomic::stage } else { atomic::stage_nameless };
+                stage(folder, FILE_MODE)?
+            }
+        };
+        let written = system::write_all_at(staged.file(), block, self.received).at(target);
+        self.staged = Some(staged);
+        written
     }
-    part.staged = Some(staged);
-    (part, result)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::http::testing::{answer, serve};
     use crate::runtime;
 
+    struct Scripted {
+        standing: Standing,
+        digest: Option<(Kind, String)>,
+        /// The path that is asked for in place of one that has expired.
+        other: Option<Url>,
+    }
+
+    impl Origin for Scripted {
+        fn promised(&self, answer: &Response) -> Option<Promised> {
+            let mark = answer.header("etag").unwrap_or_default().to_owned();
+            let (digest, suffix) = (self.digest.clone(), b"!".to_vec());
+            (answer.length() != Some(1)).then_some(Promised { mark, digest, suffix })
+        }
+
+        async fn standing(&self) -> Result<Standing> {
+            Ok(self.standing)
+        }
+
+        async fn renewed(&self) -> Result<Option<Url>> {
+            Ok(self.other.clone())
+        }
+    }
+
     fn get(
         answers: Vec<Vec<u8>>,
-        target: &Path,
+        target: Target<'_>,
         size: Option<u64>,
-        sha512: Option<&str>,
+        digest: Option<(Kind, &str)>,
         standing: Standing,
     ) -> (Result<Option<u64>>, Vec<String>) {
         let (url, server) = serve(answers);
         let runtime = runtime::current().unwrap();
         let mut http = Http::new(&runtime).unwrap();
         http.retry.retries = 3;
-        let wanted = Wanted {
-            url,
-            headers: HeaderMap::new(),
-            name: "f".into(),
-            target: target.to_owned(),
-            size,
-            sha512: sha512.map(str::to_owned),
-        };
+        let other = (standing == Standing::Unknown).then(|| url.join("/y").unwrap());
+        let (headers, name, takes_codings) = (HeaderMap::new(), "f".into(), false);
+        let wanted = Wanted { url, headers, name, size, takes_codings };
+        let digest = digest.map(|(kind, digits)| (kind, digits.to_owned()));
+        let origin = Scripted { standing, digest, other };
         let job = Job::default();
-        let accepted = |response: &Response| response.length() != Some(1);
-        let asked = || async { Ok(standing) };
-        let result = runtime.block_on(fetch(&http, &wanted, accepted, asked, &job));
+        let result = runtime.block_on(fetch(&http, &wanted, target, &origin, None, &job));
         (result, server.join().unwrap())
     }
 
@@ -315,14 +430,15 @@ mod tests {
             (vec![cut(), whole()], Standing::Same, 1),
             (vec![cut(), whole()], Standing::Unknown, 0),
         ] {
-            let (result, heads) = get(answers, &target, Some(10), None, standing);
+            let (result, heads) = get(answers, Target::File(&target), Some(10), None, standing);
             assert_eq!(result.unwrap(), Some(10));
             assert_eq!(std::fs::read(&target).unwrap(), b"0123456789");
             let count = heads.iter().filter(|head| head.to_lowercase().contains("bytes=4-"));
             assert_eq!(count.count(), ranges);
             std::fs::remove_file(&target).unwrap();
         }
-        let (result, _) = get(vec![cut()], &target, Some(10), None, Standing::Changed);
+        let (result, _) =
+            get(vec![cut()], Target::File(&target), Some(10), None, Standing::Changed);
         assert_eq!(result.unwrap(), None);
         assert!(!target.exists());
     }
@@ -332,18 +448,73 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("f");
         let other = || answer("200 OK", "", 4, b"none");
-        let (result, _) =
-            get(vec![other(), other(), other()], &target, Some(5), None, Standing::Same);
+        let get = |answers, size, digest| {
+            get(answers, Target::File(&target), size, digest, Standing::Same).0
+        };
+        let result = get(vec![other(), other(), other()], Some(5), None);
         assert!(matches!(result, Err(Error::Digest { what: "size", .. })));
-        let (result, _) = get(vec![other()], &target, None, Some("00"), Standing::Same);
+        let result = get(vec![other()], None, Some((Kind::Sha512, "00")));
         assert!(matches!(result, Err(Error::Digest { what: "SHA-512 checksum", .. })));
-        let (result, _) =
-            get(vec![answer("200 OK", "", 1, b"x")], &target, None, None, Standing::Same);
+        let result = get(vec![answer("200 OK", "", 1, b"x")], None, None);
         assert_eq!(result.unwrap(), None);
         assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
-        let (result, _) =
-            get(vec![answer("200 OK", "", 0, b"")], &target, Some(0), None, Standing::Same);
-        assert_eq!(result.unwrap(), Some(0));
+        assert_eq!(get(vec![answer("200 OK", "", 0, b"")], Some(0), None).unwrap(), Some(0));
         assert_eq!(std::fs::read(&target).unwrap(), b"");
+    }
+
+    #[test]
+    fn what_has_come_of_another_content_is_not_kept() {
+        let (one, other) = ("ETag: \"1\"\r\n", "ETag: \"2\"\r\n");
+        let cut = || answer("200 OK", one, 10, b"0123");
+        let rest = answer(
+            "206 Partial Content",
+            &format!("{other}Content-Range: bytes 4-9/10\r\n"),
+            6,
+            b"efghij",
+        );
+        let gone = answer("416 No", "", 0, b"");
+        for second in [rest, gone] {
+            let mut memory = [0; 10];
+            let answers = vec![cut(), second, answer("200 OK", other, 10, b"abcdefghij")];
+            let target = Target::Memory(&mut memory);
+            let (result, heads) = get(answers, target, None, None, Standing::Same);
+            assert_eq!(result.unwrap(), Some(10));
+            assert_eq!(&memory, b"abcdefghij");
+            assert!(!heads[2].to_lowercase().contains("range: "), "{}", heads[2]);
+        }
+    }
+
+    #[test]
+    fn memory_is_filled_and_digested_with_what_follows() {
+        // Of `abc!`.
+        let digest = "4edb03f55c86d5e0a76f5627fa506bbf";
+        let whole = || answer("200 OK", "", 3, b"abc");
+        let mut memory = [0; 3];
+        let target = Target::Memory(&mut memory);
+        let promised = Some((Kind::Md5, digest));
+        let (result, _) = get(vec![whole()], target, None, promised, Standing::Same);
+        assert_eq!(result.unwrap(), Some(3));
+        assert_eq!(&memory, b"abc");
+        for size in [2, 4] {
+            let mut memory = vec![0; size];
+            let target = Target::Memory(&mut memory);
+            let (result, _) = get(vec![whole()], target, None, None, Standing::Same);
+            assert_eq!(result.unwrap(), None, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_has_expired_is_replaced_once() {
+        let gone = || answer("403 Forbidden", "", 0, b"");
+        let answers = vec![gone(), answer("200 OK", "", 3, b"abc")];
+        let mut memory = [0; 3];
+        let target = Target::Memory(&mut memory);
+        let (result, heads) = get(answers, target, None, None, Standing::Unknown);
+        assert_eq!(result.unwrap(), Some(3));
+        assert!(heads[1].starts_with("GET /y "), "{}", heads[1]);
+        let mut memory = [0; 3];
+        let target = Target::Memory(&mut memory);
+        let (result, _) = get(vec![gone(), gone()], target, None, None, Standing::Unknown);
+        assert!(matches!(result, Err(Error::Status { status: 403, .. })));
     }
 }

@@ -3,7 +3,11 @@
 pub(crate) mod download;
 // What Python alone asks for so far.
 #[cfg(any(feature = "python", test))]
+pub(crate) mod content;
+#[cfg(any(feature = "python", test))]
 pub(crate) mod fetch;
+#[cfg(any(feature = "python", test))]
+pub(crate) mod parts;
 #[cfg(any(feature = "python", test))]
 pub(crate) mod pieces;
 pub(crate) mod plan;

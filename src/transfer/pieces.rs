@@ -1,28 +1,18 @@
 //! One file in pieces that follow each other in a session: a server is asked where it is after a
 //! failure, and the file goes on from there; a piece that is too large is halved.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::stream;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 
-use crate::error::IoContext;
-use crate::fs::open;
-use crate::http::{Document, Http, Stream, Touched};
+use super::content::Content;
+use crate::http::{Document, Http};
 use crate::job::{Job, Share};
-use crate::parallel::aside;
 use crate::shared::lock;
-use crate::system::{self, Links};
 use crate::{Error, Result};
-
-/// What is read and sent at a time.
-const BLOCK_BYTES: usize = 1 << 20;
 
 /// For so long a server has to be at the same place after a piece that broke off.
 const SETTLING: Duration = Duration::from_millis(100);
@@ -165,99 +155,12 @@ impl<S: Session + Sync> Transfer<'_, S> {
 
     async fn send_piece(&self, offset: u64, length: u64) -> Result<Document> {
         let Place { method, url, headers } = self.session.place(offset)?;
-        let fate = Arc::new(Fate::default());
-        let stream = || self.stream(offset, length, &fate);
-        let sent = self.http.send_stream(method.clone(), &url, &headers, &stream, &fate.touched);
-        let answer = sent.await;
-        // To the transport, a body that breaks off is a broken connection: tell the cause instead.
-        if let Some(fault) = lock(&fate.fault).take() {
-            return Err(fault);
-        }
-        let document = answer?.into_document().await?;
-        if fate.is_whole.load(Ordering::Relaxed) {
-            return Ok(document);
-        }
-        Err(Error::Transport {
-            method: method.to_string(),
-            url: crate::http::url::redacted(&url),
-            source: "the server answered before the whole piece had arrived".into(),
-        })
-    }
-
-    /// A piece from its beginning.
-    fn stream(&self, offset: u64, length: u64, fate: &Arc<Fate>) -> Result<Stream> {
         lock(&self.share).seek(offset);
-        let (file, stat) = open::regular(self.file, Links::Follow)?;
-        if stat.identity.size < offset + length {
-            return Err(changed(self.file));
-        }
-        fate.is_whole.store(false, Ordering::Relaxed);
-        fate.touched.touch();
-        let source = Source {
-            file: Arc::new(file),
-            path: Arc::new(self.file.to_owned()),
-            at: offset,
-            end: offset + length,
-        };
-        let state = (source, Arc::clone(&self.share), Arc::clone(fate));
-        let body = stream::try_unfold(state, |(mut source, share, fate)| async {
-            fate.touched.touch();
-            match source.next().await {
-                Ok(block) => Ok(block.map(|block| {
-                    lock(&share).advance(block.len() as u64);
-                    fate.is_whole.store(source.at == source.end, Ordering::Relaxed);
-                    (block, (source, share, fate))
-                })),
-                Err(error) => {
-                    let told = std::io::Error::other(error.to_string());
-                    *lock(&fate.fault) = Some(error);
-                    Err(told)
-                }
-            }
-        });
-        Ok(Stream { length, body: reqwest::Body::wrap_stream(body) })
+        let content = Content::part(self.file, offset, length);
+        let fate = Arc::default();
+        let sent = content.send(self.http, &method, &url, &headers, &self.share, &fate);
+        sent.await.map(|answer| answer.document)
     }
-}
-
-/// What becomes of a body, for the one who waits for the answer.
-#[derive(Default)]
-struct Fate {
-    touched: Touched,
-    fault: Mutex<Option<Error>>,
-    /// True once the last block was taken.
-    is_whole: AtomicBool,
-}
-
-/// A piece on its way from the disk.
-struct Source {
-    file: Arc<File>,
-    path: Arc<PathBuf>,
-    at: u64,
-    end: u64,
-}
-
-impl Source {
-    async fn next(&mut self) -> Result<Option<Bytes>> {
-        let most = usize::try_from(self.end - self.at).map_or(BLOCK_BYTES, |n| n.min(BLOCK_BYTES));
-        if most == 0 {
-            return Ok(None);
-        }
-        let (file, path, at) = (Arc::clone(&self.file), Arc::clone(&self.path), self.at);
-        let block = aside(move || {
-            let mut block = vec![0; most];
-            let count = system::read_at(&file, &mut block, at).at(path.as_path())?;
-            block.truncate(count);
-            if block.is_empty() { Err(changed(&path)) } else { Ok(block) }
-        })
-        .await?;
-        self.at += block.len() as u64;
-        Ok(Some(block.into()))
-    }
-}
-
-fn changed(file: &Path) -> Error {
-    let file = file.display().to_string();
-    Error::invalid("file", file, "it has changed since the upload was started; start again")
 }
 
 #[cfg(test)]

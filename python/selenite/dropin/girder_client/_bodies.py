@@ -11,8 +11,6 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import requests
-
 from selenite import _rest
 from selenite._translating import Translating
 
@@ -93,20 +91,12 @@ class translated(Translating):  # noqa: N801 -- reads as a word of the `with` st
             return IncompleteResponseError(self._what, self._size, received)
         if isinstance(error, core.StatusError):
             return HttpError(error.status, error.body, error.url, error.method)
-        if isinstance(error, core.TransportTimeout):
-            kind = requests.ConnectTimeout if error.connecting else requests.ReadTimeout
-            return kind(str(error))
-        if isinstance(error, core.TransportError):
-            is_tls = "certificate" in str(error).lower()
-            return (requests.exceptions.SSLError if is_tls else requests.ConnectionError)(
-                str(error)
-            )
         if isinstance(error, core.DigestError) and error.what == "size":
             return IncompleteResponseError(self._what, int(error.expected), int(error.actual))
         if isinstance(error, core.DigestError):
             message = f"{self._what} has another SHA-512 digest than the server says"
             return ChecksumError(message, self._size, self._size or 0)
-        return None
+        return _rest.transport_error(error)
 
 
 def _access(gc: GirderClient) -> tuple[str, Any, int | None]:
