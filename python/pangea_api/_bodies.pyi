@@ -1,4 +1,5 @@
 # Made by scripts/stubs.py.
+from selenite.dropin.pangea_api._bodies import PACKAGE as PACKAGE
 from selenite.dropin.pangea_api._bodies import _BLOCK as _BLOCK
 from selenite.dropin.pangea_api._bodies import _CODE as _CODE
 from selenite.dropin.pangea_api._bodies import _Expired as _Expired
@@ -6,7 +7,6 @@ from selenite.dropin.pangea_api._bodies import _Fetch as _Fetch
 from selenite.dropin.pangea_api._bodies import _Form as _Form
 from selenite.dropin.pangea_api._bodies import _JOBS as _JOBS
 from selenite.dropin.pangea_api._bodies import _LEAST_PART as _LEAST_PART
-from selenite.dropin.pangea_api._bodies import _Lasting as _Lasting
 from selenite.dropin.pangea_api._bodies import _MD5 as _MD5
 from selenite.dropin.pangea_api._bodies import _MESSAGE as _MESSAGE
 from selenite.dropin.pangea_api._bodies import _MIB as _MIB
@@ -22,10 +22,14 @@ from selenite.dropin.pangea_api._bodies import _is_encrypted as _is_encrypted
 from selenite.dropin.pangea_api._bodies import _is_passing as _is_passing
 from selenite.dropin.pangea_api._bodies import _md5 as _md5
 from selenite.dropin.pangea_api._bodies import _nobody as _nobody
+from selenite.dropin.pangea_api._bodies import _not_there as _not_there
+from selenite.dropin.pangea_api._bodies import _other_tag as _other_tag
 from selenite.dropin.pangea_api._bodies import _put as _put
 from selenite.dropin.pangea_api._bodies import _put_all as _put_all
+from selenite.dropin.pangea_api._bodies import _put_once as _put_once
 from selenite.dropin.pangea_api._bodies import _refused as _refused
 from selenite.dropin.pangea_api._bodies import _staged as _staged
+from selenite.dropin.pangea_api._bodies import _translated as _translated
 from selenite.dropin.pangea_api._bodies import download as download
 from selenite.dropin.pangea_api._bodies import logger as logger
 from selenite.dropin.pangea_api._bodies import part_size as part_size

@@ -1127,7 +1127,8 @@ def running(store: Store | None = None) -> Iterator[Pangea]:
         return service.answer(method, handler.path, handler.headers.get("Authorization"), body)
 
     def ask_store(handler: BaseHTTPRequestHandler, method: str, raw: bytes) -> Any:
-        kept.seen.append((method, handler.path, dict(handler.headers)))
+        headers = {name.title(): value for name, value in handler.headers.items()}
+        kept.seen.append((method, handler.path, headers))
         fault = kept.fault(method, handler.path, raw) if kept.fault else None
         if callable(fault):
             return fault(handler, kept.answer(method, handler.path, handler.headers, raw))

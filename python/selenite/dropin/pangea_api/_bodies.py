@@ -11,15 +11,14 @@ import io
 import logging
 import os
 import re
-import secrets
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 import requests
 
 from selenite import _rest, _settings
+from selenite._translating import Translating
 
 from .knex import error_of
 from .remote_object import RemoteObjectError
@@ -29,9 +28,13 @@ if TYPE_CHECKING:
 
     from .knex import Knex
 
+    # URL and headers of a document that holds another URL, and the names that lead to it there.
+    Renewal = tuple[str, list[tuple[str, str]], list[str]]
+
 logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())
 
+PACKAGE = "pangea_api/0.9.24"
 _MIB = 1 << 20
 # Of a download that breaks, so much is lost at most.
 _BLOCK = 1 << 16
@@ -207,50 +210,59 @@ def _put_all(
 ) -> list[dict[str, Any]]:
     if len(urls) != count:
         raise RemoteObjectError(f"the service gave {len(urls)} URLs for {count} parts")
-    tags: dict[int, str] = {}
-    waiting: dict[Future[str], tuple[int, int]] = {}
-    # What is to be sent: a part, the failures it had, and when it may go.
-    todo = [(0.0, index, 0) for index in reversed(range(count))]
-    jobs = _settings.jobs(_JOBS)
-    with ThreadPoolExecutor(min(jobs, count)) as pool:
-        try:
-            while todo or waiting:
-                now = time.monotonic()
-                while todo and len(waiting) < jobs:
-                    ready = next((one for one in reversed(todo) if one[0] <= now), None)
-                    if ready is None:
-                        break
-                    todo.remove(ready)
-                    _, index, failures = ready
-                    future = pool.submit(_put, knex, urls[index], file, index * part, part)
-                    waiting[future] = (index, failures)
-                soonest = min((one[0] for one in todo), default=None)
-                limit = None if soonest is None or len(waiting) == jobs else max(0.0, soonest - now)
-                if not waiting:
-                    time.sleep(limit or 0.0)
-                    continue
-                done, _ = wait(waiting, limit, FIRST_COMPLETED)
-                for future in done:
-                    index, failures = waiting.pop(future)
-                    error = future.exception()
-                    if error is None:
-                        tags[index] = future.result()
-                        tell(f'[INFO] Uploaded part {index + 1} of {count} for "{path}"')
-                        continue
-                    failures += 1
-                    if isinstance(error, _Lasting):
-                        raise error.error
-                    if isinstance(error, _Expired):
-                        raise error
-                    tell(f"[WARN] Upload for part {index + 1} failed. Attempt {failures}")
-                    if failures >= tries:
-                        raise error.error if isinstance(error, _Passing) else error
-                    pause = _rest.pause_after(failures + 2)
-                    todo.append((time.monotonic() + pause, index, failures))
-        finally:
-            for future in waiting:
-                future.cancel()
-    return [{"ETag": tags[index], "PartNumber": index + 1} for index in range(count)]
+
+    def told(index: int, failures: int) -> None:
+        if failures:
+            tell(f"[WARN] Upload for part {index + 1} failed. Attempt {failures}")
+        else:
+            tell(f'[INFO] Uploaded part {index + 1} of {count} for "{path}"')
+
+    if _rest.is_replaced():
+        tags = [_put(knex, url, file, index, part, tries, told) for index, url in enumerate(urls)]
+    else:
+        from selenite import _core
+
+        size = os.fstat(file.fileno()).st_size
+        limits = (max(1, tries), _settings.jobs(_JOBS))
+        with _translated():
+            tags = _core.send_parts(path, (size, part), urls, limits, (PACKAGE, None, None), told)
+    return [{"ETag": tag, "PartNumber": index + 1} for index, tag in enumerate(tags)]
+
+
+class _translated(Translating):  # noqa: N801 -- reads as a word of the `with` statement
+    """Turn exceptions of the core into those of this package and of ``requests``."""
+
+    def __init__(self, what: str = "") -> None:
+        """Say what is downloaded, if anything is."""
+        self._what = what
+
+    def _translate(self, error: BaseException) -> Exception | None:
+        from selenite import _exceptions as core
+
+        if isinstance(error, core.StatusError):
+            response = _rest.refusal(error)
+            if self._what:
+                return _not_there(response)
+            refused = _refused(response)
+            return _Expired(refused) if response.status_code == 403 else refused
+        if isinstance(error, core.DigestError) and self._what:
+            return RemoteObjectError(f"{self._what} has another MD5 digest than the store says")
+        if isinstance(error, core.DigestError):
+            return _other_tag(error.expected, error.actual)
+        if isinstance(error, core.InvalidArgumentError) and error.argument == "file":
+            return RemoteObjectError(f"{error.value} was changed while it was uploaded")
+        return _rest.transport_error(error)
+
+
+def _other_tag(tag: str, digest: str) -> RemoteObjectError:
+    return RemoteObjectError(f"the store says {tag} of a part whose MD5 digest is {digest}")
+
+
+def _not_there(response: requests.Response) -> Exception:
+    """The exception for a download that is refused."""
+    if response.status_code == 404 and _code(response) in ("", "NoSuchKey"):
+        return _refused(response, "registered, but its upload never finished")
+    return _refused(response)
 
 
 class _Passing(Exception):
@@ -261,12 +273,31 @@ class _Passing(Exception):
         self.error = error
 
 
-class _Lasting(_Passing):
-    """A part was not taken, and never will be."""
+def _put(
+    knex: Knex,
+    url: str,
+    file: BinaryIO,
+    index: int,
+    part: int,
+    tries: int,
+    told: Callable[[int, int], object],
+) -> str:
+    """Send a part by `requests`, and give its tag."""
+    for failures in range(1, max(1, tries) + 1):
+        try:
+            tag = _put_once(knex, url, file, index * part, part)
+        except _Passing as passing:
+            told(index, failures)
+            if failures >= tries:
+                raise passing.error from None
+            time.sleep(_rest.pause_after(failures + 2))
+        else:
+            told(index, 0)
+            return tag
+    raise AssertionError
 
 
-def _put(knex: Knex, url: str, file: BinaryIO, start: int, length: int) -> str:
-    """Send a part, and give its tag."""
+def _put_once(knex: Knex, url: str, file: BinaryIO, start: int, length: int) -> str:
     content = os.pread(file.fileno(), length, start)
     while len(content) < length and (
         more := os.pread(file.fileno(), length - len(content), start + len(content))
@@ -277,20 +308,17 @@ def _put(knex: Knex, url: str, file: BinaryIO, start: int, length: int) -> str:
         try:
             # As a stream: the time limit then holds for each block, not for all of them.
             response = _ask(knex, "put", url, data=io.BytesIO(content) if content else b"")
-        except requests.RequestException as error:
-            if not isinstance(error, requests.ConnectionError | requests.Timeout):
-                raise _Lasting(error) from error
+        except (requests.ConnectionError, requests.Timeout) as error:
             raise _Passing(error) from error
     if response.status_code == 403:
         raise _Expired(_refused(response))
     if response.status_code >= 300:
-        kind = _Passing if _is_passing(response) else _Lasting
-        raise kind(_refused(response))
+        refused = _refused(response)
+        raise _Passing(refused) if _is_passing(response) else refused
     tag = response.headers.get("ETag", "")
     plain = tag.strip('"').lower()
     if not tag or (_MD5.fullmatch(plain) and plain != digest and not _is_encrypted(response)):
-        text = f"the store says {tag or 'nothing'} of a part whose MD5 digest is {digest}"
-        raise _Passing(RemoteObjectError(text))
+        raise _Passing(_other_tag(tag or "nothing", digest))
     return str(tag)
 
 
@@ -318,11 +346,8 @@ def post_form(
         error: Exception
         with open(path, "rb") as file, _rest.limited():
             form = _Form(answer["fields"], os.path.basename(path), file)
-            headers = {"Content-Type": form.media_type}
             try:
-                response = _ask(
-                    knex, "post", answer["url"], data=form, headers=headers, allow_redirects=False
-                )
+                response = form.sent(knex, answer["url"], path)
             except (requests.ConnectionError, requests.Timeout) as broken:
                 # The same again has the same effect, even if it had come.
                 error = broken
@@ -347,7 +372,7 @@ class _Form:
 
     def __init__(self, fields: dict[str, str], name: str, file: BinaryIO) -> None:
         """Take the fields, the name of the file, and the file."""
-        edge = secrets.token_hex(16)
+        edge = os.urandom(16).hex()
         self.media_type = f"multipart/form-data; boundary={edge}"
         head = "".join(
             f'--{edge}\r\nContent-Disposition: form-data; name="{_in_quotes(key)}"\r\n\r\n'
@@ -356,13 +381,22 @@ class _Form:
         )
         head += f'--{edge}\r\nContent-Disposition: form-data; name="file"; '
         head += f'filename="{_in_quotes(name)}"\r\n\r\n'
-        size = os.fstat(file.fileno()).st_size
+        self._frame = (head.encode(), f"\r\n--{edge}--\r\n".encode())
+        self._size = os.fstat(file.fileno()).st_size
         self._parts: list[BinaryIO] = [
-            io.BytesIO(head.encode()),
+            io.BytesIO(self._frame[0]),
             file,
-            io.BytesIO(f"\r\n--{edge}--\r\n".encode()),
+            io.BytesIO(self._frame[1]),
         ]
-        self._length = len(head.encode()) + size + len(edge) + 8
+        self._length = len(self._frame[0]) + self._size + len(self._frame[1])
+
+    def sent(self, knex: Knex, url: str, path: str) -> requests.Response:
+        """Send it, once."""
+        headers = {"Content-Type": self.media_type}
+        if _rest.is_replaced():
+            return _ask(knex, "post", url, data=self, headers=headers, allow_redirects=False)
+        source = (path, 0, self._size)
+        return _rest.send_content("POST", url, headers, source, self._frame, package=PACKAGE)[0]
 
     def __len__(self) -> int:
         return self._length
@@ -416,6 +450,7 @@ def download(
     *,
     schemes: Collection[str],
     anew: Callable[[], str] | None,
+    renewal: Renewal | None,
     has_etag: bool,
     digest: str | None,
     what: str,
@@ -428,22 +463,33 @@ def download(
         path: Where it goes.
         schemes: How it may be reached.
         anew: Gives another URL if this one has expired.
+        renewal: Where the core finds it.
         has_etag: Whether a plain tag of the store is its MD5 digest.
         digest: Its MD5 digest, if that is known.
         what: What it is, for messages.
     """
     if urlsplit(url).scheme.lower() not in schemes:
         raise ValueError(f"{what} cannot be reached by {urlsplit(url).scheme or 'a path'}")
+    known = digest.lower() if digest and _MD5.fullmatch(digest.lower()) else None
+    is_ftp = urlsplit(url).scheme.lower() == "ftp"
+    if not is_ftp and not _rest.is_replaced():
+        from selenite import _core
+
+        asker = (PACKAGE, None, None)
+        with _translated(what):
+            is_whole = _core.fetch_stored(url, path, what, known, has_etag, renewal, asker, None)
+        if not is_whole:
+            raise RemoteObjectError(f"{what} was changed while it was downloaded")
+        return
     with _staged(path) as file:
-        known = digest
-        if urlsplit(url).scheme.lower() == "ftp":
+        if is_ftp:
             _copy_ftp(url, file)
         else:
             tag = _Fetch(knex, url, file, anew, what).run()
-            known = digest or (tag if has_etag else None)
+            known = known or (tag if has_etag and tag else None)
         file.flush()
         os.fsync(file.fileno())
-        if known and _MD5.fullmatch(known.lower()) and _md5(file) != known.lower():
+        if known and _md5(file) != known:
             raise RemoteObjectError(f"{what} has another MD5 digest than the store says")
 
 
@@ -454,7 +500,7 @@ def _staged(path: str) -> Iterator[io.BufferedRandom]:
     It has no name before, where there are such files: nothing stays of a process that is killed.
     """
     folder, name = os.path.split(os.path.abspath(path))
-    staged = os.path.join(folder, f"{name[:200]}.part-{secrets.token_hex(4)}")
+    staged = os.path.join(folder, f"{name[:200]}.part-{os.urandom(4).hex()}")
     try:
         handle = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
         is_named = False
@@ -538,12 +584,10 @@ class _Fetch:
             if status == 403 and self._anew is not None:
                 self._url, self._anew = self._anew(), None
                 return self._once()
-            if status == 404 and _code(response) in ("", "NoSuchKey"):
-                raise _refused(response, "registered, but its upload never finished")
             if status == 416 and start and start == self._total:
                 return True
             if status >= 300:
-                error = _refused(response)
+                error = _not_there(response)
                 if status >= 500 or status in (408, 429):
                     raise _Passing(error)
                 raise error

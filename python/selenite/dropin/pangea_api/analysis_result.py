@@ -519,6 +519,7 @@ class AnalysisResultField(RemoteObject):
             path,
             schemes=schemes,
             anew=anew if is_signed and self.uuid else None,
+            renewal=self._renewal() if is_signed and self.uuid else None,
             has_etag=kind == "s3",
             digest=digest if isinstance(digest, str) else None,
             what=f"field {self.name}",
@@ -526,6 +527,15 @@ class AnalysisResultField(RemoteObject):
         if cache:
             self._cached_filename = path
         return path
+
+    def _renewal(self) -> _bodies.Renewal:
+        """Where another URL of the file is found."""
+        place = f"{self.canon_url()}/{self.uuid}"
+        address = self.knex._address(place, self.inherited_url_options)
+        headers = dict(self.knex.headers)
+        if self.knex.auth is not None:
+            headers["Authorization"] = f"Token {self.knex.auth}"
+        return address, list(headers.items()), ["stored_data", "presigned_url"]
 
     def get_blob_filename(self) -> str:
         """Give a path for the data of the field, in a folder that is named by its sample."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import logging
 import os
@@ -155,6 +154,8 @@ def _folder() -> str:
 
 def _entries(key: str) -> list[str]:
     """The files of a key, the newest last."""
+    import glob
+
     pattern = os.path.join(glob.escape(_folder()), f"{_PREFIX}{key}__*.json")
     found = [path for path in glob.glob(pattern) if _is_entry(path)]
     return sorted(found, key=time_since_file_cached, reverse=True)

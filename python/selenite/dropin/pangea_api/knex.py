@@ -222,17 +222,22 @@ class Knex:
         json_response: bool = True,
     ) -> Any:
         """Send a request for a path as it is, which may end in a slash."""
+        url = self._address(path, url_options)
+        response = self._send(method, url, json)
+        if self._has_ended(response):
+            username, password = self._kept_login or ("", "")
+            self.auth = TokenAuth(self._new_token(username, password))
+            response = self._send(method, url, json)
+        return self._handle_response(response, json_response)
+
+    def _address(self, path: str, url_options: dict[str, Any] | None) -> str:
+        """The URL of a path as it is, which may end in a slash, with options."""
         # `_clean_url` would drop the slash.
         path = path.removeprefix(self.endpoint_url).removeprefix("/")
         options = self._clean_url("", url_options or {})
         if options:
             path += options if "?" not in path else options.replace("?", "&", 1)
-        response = self._send(method, f"{self.endpoint_url}/{path}", json)
-        if self._has_ended(response):
-            username, password = self._kept_login or ("", "")
-            self.auth = TokenAuth(self._new_token(username, password))
-            response = self._send(method, f"{self.endpoint_url}/{path}", json)
-        return self._handle_response(response, json_response)
+        return f"{self.endpoint_url}/{path}"
 
     def _has_ended(self, response: requests.Response) -> bool:
         """Say whether the token that was kept is none any more."""

@@ -6,7 +6,6 @@ import copy
 import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from uuid import UUID
 
 from requests.exceptions import HTTPError
 
@@ -457,6 +456,8 @@ def _is_odd(name: str) -> bool:
     name = name.strip()
     if not name or "/" in name or name in (".", ".."):
         return True
+    from uuid import UUID
+
     try:
         UUID(name)
     except ValueError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from .file_system_cache import FileSystemCache
@@ -29,6 +28,8 @@ def paginated_iterator(
         initial_url: The first page.
         error_handler: Is told of a page that cannot be read, which ends the list.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(knex._call, "get", initial_url)
         while True:
