@@ -1,9 +1,9 @@
 # Made by scripts/stubs.py.
 from selenite.dropin.pytupli import _login as _login
+from selenite.dropin.pytupli._calls import Bearer as Bearer
 from selenite.dropin.pytupli._calls import Connections as Connections
 from selenite.dropin.pytupli._calls import _AUTHORIZATION as _AUTHORIZATION
 from selenite.dropin.pytupli._calls import _BUSY as _BUSY
-from selenite.dropin.pytupli._calls import _Bearer as _Bearer
 from selenite.dropin.pytupli._calls import _IDLE_SECONDS as _IDLE_SECONDS
 from selenite.dropin.pytupli._calls import _RETRIES as _RETRIES
 from selenite.dropin.pytupli._calls import _Session as _Session

@@ -1,16 +1,13 @@
 # Made by scripts/stubs.py.
 from selenite.dropin.pytupli import _keys as _keys
+from selenite.dropin.pytupli import _locking as _locking
 from selenite.dropin.pytupli._errors import TupliStorageError as TupliStorageError
-from selenite.dropin.pytupli._log import logger as logger
 from selenite.dropin.pytupli._login import NO_LOGIN as NO_LOGIN
 from selenite.dropin.pytupli._login import _LARGE as _LARGE
 from selenite.dropin.pytupli._login import _MARGIN_SECONDS as _MARGIN_SECONDS
 from selenite.dropin.pytupli._login import _SLOW as _SLOW
 from selenite.dropin.pytupli._login import _USUAL_SECONDS as _USUAL_SECONDS
-from selenite.dropin.pytupli._login import _depths as _depths
-from selenite.dropin.pytupli._login import _file_lock as _file_lock
 from selenite.dropin.pytupli._login import _lives as _lives
-from selenite.dropin.pytupli._login import _lock as _lock
 from selenite.dropin.pytupli._login import _mark as _mark
 from selenite.dropin.pytupli._login import access as access
 from selenite.dropin.pytupli._login import check_origin as check_origin
@@ -24,3 +21,4 @@ from selenite.dropin.pytupli._login import keep_access as keep_access
 from selenite.dropin.pytupli._login import locked as locked
 from selenite.dropin.pytupli._login import origin as origin
 from selenite.dropin.pytupli._login import refresh as refresh
+from selenite.dropin.pytupli._login import user as user

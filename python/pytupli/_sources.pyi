@@ -5,5 +5,6 @@ from selenite.dropin.pytupli._sources import Source as Source
 from selenite.dropin.pytupli._sources import _Held as _Held
 from selenite.dropin.pytupli._sources import _SPOOLED as _SPOOLED
 from selenite.dropin.pytupli._sources import _is_file as _is_file
+from selenite.dropin.pytupli._sources import _path as _path
 from selenite.dropin.pytupli._sources import _view as _view
 from selenite.dropin.pytupli._sources import opened as opened

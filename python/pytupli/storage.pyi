@@ -32,4 +32,3 @@ from selenite.dropin.pytupli.storage import _describe as _describe
 from selenite.dropin.pytupli.storage import _dumped as _dumped
 from selenite.dropin.pytupli.storage import _filter_body as _filter_body
 from selenite.dropin.pytupli.storage import _say_nothing_is_published as _say_nothing_is_published
-from selenite.dropin.pytupli.storage import _storing as _storing

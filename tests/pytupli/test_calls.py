@@ -319,16 +319,22 @@ def test_secrets_are_not_shown(keys: Keyring, caplog: pytest.LogCaptureFixture) 
     with serving(keys, Reply(b"", 500)) as (server, client):
         shown = [repr(client), str(vars(client))]
         client.set_url(server.url.replace("//", "//me:hidden@"))
-        for call in (client.list_users, lambda: client.login("me", "hidden")):
+        for call in (
+            client.list_users,
+            lambda: client.login("me", "hidden"),
+            lambda: client.load_artifact("i"),
+            lambda: client.store_artifact(b"content", {"name": "a"}),
+        ):
             with pytest.raises(TupliStorageError) as raised:
                 call()
             error = raised.value
             shown += [str(error), repr(error), str(error.url), str(error.__cause__)]
         client.set_url("http://me:hidden@127.0.0.1:9")
         client.retries = 0
-        with pytest.raises(TupliConnectionError) as broken:
-            client.list_users()
-        shown += [str(broken.value), str(broken.value.url)]
+        for call in (client.list_users, lambda: client.load_artifact("i")):
+            with pytest.raises(TupliConnectionError) as broken:
+                call()
+            shown += [str(broken.value), str(broken.value.url)]
     secrets = ["hidden", *(value for name, value in keys.entries.items() if "_token" in name)]
     for text in [*shown, caplog.text]:
         assert not [one for one in secrets if one in text], text

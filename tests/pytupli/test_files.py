@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +32,7 @@ from pytupli.schema import (
     RLTuple,
 )
 from pytupli.storage import FileStorage, TupliStorage, TupliStorageError
+from support.service import wait_until
 
 
 @pytest.fixture
@@ -288,6 +291,27 @@ def test_threads_store_the_same_content_once(storage: FileStorage) -> None:
     assert len(found) == 16
     assert len(set(found)) == 2
     assert len(files(storage)) == 3
+
+
+def test_processes_store_the_same_content_once(storage: FileStorage) -> None:
+    code = (
+        "import sys\nfrom pytupli.storage import FileStorage\n"
+        "print(FileStorage(sys.argv[1]).store_artifact(b'same', {'name': 'a'}).id)"
+    )
+    place = os.fspath(storage.storage_dir)
+    with storage._storing():
+        processes = [
+            subprocess.Popen([sys.executable, "-c", code, place], stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        # Whoever gets on is done with its part at once.
+        wait_until(
+            lambda: len(list(storage.storage_dir.rglob(".*.part"))) == 2, "both have come so far"
+        )
+        assert storage.list_artifacts() == []
+    found = {process.communicate()[0].strip() for process in processes}
+    assert found == {item.id for item in storage.list_artifacts()}
+    assert len(found) == 1
 
 
 RECORD = {"a": 1, "b": {"c": "x"}, "list": [1, 2], "none": None}

@@ -74,6 +74,7 @@ def test_threads_renew_a_login_once(
 def test_processes_renew_a_login_once(
     service: Tupli, client: TupliAPIClient, keys: Keyring, tmp_path: Path
 ) -> None:
+    """Eight threads each."""
     shared = FileKeyring()
     shared.path = tmp_path / "keyring.json"
     shared._write({**keys.entries, "pytupli/access_token": token(seconds=-60)})
@@ -86,8 +87,11 @@ def test_processes_renew_a_login_once(
     }
     code = (
         "import sys, threading\nfrom pytupli.storage import TupliAPIClient\n"
-        "import pytupli._calls, keyring\nclient = TupliAPIClient()\n"
-        "print('ready', flush=True)\nsys.stdin.readline()\nprint(len(client.list_roles()))"
+        "import pytupli._calls, keyring\nclient = TupliAPIClient()\nfound = []\n"
+        "ask = lambda: found.append(len(client.list_roles()))\n"
+        "threads = [threading.Thread(target=ask) for _ in range(8)]\n"
+        "print('ready', flush=True)\nsys.stdin.readline()\n"
+        "for one in threads: one.start()\nfor one in threads: one.join()\nprint(*found)"
     )
     processes = [
         subprocess.Popen(
@@ -106,7 +110,7 @@ def test_processes_renew_a_login_once(
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    assert [process.communicate()[0] for process in processes] == ["8\n"] * 4
+    assert [process.communicate()[0] for process in processes] == [" ".join("8" * 8) + "\n"] * 4
     assert service.count(REFRESH) - before == 1
 
 

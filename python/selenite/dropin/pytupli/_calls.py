@@ -46,16 +46,26 @@ class _Session(_rest.Session):
         _rest._withhold(prepared_request, response, self._secrets)
 
 
-class _Bearer(requests.auth.AuthBase):
+class Bearer(requests.auth.AuthBase):
     """Sets the header of the login, or none: `~/.netrc` is for requests that say nothing of it."""
 
     def __init__(self, header: str | None) -> None:
+        """Take the header."""
         self._header = header
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Set it."""
         if self._header is not None:
             request.headers[_AUTHORIZATION] = self._header
         return request
+
+    def headers(self, others: dict[str, str]) -> dict[str, str]:
+        """The header among others."""
+        return others if self._header is None else {**others, _AUTHORIZATION: self._header}
+
+    def user(self) -> str | None:
+        """Whose login it is, None if that cannot be read."""
+        return None if self._header is None else _login.user(self._header.removeprefix("Bearer "))
 
 
 _connections = Connections((_AUTHORIZATION,))
@@ -69,6 +79,8 @@ def sent(
     *,
     before: Callable[[], object] | None = None,
     is_harmless: bool | None = None,
+    function: Callable[..., requests.Response] | None = None,
+    most: int | None = None,
     **given: Any,
 ) -> requests.Response:
     """Send a request, again if it may be sent twice.
@@ -80,6 +92,8 @@ def sent(
         authority: Header of the login, None to send none.
         before: Called before it is sent again.
         is_harmless: Whether it can be sent twice, if that is not seen by method and URL.
+        function: What sends it, by default `requests`.
+        most: How often it is sent again at most, by default as the client says.
         given: What `requests` takes.
 
     Returns:
@@ -95,10 +109,11 @@ def sent(
     if given.get("timeout") is None:
         given["timeout"] = _timeout(client)
     given.setdefault("allow_redirects", method == "GET")
-    send = partial(_function(method), url, auth=_Bearer(authority), **given)
+    send = partial(function or _function(method), url, auth=Bearer(authority), **given)
+    most = retries(client) if most is None else most
     with _rest.limited():
         return _rest.sent(
-            send, "GET" if is_harmless else "POST", before=before, most=retries(client), busy=_BUSY
+            send, "GET" if is_harmless else "POST", before=before, most=most, busy=_BUSY
         )
 
 
@@ -107,7 +122,7 @@ def _function(method: str) -> Callable[..., Any]:
     name = method.lower()
     if name in {"get", "post", "put", "delete", "head", "options", "patch"}:
         plain = getattr(requests, name)
-        if not _rest._is_own(plain, requests.api):
+        if not _rest.is_own(plain, requests.api):
             found: Callable[..., Any] = plain
             return found
     return partial(_connections.function(None, "request"), method)

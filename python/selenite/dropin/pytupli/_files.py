@@ -32,6 +32,21 @@ def part_of(path: str) -> Iterator[str]:
             os.unlink(part)
 
 
+def target_of(path: str) -> str:
+    """The file that is written: a link keeps leading to what it leads to.
+
+    Args:
+        path: The file, or a link to it.
+
+    Raises:
+        IsADirectoryError: If it is a folder.
+    """
+    path = os.path.realpath(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    return path
+
+
 @contextmanager
 def placed(path: str, *, replaces: bool = False) -> Iterator[BinaryIO]:
     """Write a file that has its name when it is whole, and closed.
@@ -47,9 +62,7 @@ def placed(path: str, *, replaces: bool = False) -> Iterator[BinaryIO]:
         FileExistsError: If it may not.
         IsADirectoryError: If it is a folder.
     """
-    path = os.path.realpath(path)
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    path = target_of(path)
     with part_of(path) as part:
         with open(part, "xb") as file:
             yield file

@@ -5,21 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from selenite import _settings
-from selenite._process_lock import ProcessLock
 
-from . import _keys
+from . import _keys, _locking
 from ._errors import TupliStorageError
-from ._log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from typing import Any
 
 NO_LOGIN = "No refresh token available. Please login first."
@@ -32,8 +28,6 @@ _LARGE = 64 << 20
 _USUAL_SECONDS = 1800.0
 # How long the token lasts that this process has got, by its end.
 _lives: dict[float, float] = {}
-_lock = ProcessLock()
-_depths: dict[int, int] = {}
 
 
 def access() -> str | None:
@@ -136,6 +130,12 @@ def claims(token: str) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
+def user(token: str) -> str | None:
+    """Whose token it is; None if that cannot be read."""
+    name = claims(token).get("issuer")
+    return name if isinstance(name, str) else None
+
+
 def expiry(token: str) -> float | None:
     """When a token is over, in seconds since 1970; None if that cannot be read."""
     end = claims(token).get("exp")
@@ -165,34 +165,6 @@ def is_short(token: str, size: int = 0) -> bool:
     return left < needed or (size > _LARGE and left < life / 2)
 
 
-@contextmanager
-def locked() -> Iterator[None]:
+def locked() -> AbstractContextManager[None]:
     """Let one thread of one of the user's processes at a time renew the login."""
-    with _lock:
-        process = os.getpid()
-        depth = _depths.get(process, 0)
-        held = _file_lock() if depth == 0 else None
-        _depths[process] = depth + 1
-        try:
-            yield
-        finally:
-            _depths[process] = depth
-            if held is not None:
-                from selenite._locks import unlock
-
-                unlock(held)
-
-
-def _file_lock() -> Any:
-    """Hold a lock on a file; None where there can be no such file."""
-    try:
-        from selenite._locks import lock
-
-        caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        folder = os.path.join(caches, "selenite")
-        os.makedirs(folder, exist_ok=True)
-        return lock(os.path.join(folder, "pytupli.LOCK"))
-    except (ImportError, OSError) as error:
-        # Then other processes may renew the login, too: of that comes one request more.
-        logger().debug("no lock between processes: %s", error)
-        return None
+    return _locking.locked("pytupli")

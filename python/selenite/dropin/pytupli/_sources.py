@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -24,14 +25,22 @@ class Source:
 
     Attributes:
         size: Bytes in all.
+        native: What the core takes: path, start and size of a part of a file, or bytes. None if it
+            is for Python alone to read.
     """
 
-    def __init__(self, stream: Any) -> None:
-        """Take a file, from where it stands to its end."""
+    def __init__(self, stream: Any, path: str | os.PathLike[str] | None = None) -> None:
+        """Take a file, from where it stands to its end, and its path if that is known."""
         self._stream = stream
         self._start = stream.tell()
         self.size: int = stream.seek(0, os.SEEK_END) - self._start
         stream.seek(self._start)
+        path = _path(stream) if path is None else path
+        self.native: Any = None if path is None else (path, self._start, self.size)
+
+    def pass_over(self) -> None:
+        """Leave the file where reading all of it does."""
+        self._stream.seek(self._start + self.size)
 
     def blocks(self) -> Iterator[bytes | memoryview]:
         """Read all of it from the start.
@@ -56,8 +65,11 @@ class _Held(Source):
     """Content that is in memory."""
 
     def __init__(self, content: memoryview) -> None:
-        self._content = content
+        self._content = self.native = content
         self.size = len(content)
+
+    def pass_over(self) -> None:
+        pass
 
     def blocks(self) -> Iterator[bytes | memoryview]:
         for start in range(0, self.size, BLOCK):
@@ -82,7 +94,7 @@ def opened(artifact: Any) -> Iterator[Source]:
         artifact = artifact.encode()
     if isinstance(artifact, os.PathLike):
         with open(artifact, "rb") as file:
-            yield Source(file)
+            yield Source(file, artifact)
     elif hasattr(artifact, "read"):
         if _is_file(artifact):
             yield Source(artifact)
@@ -106,6 +118,15 @@ def _view(artifact: Any) -> memoryview:
         )
         raise TypeError(message) from None
     return view.cast("B") if view.c_contiguous and view.nbytes else memoryview(view.tobytes())
+
+
+def _path(stream: Any) -> str | None:
+    """A path that leads to what is open here, whatever became of its name; None if none does."""
+    raw = stream.raw if isinstance(stream, io.BufferedReader | io.BufferedRandom) else stream
+    if not isinstance(raw, io.FileIO) or not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        return None
+    path = f"/proc/self/fd/{raw.fileno()}"
+    return path if os.path.exists(path) else None
 
 
 def _is_file(stream: Any) -> bool:

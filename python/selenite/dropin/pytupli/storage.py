@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selenite._process_lock import ProcessLock
-
 from . import _given
 from ._errors import TupliConnectionError as TupliConnectionError
 from ._errors import TupliStorageError as TupliStorageError
@@ -33,6 +31,7 @@ from .schema import UserRole as UserRole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import Any, BinaryIO
 
     import requests
@@ -660,7 +659,6 @@ def _filter_body(filter: Any) -> dict[str, Any]:
 
 
 _USER = "local_storage"
-_storing = ProcessLock()
 
 
 class FileStorage(TupliStorage):
@@ -719,6 +717,15 @@ class FileStorage(TupliStorage):
 
         return predicate(as_filter(filter_obj))
 
+    def _storing(self) -> AbstractContextManager[None]:
+        """Let nobody else look meanwhile whether something is stored already."""
+        from hashlib import sha256
+
+        from ._locking import locked
+
+        place = sha256(os.fsencode(os.path.realpath(self.storage_dir))).hexdigest()
+        return locked(f"pytupli-{place[:16]}")
+
     def _write(self, folder: Path, item: Any, kind: str) -> None:
         from ._records import SUFFIX, write
 
@@ -750,7 +757,7 @@ class FileStorage(TupliStorage):
         from ._records import SUFFIX, same
 
         _given.warn_of_benchmark(benchmark_query)
-        with _storing:
+        with self._storing():
             older = same(self._benchmarks, SUFFIX, benchmark_query.hash, BenchmarkHeader)
             if older is not None:
                 return older  # type: ignore[no-any-return]
@@ -858,7 +865,7 @@ class FileStorage(TupliStorage):
                         digest.update(block)
                         file.write(block)
                 value = digest.hexdigest()
-                with _storing:
+                with self._storing():
                     older = same(self._artifacts, METADATA_SUFFIX, value, ArtifactMetadataItem)
                     if older is not None:
                         return older  # type: ignore[no-any-return]
