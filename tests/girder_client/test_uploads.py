@@ -7,7 +7,11 @@ import io
 import itertools
 import json
 import os
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,6 +22,7 @@ import requests
 from girder_client import _uploads
 from support.fake import Fake, Reply, as_json, serving
 from support.girder_store import Store, Upload
+from support.workers import fork
 
 MIB = 1 << 20
 
@@ -91,6 +96,28 @@ def test_chunks_are_filled_from_streams_that_give_less() -> None:
         gc.MAX_CHUNK_SIZE = 8
         gc.uploadFile("p", Slow(b"x" * 20), "n", 20)
     assert store.chunks == [(0, 8), (8, 8), (16, 4)]
+
+
+def test_of_a_stream_one_chunk_is_in_memory() -> None:
+    class Endless(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            return bytes(size)
+
+    def take(path: str, **given: Any) -> dict[str, str]:
+        while given.get("data") and given["data"].read(65536):
+            pass
+        return {"_id": "u"}
+
+    gc = girder_client.GirderClient()
+    gc.MAX_CHUNK_SIZE = 4 * MIB
+    with mock.patch.object(gc, "post", take):
+        tracemalloc.start()
+        try:
+            gc.uploadFile("p", Endless(), "n", 6 * gc.MAX_CHUNK_SIZE)
+            most = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert most < 5 * MIB
 
 
 def test_a_stream_that_ends_early_leaves_nothing() -> None:
@@ -270,6 +297,83 @@ def test_what_the_server_digests_wrongly_is_sent_again(times: int, tmp_path: Pat
         f"PUT /file/{'0' * 24}/contents",
         "POST /file/chunk",
     ]
+
+
+class Closing(Store):
+    """Ends each connection after an answer, without having said so."""
+
+    def __call__(self, method: str, path: str) -> Reply:
+        return replace(super().__call__(method, path), close=True)
+
+
+@pytest.mark.usefixtures("by_core")
+@pytest.mark.parametrize("kind", ["file", "stream"])
+def test_between_chunks_connections_may_end_and_processes_fork(kind: str, tmp_path: Path) -> None:
+    content = os.urandom(40)
+    (tmp_path / "f").write_bytes(content)
+    children: list[int] = []
+    bodies: list[bytes] = []
+    store = Closing(bodies)
+    with serving(store, bodies=bodies) as server, (tmp_path / "f").open("rb") as file:
+        gc = girder_client.GirderClient(apiUrl=server.url)
+        gc.MAX_CHUNK_SIZE = 8
+
+        def child() -> None:
+            gc.uploadStreamToFolder("p", io.BytesIO(b"of a child"), "n", 10)
+            with (tmp_path / "f").open("rb") as own:
+                gc.uploadFile("p", own, "n", 40)
+
+        def between(told: dict[str, int]) -> None:
+            if told["current"] == 16:
+                children.append(fork(child))
+                assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+
+        stream = file if kind == "file" else io.BytesIO(content)
+        done = gc.uploadFile("p", stream, "n", 40, progressCallback=between)
+    assert len(children) == 1
+    assert bytes(store.uploads[done["_id"]].content) == content
+    assert len(store.uploads) == 3
+    assert all(len(one.content) == one.size for one in store.uploads.values())
+    assert store.cancelled == []
+
+
+HELD = """
+import io, os, sys, threading, time
+import girder_client
+from girder_client import _uploads
+from selenite import _rest
+_rest._IDLE_SECONDS = -1.0  # as after a pause: what is sent once needs a new connection
+_uploads.LARGEST_WHOLE, _uploads._LEAST_CHUNK = 0, 4
+gc = girder_client.GirderClient(apiUrl=sys.argv[1], verbose=False)
+gc.MAX_CHUNK_SIZE = 8
+def held():
+    return [len(os.listdir(f"/proc/self/{kind}")) for kind in ("fd", "task")]
+def upload():
+    gc.upload(sys.argv[2], "p")
+    gc.uploadFile("p", io.BytesIO(bytes(40)), "n", 40)
+upload()
+before = held()
+for _ in range(4):
+    upload()
+deadline = time.monotonic() + 20
+while held()[1] > before[1] and time.monotonic() < deadline:
+    time.sleep(0.001)
+print(*before, *held())
+"""
+
+
+def test_what_uploads_with_pauses_hold_is_given_back(tmp_path: Path) -> None:
+    for number in range(8):
+        (tmp_path / f"{number}").write_bytes(bytes(40))
+    bodies: list[bytes] = []
+    with serving(Store(bodies), bodies=bodies) as server:
+        command = [sys.executable, "-c", HELD, server.url, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    files, threads, files_now, threads_now = map(int, done.stdout.split())
+    # Each of eight workers may keep two connections, one of either way.
+    assert files_now <= files + 16
+    assert threads_now <= threads
 
 
 def test_a_server_that_stays_away_is_left_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,8 +97,9 @@ class Source:
         """Take a file or anything else that can be read, as bytes or as text."""
         self._stream = stream
         self._base = _position(stream)
-        self._buffer = bytearray()
-        self._buffer_at = 0
+        # What may be asked for again. Copies of a chunk are dear.
+        self._kept = b""
+        self._kept_at = 0
         self._has_ended = False
 
     def part(self, offset: int, length: int, update: Callable[[int], object]) -> Any:
@@ -112,14 +113,17 @@ class Source:
         if self._base is not None:
             left = os.fstat(self._stream.fileno()).st_size - self._base - offset
             return Window(self._stream, self._base + offset, max(0, min(length, left)), update)
-        del self._buffer[: offset - self._buffer_at]
-        self._buffer_at = offset
-        while len(self._buffer) < length and not self._has_ended:
-            piece = self._stream.read(length - len(self._buffer))
+        kept = self._kept = self._kept[offset - self._kept_at :]
+        self._kept_at = offset
+        pieces, missing = [kept] if kept else [], length - len(kept)
+        while missing > 0 and not self._has_ended:
+            piece = self._stream.read(missing)
             self._has_ended = not piece
-            self._buffer += piece.encode() if isinstance(piece, str) else piece
-        reporter = _Updating(update)
-        return _ProgressBytesIO(bytes(self._buffer[:length]), reporter=reporter)
+            if piece:
+                pieces.append(piece.encode() if isinstance(piece, str) else bytes(piece))
+                missing -= len(pieces[-1])
+        self._kept = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return _ProgressBytesIO(self._kept[:length], reporter=_Updating(update))
 
     def path(self) -> str | None:
         """The path of a file that is read from its beginning, None for what else can be read."""
@@ -154,7 +158,11 @@ def _position(stream: Any) -> int | None:
 
 
 def _size(part: Any) -> int:
-    return len(part) if isinstance(part, Window) else len(part.getbuffer())
+    if isinstance(part, Window):
+        return len(part)
+    size: int = part.seek(0, os.SEEK_END)  # its buffer would be a copy
+    part.seek(0)
+    return size
 
 
 class Counted:
@@ -359,6 +367,8 @@ class _Transfer:
                 self._recover(error)
             except requests.RequestException as error:
                 self._recover(error)
+            # Two chunks need not be in memory at once.
+            del part
             if is_short and self._failures == 0:
                 break
         if self._offset != self._size:
