@@ -66,9 +66,11 @@ def fetch(server: Fake, path: Any, **settings: Any) -> None:
     girder_client.GirderClient(apiUrl=server.url, **settings).downloadFile("f", path)
 
 
-def test_it_goes_on_behind_what_has_come(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [503, 403])
+def test_it_goes_on_behind_what_has_come(status: int, tmp_path: Path) -> None:
+    """Also after a URL of the store, which the server leads to, has expired."""
     site = Site()
-    site.answers = [site.cut(196_608), Reply(b"", 503)]
+    site.answers = [site.cut(196_608), Reply(b"", status)]
     with site.serve() as server:
         fetch(server, tmp_path / "n")
     assert (tmp_path / "n").read_bytes() == CONTENT
@@ -234,6 +236,18 @@ def test_what_is_there_may_be_left_out(
             gc.downloadFile("f", tmp_path / "n", skip="odd")
 
 
+def test_a_token_that_expired_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("girder_client._login.by_key", lambda gc, key: gc.setToken(f"by {key}"))
+    site = Site(b"abc")
+    site.answers = [as_json({"message": "You must be logged in.", "type": "access"}, 401)]
+    with site.serve() as server:
+        gc = girder_client.GirderClient(apiUrl=server.url)
+        gc._apiKey = "key"
+        gc.downloadFile("f", tmp_path / "n")
+    assert site.heads[-1]["girder-token"] == "by key"
+    assert (tmp_path / "n").read_bytes() == b"abc"
+
+
 def test_pieces_are_given_without_checks() -> None:
     with Site().serve() as server:
         pieces = girder_client.GirderClient(apiUrl=server.url).downloadFileAsIterator("f", 1000)
@@ -366,6 +380,26 @@ def test_one_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Exception, match="Invalid resource type: item"):
             gc.downloadResource("i0", tmp_path, "item")
     assert files_in(tmp_path) == {"a/a": b"1", "a/b": b"2", "c": b"3", "renamed/c": b"3"}
+
+
+def test_an_item_of_one_file_is_one_request(tmp_path: Path, way: str) -> None:
+    files = {f"{number}": b"content" for number in range(5)}
+    with serving(Tree([(name, [(name, content)]) for name, content in files.items()])) as server:
+        gc = girder_client.GirderClient(apiUrl=server.url)
+        gc.maxWorkers = 1
+        # One thing after the other: the first list tells that the server has no digests.
+        gc.downloadFolderRecursive("f", tmp_path)
+        asked = [line for line in server.asked if line.startswith(("GET /item/", "GET /file/"))]
+    assert files_in(tmp_path) == files
+    if way == "core":
+        rest = [f"GET /item/i{number}/download" for number in range(1, 5)]
+        assert [line.partition("?")[0] for line in asked] == [
+            "GET /item/i0/files",
+            "GET /file/i0f0/download",
+            *rest,
+        ]
+    else:
+        assert len(asked) == 10
 
 
 @pytest.mark.parametrize("is_told", [True, False])

@@ -409,30 +409,54 @@ def test_one_request_that_broke_becomes_chunks() -> None:
         assert bytes(list(store.uploads.values())[-1].content) == b"abc"
 
 
+@pytest.mark.parametrize("kind", ["stream", "file"])
 @pytest.mark.parametrize("release", ["1", "5"])
-def test_a_token_that_expires_on_the_way_is_replaced(release: str) -> None:
+def test_a_token_that_expires_on_the_way_is_replaced(
+    release: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "file":
+        monkeypatch.setattr(_uploads, "LARGEST_WHOLE", 0)
+    (tmp_path / "n").write_bytes(b"abc")
+    monkeypatch.setattr("girder_client._login.by_key", lambda gc, key: gc.setToken(f"by {key}"))
     refusal = as_json({"message": "You must be logged in.", "type": "access"}, 401)
     with (
         storing(fault=once((0, refusal))) as (gc, store, _),
-        mock.patch.object(gc, "_renew", side_effect=[True, False]),
+        (tmp_path / "n").open("rb") as file,
     ):
-        gc._serverVersion = [release]
-        gc.uploadStreamToFolder("p", io.BytesIO(b"abc"), "n", 3)
+        gc._serverVersion, gc._apiKey = [release], "key"
+        gc.uploadStreamToFolder("p", file if kind == "file" else io.BytesIO(b"abc"), "n", 3)
+    assert gc.token == "by key"
     assert bytes(list(store.uploads.values())[-1].content) == b"abc"
 
 
-def test_chunks_that_are_too_large_are_halved() -> None:
+@pytest.mark.parametrize("status", [408, 413])
+def test_chunks_that_are_too_large_are_halved(status: int) -> None:
     def fault(upload: Upload, body: bytes) -> tuple[int, Reply | None]:
         too_large = len(body) > 11 * MIB
-        return (0, Reply(b"too large", 413)) if too_large else (len(body), None)
+        return (0, Reply(b"too large", status)) if too_large else (len(body), None)
 
     with storing(fault=fault) as (gc, store, _):
-        gc.uploadFile("p", io.BytesIO(bytes(25 * MIB)), "n", 25 * MIB)
-        assert [length / MIB for _, length in store.chunks] == [25, 12.5, 6.25, 6.25, 6.25, 6.25]
-    with storing(fault=lambda _, __: (0, Reply(b"", 413))) as (gc, store, _):
+        gc.uploadFile("p", io.BytesIO(bytes(13 * MIB)), "n", 13 * MIB)
+        assert [length / MIB for _, length in store.chunks] == [13, 6.5, 6.5]
+    with storing(fault=lambda _, __: (0, Reply(b"", status))) as (gc, store, _):
         with pytest.raises(girder_client.HttpError, match="client_max_body_size"):
             gc.uploadFile("p", io.BytesIO(bytes(6 * MIB)), "n", 6 * MIB)
+        assert [length / MIB for _, length in store.chunks] == [6, 5]
         assert store.cancelled == list(store.uploads)
+
+
+@pytest.mark.usefixtures("by_core")
+@pytest.mark.parametrize("kind", ["file", "stream"])
+def test_what_has_to_come_whole_is_not_halved(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(bytes(12))
+    refusal = once((0, Reply(b"", 413)))
+    with (
+        storing(fault=refusal, extra=s3(chunked=False)) as (gc, store, _),
+        (tmp_path / "f").open("rb") as file,
+        pytest.raises(girder_client.HttpError, match="client_max_body_size"),
+    ):
+        gc.uploadFile("p", file if kind == "file" else io.BytesIO(bytes(12)), "n", 12)
+    assert store.chunks == [(0, 12)]
 
 
 def s3(chunked: bool) -> dict[str, Any]:
@@ -457,7 +481,10 @@ def test_chunks_for_s3_are_neither_too_small_nor_too_many() -> None:
     assert _uploads.chunk_size(gc, {}, 100 * MIB) == MIB
 
 
-def test_an_untouched_upload_to_s3_begins_anew() -> None:
+@pytest.mark.usefixtures("by_core")
+@pytest.mark.parametrize("kind", ["file", "stream"])
+def test_an_untouched_upload_to_s3_begins_anew(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x" * 9)
     refusal = {"message": "You should not call requestOffset on a chunked direct-to-S3 upload."}
 
     class Odd(Store):
@@ -467,9 +494,9 @@ def test_an_untouched_upload_to_s3_begins_anew() -> None:
 
     bodies: list[bytes] = []
     store = Odd(bodies, fault=once((0, Reply(b"", 503))), extra=s3(chunked=True))
-    with serving(store, bodies=bodies) as server:
+    with serving(store, bodies=bodies) as server, (tmp_path / "f").open("rb") as file:
         gc = girder_client.GirderClient(apiUrl=server.url)
-        done = gc.uploadFile("p", io.BytesIO(b"x" * 9), "n", 9)
+        done = gc.uploadFile("p", file if kind == "file" else io.BytesIO(b"x" * 9), "n", 9)
     assert store.chunks == [(0, 9), (0, 9)]
     assert bytes(store.uploads[done["_id"]].content) == b"x" * 9
 
@@ -595,6 +622,19 @@ def test_existing_paths_come_before_patterns_and_dots_have_names(
     assert ["name=x%5B1%5D&" in line for line in folders] == [True, False, True]
     assert "name=here&" in folders[1]
     assert len(store.uploads) == 4
+
+
+def test_links_that_are_named_are_followed_and_empty_folders_are_leaves(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "empty").mkdir(parents=True)
+    (tmp_path / "folder" / "file").write_text("x")
+    (tmp_path / "folder" / "inner").symlink_to("empty")
+    (tmp_path / "to-folder").symlink_to("folder")
+    (tmp_path / "to-file").symlink_to("folder/file")
+    with storing() as (gc, store, server):
+        gc.upload([tmp_path / "to-folder", str(tmp_path / "to-f*e")], "p", leafFoldersAsItems=True)
+    made = [line.partition("name=")[2].partition("&")[0] for line in server.asked if "POST" in line]
+    assert made == ["to-folder", "empty", "file", "to-file"]
+    assert [one.parameters["name"] for one in store.uploads.values()] == ["file", "to-file"]
 
 
 def test_only_folders_take_items(tmp_path: Path) -> None:
