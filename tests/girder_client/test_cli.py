@@ -145,6 +145,7 @@ def test_resources_are_listed(capsys: Any) -> None:
             f"{'ID':<24} {'TYPE':<6} {'NAME':<24}",
             f"{ITEM['_id']} item   n",
         ]
+        assert len(server.asked) == len(set(server.asked)), "nothing is asked for twice"
         assert run(*there, "/user/me/top", capsys=capsys)[1] == out
         out = run(*there, FILE["_id"], capsys=capsys)[1]
         assert out.splitlines() == [

@@ -88,6 +88,26 @@ def test_lists_can_be_looked_at_without_going_through_them(
         assert repr(listing) == repr(ITEMS)
         assert len(server.asked) == 3
         assert [one["name"] for one in listing] == [f"i{number}" for number in range(1, 7)]
+
+
+def test_no_page_is_asked_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though `list` asks for the length, and for a part of it if there was a beginning."""
+    monkeypatch.setattr(girder_client, "DEFAULT_PAGE_LIMIT", 3)
+    with serving(paged) as server:
+        for begin in (0, 1, 3, 4):
+            listing = client(server.url).listItem("f")
+            first = [next(listing) for _ in range(begin)]
+            assert [*first, *listing] == ITEMS
+            assert list(listing) == []
+            assert bool(listing) is True
+        assert len(server.asked) == 3 * 4
+        listing = client(server.url).listItem("f")
+        next(listing)
+        assert (len(listing), len(server.asked)) == (7, 3 * 5)
+        assert listing[0] == ITEMS[0], "which is asked for again"
+        assert len(server.asked) == 3 * 5 + 1
+        assert next(listing) == ITEMS[1]
+        assert list(listing) == ITEMS[2:]
         late = client(server.url).listItem("f")
         assert len([next(late), next(late)]) == 2
         assert (len(late), next(late)["name"]) == (7, "i2")
@@ -444,6 +464,23 @@ def test_clients_can_be_copied_and_go_to_other_processes() -> None:
         for one in (copy.copy(gc), pickle.loads(pickle.dumps(gc))):
             one.get("x")
             assert one.token == "t"
+
+
+def test_what_is_left_out_is_not_sent() -> None:
+    with serving(lambda _, __: as_json({"_id": "1"})) as server:
+        gc = client(server.url)
+        gc.getResource("user", property="me")
+        gc.getResource("item", "1", "files")
+        gc.getResource("item")
+        gc.uploadFileContents("1", io.BytesIO(b""), 0, reference="")
+        gc.uploadFile("1", io.BytesIO(b""), "n", 0, reference="")
+    assert server.asked == [
+        "GET /user/me",
+        "GET /item/1/files",
+        "GET /item",
+        "PUT /file/1/contents?size=0",
+        "POST /file?parentType=item&parentId=1&name=n&reference=&size=0",
+    ]
 
 
 def test_old_names_still_work() -> None:

@@ -601,7 +601,7 @@ def test_nothing_is_changed_in_a_dry_run(tmp_path: Path, capsys: Any) -> None:
     assert capsys.readouterr().out.splitlines() == [
         f"Creating Folder from {tmp_path / 't'}",
         "Uploading Item from a",
-        "Ignoring file b as blacklisted",
+        "Ignoring file b as it is blacklisted",
         f"Creating Item from folder {tmp_path / 't' / 'leaf'}",
         "Adding file c, (1 of 1) to Item",
         f"No matching files: {str(tmp_path / 'x[1]*')!r}",

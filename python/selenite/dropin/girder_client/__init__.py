@@ -487,7 +487,7 @@ class GirderClient:
             id: Its id.
             property: A part of it.
         """
-        parts = [path, id, property if id is not None else None]
+        parts = [path, id, property]
         return self.get("/".join(part for part in parts if part is not None))
 
     @_old.may_test
@@ -1040,7 +1040,7 @@ class GirderClient:
         Raises:
             IncorrectUploadLengthError: If there is less to read.
         """
-        given = _uploads.parameters({"size": size, "reference": reference})
+        given = _uploads.parameters({"size": size, "reference": reference or None})
         answer = self.put(f"file/{fileId}/contents", parameters=given)
         upload = _uploads.checked(answer, _uploads.REPLACED)
         return self._uploadContents(upload, stream, size)

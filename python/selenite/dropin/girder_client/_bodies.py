@@ -114,12 +114,17 @@ def _again(gc: GirderClient, act: Callable[[], Any]) -> Any:
 
 
 def download(
-    gc: GirderClient, document: dict[str, Any], path: str, update: Callable[[int], object]
+    gc: GirderClient,
+    file: str,
+    document: dict[str, Any],
+    path: str,
+    update: Callable[[int], object],
 ) -> bool:
     """Download a file by the core.
 
     Args:
         gc: The client.
+        file: Its id.
         document: The file, as the server describes it.
         path: Where to, in a folder that is there.
         update: Called with the number of further bytes.
@@ -128,11 +133,11 @@ def download(
         False if it cannot.
     """
     known = {name: document[name] for name in ("created", "size") if name in document}
-    place = f"file/{document['_id']}"
+    place = f"file/{file}"
     size, digest = document.get("size"), document.get("sha512")
     return _download(
         *(gc, f"{place}/download", path, size, digest if isinstance(digest, str) else None),
-        *((f"{gc.urlBase}{place}", json.dumps(known)), None, f"File {document['_id']} download"),
+        *((f"{gc.urlBase}{place}", json.dumps(known)), None, f"File {file} download"),
         update,
     )
 

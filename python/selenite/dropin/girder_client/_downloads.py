@@ -68,7 +68,7 @@ def download_file(
             return
     if isinstance(path, str):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        if _by_core(gc, document, path):
+        if _by_core(gc, file, document, path):
             if gc.cache is not None:
                 with open(path, "rb") as target:
                     _remember(gc, key, target)
@@ -85,13 +85,13 @@ def download_file(
             gc._copyFile(target, path)
 
 
-def _by_core(gc: GirderClient, document: Record, path: str) -> bool:
+def _by_core(gc: GirderClient, file: str, document: Record, path: str) -> bool:
     """Let the core download a file, if it may and can."""
     if not _bodies.may_use_core(gc):
         return False
     label, length = os.path.basename(path), int(document.get("size") or 0)
     with reporting(gc, label, length) as reporter:
-        return _bodies.download(gc, document, path, reporter.update)
+        return _bodies.download(gc, file, document, path, reporter.update)
 
 
 def is_there(gc: GirderClient, document: Record, path: str, skip: str | None) -> bool:

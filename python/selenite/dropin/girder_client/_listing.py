@@ -24,41 +24,50 @@ class Listing(Iterator[Record]):
         """Take what goes through the records from the first one on."""
         self._begin = begin
         self._source = begin()
-        self._kept: list[Record] = []
-        self._is_kept = False
-        # Where this is: in what is kept, or behind what nobody wanted to keep.
+        # Records that were loaded ahead of need, from `_kept_from` on; None if there are none.
+        self._kept: list[Record] | None = None
+        self._kept_from = 0
         self._at = 0
 
     def __next__(self) -> Record:
         """Give the next record."""
-        if self._is_kept:
-            self._load(self._at + 1)
-            if self._at == len(self._kept):
-                raise StopIteration
-            record = self._kept[self._at]
-        else:
+        if self._kept is None:
             record = next(self._source)
+        else:
+            place = self._at - self._kept_from
+            if len(kept := self._load(place + 1)) == place:
+                raise StopIteration
+            record = kept[place]
         self._at += 1
         return record
 
-    def _load(self, count: int | None) -> None:
-        """Have so many records, or all of them."""
-        if not self._is_kept:
-            if self._at:
-                self._source = self._begin()
-            self._is_kept = True
+    def _load(self, count: int | None) -> list[Record]:
+        """Have so many records, or all of them, and keep them."""
+        if self._kept is None:
+            self._kept, self._kept_from = [], self._at
         missing = None if count is None else max(0, count - len(self._kept))
         self._kept.extend(islice(self._source, missing))
+        return self._kept
+
+    def _load_from_first(self, count: int | None) -> list[Record]:
+        """The same from the first one on: again, if those before were let go."""
+        let_go = self._at if self._kept is None else self._kept_from
+        if let_go:
+            self._source = self._begin()
+            self._kept, self._kept_from = [], 0
+        return self._load(count)
 
     def __len__(self) -> int:
-        """Count all records."""
-        self._load(None)
-        return len(self._kept)
+        """Count all records.
+
+        `list` does so before it goes through them, which must ask for none of them twice.
+        """
+        kept = self._load(None)
+        return self._kept_from + len(kept)
 
     def __bool__(self) -> bool:
         """Say whether there is any record."""
-        self._load(1)
-        return bool(self._kept)
+        return self._at > 0 or bool(self._load(1))
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
@@ -69,15 +78,14 @@ class Listing(Iterator[Record]):
         if isinstance(index, slice):
             ends = (index.start, index.stop)
             is_known = index.stop is not None and all(end is None or end >= 0 for end in ends)
-            self._load(index.stop if is_known and (index.step or 1) > 0 else None)
+            wanted = index.stop if is_known and (index.step or 1) > 0 else None
         else:
-            self._load(index + 1 if index >= 0 else None)
-        return self._kept[index]
+            wanted = index + 1 if index >= 0 else None
+        return self._load_from_first(wanted)[index]
 
     def __repr__(self) -> str:
         """Show the records."""
-        self._load(None)
-        return repr(self._kept)
+        return repr(self._load_from_first(None))
 
 
 def pages(

@@ -99,7 +99,7 @@ class Tree:
             place = os.path.join(path, entry)
             if entry in self._blacklist:
                 if self._dry:
-                    self._say(f"Ignoring file {entry} as blacklisted")
+                    self._say(f"Ignoring file {entry} as it is blacklisted")
             elif os.path.islink(place):
                 self._say(f"Skipping file {entry} as it is a symlink")
             elif os.path.isdir(place):
@@ -130,7 +130,7 @@ class Tree:
         for name in sorted(os.listdir(path)):
             if name in self._blacklist:
                 if self._dry:
-                    self._say(f"Ignoring file {name} as blacklisted")
+                    self._say(f"Ignoring file {name} as it is blacklisted")
             elif os.path.islink(os.path.join(path, name)):
                 self._say(f"Skipping file {name} as it is a symlink")
             else:

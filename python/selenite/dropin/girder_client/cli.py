@@ -581,7 +581,7 @@ def _list_probe_user_resource(gc: GirderClient, user_id: str) -> str | None:
     else:
         return None
     try:
-        gc.get("folder", {"parentId": user_id, "parentType": "user", "limit": 1})
+        next(gc.listFolder(user_id, "user", limit=1), None)
     except HttpError as error:
         second = _list_http_error_summary(error)
         return f"GET user failed with {first}; folder probe failed with {second}"
