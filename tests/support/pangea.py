@@ -971,7 +971,8 @@ class Store:
     objects: dict[str, bytes] = field(default_factory=dict)
     # Tags that are no digest, of what came in parts.
     tags: dict[str, str] = field(default_factory=dict)
-    uploads: dict[str, tuple[str, dict[int, bytes]]] = field(default_factory=dict)
+    # By id: where to, and the parts with their digests.
+    uploads: dict[str, tuple[str, dict[int, tuple[bytes, bytes]]]] = field(default_factory=dict)
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     # Asked of each request, with its body: gives an answer, or a function that does something to
     # the connection instead.
@@ -1004,11 +1005,11 @@ class Store:
             return False
         content, digests = [], b""
         for part in parts:
-            body = have.get(part["PartNumber"])
-            if body is None or part["ETag"].strip('"') != hashlib.md5(body).hexdigest():
+            body, digest = have.get(part["PartNumber"], (b"", b""))
+            if not digest or part["ETag"].strip('"') != digest.hex():
                 return False
             content.append(body)
-            digests += hashlib.md5(body).digest()
+            digests += digest
         self.objects[place] = b"".join(content)
         self.tags[place] = f"{hashlib.md5(digests).hexdigest()}-{len(parts)}"
         del self.uploads[upload_id]
@@ -1022,8 +1023,9 @@ class Store:
             known = self.uploads.get(query["uploadId"])
             if known is None:
                 return s3_error(404, "NoSuchUpload")
-            known[1][int(query["partNumber"])] = body
-            return Answer(200, b"", "text/html", ETag=f'"{hashlib.md5(body).hexdigest()}"')
+            digest = hashlib.md5(body).digest()
+            known[1][int(query["partNumber"])] = (body, digest)
+            return Answer(200, b"", "text/html", ETag=f'"{digest.hex()}"')
         if method == "POST":
             edge = headers["Content-Type"].partition("boundary=")[2].encode()
             fields = {}
