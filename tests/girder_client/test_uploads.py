@@ -631,9 +631,15 @@ def test_links_that_are_named_are_followed_and_empty_folders_are_leaves(tmp_path
     (tmp_path / "to-folder").symlink_to("folder")
     (tmp_path / "to-file").symlink_to("folder/file")
     with storing() as (gc, store, server):
+        gc.maxWorkers = 1
         gc.upload([tmp_path / "to-folder", str(tmp_path / "to-f*e")], "p", leafFoldersAsItems=True)
-    made = [line.partition("name=")[2].partition("&")[0] for line in server.asked if "POST" in line]
-    assert made == ["to-folder", "empty", "file", "to-file"]
+    made = [line.partition("?") for line in server.asked if line.startswith("POST")]
+    assert [(place, query.partition("name=")[2].partition("&")[0]) for place, _, query in made] == [
+        ("POST /folder", "to-folder"),
+        ("POST /item", "empty"),
+        ("POST /file", "file"),
+        ("POST /file", "to-file"),
+    ]
     assert [one.parameters["name"] for one in store.uploads.values()] == ["file", "to-file"]
 
 
