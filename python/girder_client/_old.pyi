@@ -3,9 +3,9 @@ from selenite.dropin.girder_client._errors import HttpError as HttpError
 from selenite.dropin.girder_client._old import EmptyUrlError as EmptyUrlError
 from selenite.dropin.girder_client._old import METHODS as METHODS
 from selenite.dropin.girder_client._old import T as T
+from selenite.dropin.girder_client._old import UnknownMethodError as UnknownMethodError
 from selenite.dropin.girder_client._old import _KEYWORDS as _KEYWORDS
 from selenite.dropin.girder_client._old import _PARENTS as _PARENTS
-from selenite.dropin.girder_client._old import _UnknownMethodError as _UnknownMethodError
 from selenite.dropin.girder_client._old import _safeMakedirs as _safeMakedirs
 from selenite.dropin.girder_client._old import add_folder_upload_callback as add_folder_upload_callback
 from selenite.dropin.girder_client._old import add_item_upload_callback as add_item_upload_callback

@@ -9,6 +9,7 @@ import json
 import pickle
 import threading
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -143,8 +144,11 @@ def test_empty_answers_are_none() -> None:
 def test_methods_are_those_of_requests() -> None:
     gc = client("http://nowhere.invalid")
     assert gc._requestFunc("GET").__name__ == "get"
-    with pytest.raises(AttributeError):
-        gc.sendRestRequest("bogus", "x")
+    for kind in (AttributeError, AssertionError):
+        for session in (None, requests.Session()):
+            gc._session = session
+            with pytest.raises(kind, match="bogus"):
+                gc.sendRestRequest("bogus", "x")
 
 
 def test_headers_can_be_added_and_taken_away() -> None:
@@ -286,6 +290,38 @@ def test_a_token_that_expires_is_replaced_once() -> None:
             gc.get("x")  # the key is of no use any more
         with pytest.raises(girder_client.HttpError, match="400"):
             gc.authenticate(apiKey="key")
+
+
+def test_threads_whose_token_expires_together_ask_once_for_another() -> None:
+    heads: list[dict[str, str]] = []
+    together = threading.Barrier(4)
+
+    def script(method: str, path: str) -> Reply:
+        if path.startswith("/api_key"):
+            return as_json({"authToken": {"token": "new"}, "user": {"_id": "1"}})
+        token = path.partition("token=")[2]
+        if token == "old":
+            together.wait(30)
+            return as_json({"message": "no"}, 401)
+        return as_json({"ok": 1})
+
+    class Own(girder_client.GirderClient):
+        """Tells its token in the URL: of several requests at once, their headers are nobody's."""
+
+        def _requestFunc(self, method: str) -> Any:
+            plain = super()._requestFunc(method)
+
+            def send(url: str, headers: Any, **given: Any) -> Any:
+                return plain(f"{url}?token={headers['Girder-Token']}", headers=headers, **given)
+
+            return send
+
+    with serving(script, heads=heads) as server:
+        gc = Own(apiUrl=server.url)
+        gc.token, gc._apiKey = "old", "key"
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(gc.get, ["x"] * 4)) == [{"ok": 1}] * 4
+    assert sum(line.startswith("POST /api_key") for line in server.asked) == 1
 
 
 def test_logins_are_refused_with_the_servers_words(monkeypatch: pytest.MonkeyPatch) -> None:

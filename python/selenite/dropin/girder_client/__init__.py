@@ -217,7 +217,10 @@ class GirderClient:
     # -- requests
 
     def _requestFunc(self, method: str) -> Callable[..., requests.Response]:
-        return self._connections.function(self._session, method.lower())
+        try:
+            return self._connections.function(self._session, method.lower())
+        except AttributeError as error:
+            raise _old.UnknownMethodError(*error.args) from None
 
     def sendRestRequest(
         self,
@@ -255,6 +258,8 @@ class GirderClient:
         is_repeatable = not hasattr(data, "read") and not hasattr(data, "__next__") and not files
         is_start = method.upper() == "PUT" and path.endswith("/contents")
 
+        token = self.token
+
         def once() -> requests.Response:
             own = {"Girder-Token": self.token, **(headers or {})}
             return send(
@@ -263,7 +268,7 @@ class GirderClient:
 
         response = self._sent(once, method, is_repeatable and not is_start)
         own_token = "Girder-Token" not in (headers or {})
-        if response.status_code == 401 and own_token and is_repeatable and self._renew():
+        if response.status_code == 401 and own_token and is_repeatable and self._renew(token):
             response.close()
             response = self._sent(once, method, is_repeatable and not is_start)
         date = response.headers.get("Date")
@@ -290,18 +295,9 @@ class GirderClient:
                 raise requests.exceptions.SSLError(f"{text}; {hint}") from error
             raise
 
-    def _renew(self) -> bool:
-        """Ask for a new token if this one came by an API key."""
-        key, self._apiKey = self._apiKey, None  # not while it asks
-        if key is None:
-            return False
-        try:
-            _login.by_key(self, key)
-        except HttpError:
-            return False
-        finally:
-            self._apiKey = key
-        return True
+    def _renew(self, refused: str) -> bool:
+        """Have another token than one that was refused, if it came by an API key."""
+        return _login.renewed(self, refused)
 
     def get(self, path: str, parameters: Any = None, jsonResp: bool = True) -> Any:
         """Send a GET request; see `sendRestRequest`.

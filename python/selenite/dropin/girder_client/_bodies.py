@@ -105,10 +105,11 @@ def _access(gc: GirderClient) -> tuple[str, Any, int | None]:
 
 def _again(gc: GirderClient, act: Callable[[], Any]) -> Any:
     """Do something, once more with another token if this one has expired."""
+    token = gc.token
     try:
         return act()
     except HttpError as error:
-        if error.status != 401 or not gc._renew():
+        if error.status != 401 or not gc._renew(token):
             raise
         return act()
 

@@ -6,6 +6,8 @@ import builtins
 import getpass
 from typing import TYPE_CHECKING
 
+from selenite._process_lock import ProcessLock
+
 from ._errors import AuthenticationError, HttpError
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from . import GirderClient
 
 _OTP = "Girder-OTP"
+# Of threads whose token was refused together, the first asks for another one.
+_renewing = ProcessLock()
 
 
 def by_password(
@@ -96,3 +100,28 @@ def by_key(gc: GirderClient, key: str) -> Any:
     gc.setToken(answer["authToken"]["token"])
     gc._apiKey = key
     return answer["user"]
+
+
+def renewed(gc: GirderClient, refused: str) -> bool:
+    """Have another token than one that was refused.
+
+    Args:
+        gc: The client. It can ask if it has logged in by an API key.
+        refused: The token.
+
+    Returns:
+        False if there is none.
+    """
+    with _renewing:
+        if gc._apiKey is None:
+            return False
+        if gc.token != refused:
+            return True
+        key, gc._apiKey = gc._apiKey, None  # not while it asks
+        try:
+            by_key(gc, key)
+        except HttpError:
+            return False
+        finally:
+            gc._apiKey = key
+        return True

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _PARENTS = {"folder", "user", "collection"}
 
 
-class _UnknownMethodError(AttributeError, AssertionError, KeyError):
+class UnknownMethodError(AttributeError, AssertionError, KeyError):
     """A method that there is not."""
 
 

@@ -313,6 +313,7 @@ class _Transfer:
         self._chunk = chunk_size(gc, upload, size)
         self._offset = int(upload.get("received") or 0)
         self._failures = 0
+        self._token = gc.token
         self._is_again = False
 
     def run_or_cancel(self) -> Record:
@@ -410,6 +411,7 @@ class _Transfer:
 
     def _send(self, part: Any, count: int) -> None:
         where = {"offset": self._offset, "uploadId": self._upload["_id"]}
+        self._token = self._gc.token
         answer = self._gc.post("file/chunk", parameters=where, data=part)
         self._last = checked(answer, _SENT)
         self._offset += count
@@ -424,7 +426,7 @@ class _Transfer:
     def _recover(self, error: requests.RequestException) -> None:
         """Wait, and find out where the server is; or raise the error if that is of no use."""
         wait = 0.0
-        if isinstance(error, HttpError) and error.status == 401 and self._gc._renew():
+        if isinstance(error, HttpError) and error.status == 401 and self._gc._renew(self._token):
             self._ask(error)
             return
         if isinstance(error, HttpError):
@@ -588,11 +590,11 @@ def upload_whole(gc: GirderClient, stream: Any, size: int, given: Record) -> Rec
         if _size(part) != size:
             message = f"Expected upload to be {size} bytes, but received {_size(part)}."
             raise IncorrectUploadLengthError(message)
-        began = _server_time(gc)
+        began, token = _server_time(gc), gc.token
         try:
             answer = checked(gc.post("file", parameters=asked, data=part if size else b""), STARTED)
         except requests.RequestException as error:
-            found = _whole_again(gc, error, size, {**given, "created": began})
+            found = _whole_again(gc, error, token, size, {**given, "created": began})
             if found is not None:
                 return found
             is_too_large = isinstance(error, HttpError) and error.status in _TOO_LARGE
@@ -611,12 +613,12 @@ def upload_whole(gc: GirderClient, stream: Any, size: int, given: Record) -> Rec
 
 
 def _whole_again(
-    gc: GirderClient, error: requests.RequestException, size: int, given: Record
+    gc: GirderClient, error: requests.RequestException, token: str, size: int, given: Record
 ) -> Record | None:
     """Give what a broken request has come to; None if the file is to be sent in chunks."""
     if isinstance(error, HttpError):
         is_passing = error.status in _BUSY | _TOO_LARGE and size
-        if not is_passing and not (error.status == 401 and gc._renew()):
+        if not is_passing and not (error.status == 401 and gc._renew(token)):
             raise error
         return None
     if _rest.was_not_sent(error) or not _rest.is_broken(error):
