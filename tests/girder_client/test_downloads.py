@@ -149,8 +149,10 @@ def test_places_of_all_kinds(tmp_path: Path) -> None:
         fetch(server, stream)
         with (tmp_path / "open").open("wb") as file:
             fetch(server, file)
+        fetch(server, tmp_path / ("長" * 84))
     assert (tmp_path / "new" / "folder" / "x").read_bytes() == b"abc"
     assert (tmp_path / "a_b").read_bytes() == b"abc"
+    assert (tmp_path / ("長" * 84)).read_bytes() == b"abc"
     assert (tmp_path / "open").read_bytes() == stream.getvalue() == b"abc"
 
 

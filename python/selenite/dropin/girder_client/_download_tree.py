@@ -297,8 +297,12 @@ def finished(gc: GirderClient, team: Team, item: str, found: Item, *, skip: str 
         found: What there is.
         skip: What of the files is left out, as for `download_file`.
     """
-    for file, path in found.missing:
-        team.do(partial(_save, gc, file, path, skip))
+    if len(found.missing) == 1:
+        # Nobody is needed for that.
+        _save(gc, *found.missing[0], skip)
+    else:
+        for file, path in found.missing:
+            team.do(partial(_save, gc, file, path, skip))
     team.tell(partial(gc._local.note, item, found.files))
 
 

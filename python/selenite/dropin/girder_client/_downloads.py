@@ -16,6 +16,7 @@ from selenite import _rest, _settings
 
 from . import _bodies
 from ._errors import ChecksumError, HttpError, IncompleteResponseError
+from ._names import shortened
 from ._reporting import _logger, say
 from ._together import pause, reporting
 
@@ -162,7 +163,7 @@ def placed(path: str) -> Iterator[BinaryIO]:
         The file, to be written and read.
     """
     directory, name = os.path.split(path)
-    spare = os.path.join(directory, f".{name[:80]}.{secrets.token_hex(6)}.part")
+    spare = os.path.join(directory, f".{shortened(name, 200)}.{secrets.token_hex(6)}.part")
     descriptor = os.open(spare, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
     try:
         with open(descriptor, "w+b") as target:

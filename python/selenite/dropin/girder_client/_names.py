@@ -47,11 +47,16 @@ def local_name(name: str, *, windows: bool = sys.platform == "win32") -> str:
             name = f"{name[:-1]}_"
         if _device.match(name):
             name = f"_{name}"
-    return _shortened(name) or "_"
+    return shortened(name) or "_"
 
 
-def _shortened(name: str, most: int = _MOST_BYTES) -> str:
-    """Cut a name of more bytes than a file system takes, but keep how it ends."""
+def shortened(name: str, most: int = _MOST_BYTES) -> str:
+    """Cut a name that is too long for a file system, but keep how it ends.
+
+    Args:
+        name: A name.
+        most: Bytes that it may have.
+    """
     if len(name.encode(errors="replace")) <= most:
         return name
     stem, ending = os.path.splitext(name)
@@ -79,7 +84,5 @@ def unused_name(name: str, taken: Container[str]) -> str:
     while os.path.normcase(found) in taken:
         number += 1
         ending_now = f" ({number}){ending}"
-        found = (
-            _shortened(stem, _MOST_BYTES - len(ending_now.encode(errors="replace"))) + ending_now
-        )
+        found = shortened(stem, _MOST_BYTES - len(ending_now.encode(errors="replace"))) + ending_now
     return found
