@@ -64,5 +64,11 @@ def test_the_users_file_of_logins_is_for_others(
     del field.stored_data["presigned_url"]
     assert Path(field.download_file(cache=False)).read_bytes() == path.read_bytes()
     assert {method for method, _, _ in store.seen} == {"GET", "POST", "PUT"}
-    for _, _, headers in store.seen:
-        assert "authorization" not in {name.lower() for name in headers}
+    agents: dict[bool, list[str]] = {True: [], False: []}
+    for method, _, headers in store.seen:
+        assert "Authorization" not in headers
+        is_small = headers.get("Range") == "bytes=0-0"
+        agents[is_small].append(f"{method} {headers['User-Agent']}")
+    # What asks how large a file is goes by `requests`, the contents by the core.
+    assert len(agents[False]) == 1 + 3 + 2
+    assert all(one.endswith(" (pangea_api/0.9.24)") for one in agents[False])

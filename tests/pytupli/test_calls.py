@@ -596,6 +596,7 @@ def test_the_form_of_uploads(keys: Keyring) -> None:
         metadata = More(name="é", score=float("nan"))
         client.store_artifact(b"content", metadata)
     mark = heads[0]["content-type"].partition("boundary=")[2]
+    assert heads[0]["user-agent"].endswith(" (pytupli/1.2.9)"), "by the core"
     assert heads[0]["content-length"] == str(len(bodies[0]))
     text = metadata.model_dump_json(serialize_as_any=True)
     assert '"score":null' in text
@@ -673,8 +674,27 @@ def test_downloads(keys: Keyring, tmp_path: Path) -> None:
         assert len(server.asked) == 2
         assert server.asked[0] == "GET /artifacts/download?artifact_id=i%26j"
     assert (tmp_path / "file").read_bytes() == CONTENT
+    assert all(head["user-agent"].endswith(" (pytupli/1.2.9)") for head in heads), "by the core"
     assert heads[0]["connection"] == "close"
     assert heads[0]["accept-encoding"] == "identity"
+
+
+def test_whoever_overrides_requests_sees_those_for_contents(keys: Keyring) -> None:
+    seen: list[str] = []
+
+    class Mine(TupliAPIClient):
+        def _authenticated_request(self, method: str, url: str, **kwargs: Any) -> Any:
+            seen.append(f"{method} {kwargs.get('stream')}")
+            return super()._authenticated_request(method, url, **kwargs)
+
+    heads: list[dict[str, str]] = []
+    with serving(keys, Reply(CONTENT, headers=SHOWN), heads=heads) as (_, client):
+        assert Mine().load_artifact("i") == CONTENT
+        assert seen == ["GET True"]
+        # The core has no limit of its own for connecting.
+        client.timeout = (5, 60)
+        assert client.load_artifact("i") == CONTENT
+    assert not [head for head in heads if "selenite" in head["user-agent"]]
 
 
 def test_downloads_of_other_content(keys: Keyring, tmp_path: Path) -> None:
