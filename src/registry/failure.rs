@@ -41,11 +41,13 @@ pub struct Failure {
     pub reason: String,
     /// All faults, if several were looked for; the first is the one in `reason`.
     pub details: Vec<String>,
+    /// Whether the disk, or somebody's share of it, is full.
+    pub is_out_of_room: bool,
 }
 
 impl Failure {
     fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), details: Vec::new() }
+        Self { kind, reason: reason.into(), details: Vec::new(), is_out_of_room: false }
     }
 
     /// The request itself is wrong.
@@ -75,7 +77,10 @@ impl Failure {
 
     /// A system call failed: `open PATH: no such file or directory`.
     pub fn system(call: &str, path: &Path, error: &io::Error) -> Self {
-        Self::internal(format!("{call} {}: {}", path.display(), system_message(error)))
+        let is_out_of_room =
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let reason = format!("{call} {}: {}", path.display(), system_message(error));
+        Self { is_out_of_room, ..Self::internal(reason) }
     }
 
     /// Puts `context; ` before the reason; the kind stays.
@@ -126,7 +131,7 @@ impl From<Error> for Failure {
         match error {
             Error::Registry { status, reason, details } => {
                 let kind = FailureKind::ALL.into_iter().find(|kind| kind.status() == status);
-                Self { kind: kind.unwrap_or(FailureKind::Internal), reason, details }
+                Self { details, ..Self::new(kind.unwrap_or(FailureKind::Internal), reason) }
             }
             Error::Cancelled => {
                 Self::new(FailureKind::Stopped, "the request was abandoned; nothing was changed")

@@ -6,6 +6,7 @@ import errno
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.crash import Failing, OverQuota, Recording, Traced, record
@@ -27,7 +28,7 @@ os.rename("new", "old")
 
 def run(folder: Path, ask: Failing | Recording, sync: str = "") -> int:
     command = [sys.executable, "-c", CODE.format(sync=sync)]
-    streams = {"stdin": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with Traced(folder, command, cwd=folder, **streams) as traced:
 
         def act() -> int:

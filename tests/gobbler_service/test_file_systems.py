@@ -11,16 +11,25 @@ import pytest
 from support.service import Service
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "small"
+def mounted(folder: Path, options: str) -> Iterator[Path]:
     folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mounting = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mounting, check=False).returncode != 0:
         pytest.skip("file systems cannot be mounted here")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    yield from mounted(tmp_path / "small", "size=1m")
+
+
+@pytest.fixture
+def scarce(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 60 files."""
+    yield from mounted(tmp_path / "scarce", "nr_inodes=60")
 
 
 def fill(folder: Path) -> None:
@@ -78,3 +87,33 @@ def test_a_full_registry_can_be_emptied(tmp_path: Path, small: Path) -> None:
         fill(small)
         assert gobbler.request("delete_project", {"project": "p"}).status == 200
         assert not gobbler.path("p").exists()
+
+
+@pytest.mark.parametrize("free", [0, 1, 3])
+def test_what_has_all_files_that_there_may_be_can_be_emptied(
+    tmp_path: Path, scarce: Path, free: int
+) -> None:
+    service = Service(tmp_path, registry=scarce, flags=[])
+    source = service.staging / "s"
+    source.mkdir()
+    with service:
+        gobbler = service.gobbler
+        assert gobbler.request("create_project", {"project": "p"}).status == 200
+        for version in ("v1", "v2"):
+            (source / version).write_text(version)
+            names = {"project": "p", "asset": "a", "version": version}
+            assert gobbler.request("upload", {"source": "s", **names}).status == 200
+        count = 0
+        while True:
+            try:
+                (scarce / f"..filler-{count}").touch(exist_ok=False)
+            except OSError:
+                break
+            count += 1
+        for number in range(free):
+            (scarce / f"..filler-{number}").unlink()
+        answer = gobbler.request("delete_version", names)
+        assert answer.status == 200, answer.body
+        assert gobbler.read("p", "a", "..latest") == {"version": "v1"}
+        assert gobbler.read("p", "..usage") == {"total": 2}
+        assert gobbler.get("/list?path=p/a").json() == [*("..LOCK", "..latest"), "v1/"]

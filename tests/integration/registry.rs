@@ -59,9 +59,8 @@ impl Registry {
 
     pub(crate) fn create(&self, project: &str) {
         let (project, ..) = names(project, "-", "-");
-        self.engine
-            .create_project("admin", &project, PermissionsChange::default(), &Job::default())
-            .unwrap();
+        let none = PermissionsChange::default();
+        drop(self.engine.create_project("admin", &project, none, &Job::default()).unwrap());
     }
 
     /// Makes a source directory: `path` to content, or `-> target` for a link, or `/` for a folder.

@@ -165,7 +165,7 @@ fn a_failed_first_upload_leaves_the_asset_to_the_next_user() {
     let registry = Registry::new();
     let (project, ..) = names("p", "-", "-");
     let open = PermissionsChange { global_write: Some(true), ..PermissionsChange::default() };
-    registry.engine.create_project("admin", &project, open, &Job::default()).unwrap();
+    drop(registry.engine.create_project("admin", &project, open, &Job::default()).unwrap());
     let bad = registry.source("bad", &[("l", "-> /does/not/exist")]);
     registry.upload(("p", "a", "v"), &bad, |upload| upload.user = "eve").unwrap_err();
     let good = registry.source("good", &[("f", "1")]);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -35,6 +36,15 @@ _made = tempfile.TemporaryDirectory(prefix="selenite-tracer-")
 # What needs room on a disk, or tells late that there was none.
 NEEDS_ROOM = {"open", "mkdir", "rename", "link", "symlink", "write", "writev", "allocate"}
 NEEDS_ROOM |= {"fsync", "syncfs", "setxattr", "close"}
+
+
+# What a file system may lack: names of calls, and how they fail there.
+NOTHING: Mapping[str, int] = {}
+WORLDS = {
+    "": NOTHING,
+    "no links": {"link": errno.EPERM},
+    "no attributes": {"setxattr": errno.ENOTSUP, "removexattr": errno.ENOTSUP},
+}
 
 
 @functools.cache
@@ -79,11 +89,20 @@ def go(_: Call) -> str:
 class Traced:
     """A process whose changing calls below a folder are asked about, one at a time.
 
-    `ask` answers as `tests/crash/tracer.c` says; it may be replaced at any time.
+    `ask` answers as `tests/crash/tracer.c` says; it may be replaced at any time. What is `lacking`
+    it is not asked about: such calls fail with that error, as on a file system that has no such
+    thing.
     """
 
-    def __init__(self, folder: Path, command: Sequence[str], **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        command: Sequence[str],
+        lacking: Mapping[str, int] = NOTHING,
+        **settings: Any,
+    ) -> None:
         """Start a command; `settings` are those of `subprocess.Popen`."""
+        self.lacking = lacking
         self.ask: Callable[[Call], str] = go
         self.fault: BaseException | None = None
         questions, to_us = os.pipe()
@@ -106,7 +125,10 @@ class Traced:
         for line in self._questions:
             name, inode, length, path, second = os.fsdecode(line[:-1]).split("\t")
             try:
-                answer = self.ask(Call(name, int(inode), int(length), path, second))
+                if name in self.lacking:
+                    answer = f"fail {self.lacking[name]}"
+                else:
+                    answer = self.ask(Call(name, int(inode), int(length), path, second))
             except BaseException as error:
                 self.fault = error
                 answer = "kill"
@@ -167,9 +189,11 @@ class State:
 
 @dataclass
 class Recording:
-    """All states of one run."""
+    """The states of one run."""
 
     states: list[State] = field(default_factory=list)
+    # How many there were, kept or not.
+    count: int = 0
     # From this number on the run was known to be on disk.
     durable_from: int = 0
 
@@ -196,7 +220,7 @@ def sample(points: Sequence[Result], count: int) -> list[Result]:
 
 
 def record(
-    traced: Traced, folder: Path, copies: Path, act: Callable[[], Result]
+    traced: Traced, folder: Path, copies: Path, act: Callable[[], Result], every: int = 1
 ) -> tuple[Result, Recording]:
     """Keep what a process would leave if it were killed before each of its changing calls.
 
@@ -207,14 +231,17 @@ def record(
         traced: The process.
         folder: The folder that it is traced for.
         copies: Where the copies come to.
-        act: Makes the process do something, and waits for its end.
+        act: Makes the process do something, and waits for the end of the process.
+        every: Keep each state, or only one of so many, and the last.
     """
     recording = Recording()
     dirty: set[int] = set()
     halved: set[int] = set()
 
     def keep(call: Call | None) -> None:
-        number = len(recording.states) + 1
+        number = recording.count = recording.count + 1
+        if call is not None and number % every:
+            return
         mark = fingerprint(folder)
         before = recording.states[-1] if recording.states else None
         if before is not None and before.mark == mark:
@@ -236,10 +263,10 @@ def record(
         match call.name:
             case "syncfs":
                 dirty.clear()
-                recording.durable_from = len(recording.states) + 1
+                recording.durable_from = recording.count + 1
             case "fsync":
                 dirty.discard(call.inode)
-                recording.durable_from = len(recording.states) + 1
+                recording.durable_from = recording.count + 1
             case "write" | "writev" | "clone":
                 dirty.add(call.inode)
         if call.name == "write" and call.length > 1:
@@ -263,9 +290,9 @@ def record(
 class Failing:
     """Fails the how manyth call with an error; `hit` is that call once it has come."""
 
-    def __init__(self, number: int, errno: int) -> None:
-        """Prepare it; `number` counts from 1."""
-        self.number, self.errno, self.count = number, errno, 0
+    def __init__(self, number: int, code: int) -> None:
+        """Prepare it; `number` counts from 1, `code` is that of the error."""
+        self.number, self.code, self.count = number, code, 0
         self.hit: Call | None = None
 
     def is_meant(self, call: Call) -> bool:
@@ -277,7 +304,7 @@ class Failing:
         self.count += self.is_meant(call)
         if self.hit is None and self.count == self.number and self.is_meant(call):
             self.hit = call
-            return f"fail {self.errno}"
+            return f"fail {self.code}"
         return "go"
 
 
@@ -301,7 +328,11 @@ def entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
         folders.sort()
         for name in sorted(folders + files):
             path = os.path.join(directory, name)
-            yield os.path.relpath(path, folder), os.lstat(path)
+            try:
+                about = os.lstat(path)
+            except FileNotFoundError:
+                continue  # it went while an answer was on its way
+            yield os.path.relpath(path, folder), about
 
 
 def fingerprint(folder: Path) -> str:
@@ -342,13 +373,20 @@ def row(*cells: object) -> None:
 class Server:
     """A service in a process of its own, started as an embedded one is: that is soonest."""
 
-    def __init__(self, name: str, settings: dict[str, Any], traced_for: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: dict[str, Any],
+        traced_for: Path | None = None,
+        lacking: Mapping[str, int] = NOTHING,
+    ) -> None:
         """Start it and wait until it answers.
 
         Args:
             name: `gobbler` or `gypsum`.
             settings: As `selenite.testing` passes them.
             traced_for: The folder whose changes are asked about; see `traced`.
+            lacking: What that folder's file system lacks.
         """
         child = _process.__file__.replace("_process", "_service")
         command = [sys.executable, "-S", "-s", "-P", child, str(Path(child).parents[1]), name]
@@ -359,7 +397,9 @@ class Server:
             self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
             streams: dict[str, Any] = {"stdin": listener, "stdout": theirs, "stderr": self._log}
             with theirs:
-                self._traced = Traced(traced_for, command, **streams) if traced_for else None
+                self._traced = (
+                    Traced(traced_for, command, lacking, **streams) if traced_for else None
+                )
                 self.process = (
                     self._traced.process if self._traced else subprocess.Popen(command, **streams)
                 )

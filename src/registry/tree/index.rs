@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::place::replace_link;
 use super::resolve::{Outside, Resolver, Target};
 use super::{Engine, owner};
 use crate::digest::{self, Source};
-use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::fs::open;
 use crate::fs::walk::{self, Kind};
@@ -99,42 +97,25 @@ impl Engine {
             .within(|| format!("failed to read the latest version of {:?}", in_asset.folder))?;
         job.check()?;
 
+        let mut commit = self.prepare()?;
         for (path, entry) in &index.found.manifest {
             if let Some(link) = &entry.link {
                 let text = links::text_in(&self.layout, owner, path, link);
                 if index.texts.get(path) != Some(&text) {
-                    replace_link(&folder.join(path), &text)?;
+                    commit.link(&folder.join(path), &text)?;
                 }
             }
         }
-        Self::replace_links(&folder, &index.found.recorded, &index.found.manifest)?;
+        commit.links(&folder, &index.found.recorded, &index.found.manifest)?;
         if store::manifest(&folder).ok().as_ref() != Some(&index.found.manifest) {
-            Self::write(&folder.join(layout::MANIFEST), &index.found.manifest)?;
+            commit.write(&folder.join(layout::MANIFEST), &index.found.manifest)?;
         }
         if !summary.is_probational() {
             let is_latest = latest.is_some_and(|latest| latest.version == version.as_str());
             let event = Event::of_version("reindex-version", project, asset, version, is_latest);
-            self.write_log(&event.named())?;
+            commit.log(&event.named())?;
         }
-        self.make_durable()
-    }
-
-    /// Makes the `..links` files of a version what its manifest says.
-    pub(super) fn replace_links(
-        folder: &Path,
-        recorded: &BTreeMap<String, Links>,
-        manifest: &Manifest,
-    ) -> Result<(), Failure> {
-        let wanted: BTreeMap<_, Links> = links::by_folder(manifest);
-        for (inside, links) in &wanted {
-            if recorded.get(inside) != Some(links) {
-                Self::write(&folder.join(inside).join(layout::LINKS), links)?;
-            }
-        }
-        for inside in recorded.keys().filter(|inside| !wanted.contains_key(*inside)) {
-            atomic::remove_file(&folder.join(inside).join(layout::LINKS))?;
-        }
-        Ok(())
+        commit.make()
     }
 
     /// Compares a version with its files. All faults are in the failure's `details`.

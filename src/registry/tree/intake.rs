@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::Engine;
-use super::place::{FILE_MODE, make_folder, place_link, write_copy};
+use super::place::{FILE_MODE, make_folder, place_link, write_copy, write_new};
 use super::resolve::{Outside, Resolver, Target};
 use super::source::{UserFile, open_root, open_source, read_link};
 use super::transfer::{Movable, Transfer};
@@ -20,9 +20,9 @@ use crate::job::Job;
 use crate::parallel;
 use crate::registry::failure::tell;
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::format::layout;
 use crate::registry::format::links;
 use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry};
+use crate::registry::format::{json, layout};
 use crate::shared::lock;
 use crate::system::{self, Folder, Identity, Name, Stat, rename_new};
 
@@ -193,10 +193,10 @@ impl Engine {
         Ok(Transferred { manifest, copied, root })
     }
 
-    /// Writes the `..links` files of a manifest below `folder`, and removes those not needed.
+    /// Writes the `..links` files of a manifest into the new `folder`.
     pub(super) fn write_links(folder: &Path, manifest: &Manifest) -> Result<(), Failure> {
         for (inside, links) in links::by_folder::<Links>(manifest) {
-            Self::write(&folder.join(inside).join(layout::LINKS), &links)?;
+            write_new(&folder.join(inside).join(layout::LINKS), &json::pretty(&links))?;
         }
         Ok(())
     }
@@ -505,7 +505,8 @@ mod tests {
             let job = Job::default();
             let project = ProjectName::parse("p").unwrap();
             let asset = AssetName::parse("a").unwrap();
-            engine.create_project("admin", &project, PermissionsChange::default(), &job).unwrap();
+            let none = PermissionsChange::default();
+            drop(engine.create_project("admin", &project, none, &job).unwrap());
             let upload = |name: &str, files: &[(&str, &str)]| {
                 let version = VersionName::parse(name).unwrap();
                 let source = folder.path().join(name);

@@ -1,7 +1,6 @@
 //! Writing the registry's logs.
 
 use super::Engine;
-use super::place::FILE_MODE;
 use crate::fs::atomic;
 use crate::registry::Failure;
 use crate::registry::format::history::Log;
@@ -11,8 +10,13 @@ impl Engine {
     /// Writes a log; one of that name is replaced.
     pub(super) fn write_log(&self, log: &Log) -> Result<(), Failure> {
         let path = self.layout.logs().join(&log.name);
-        atomic::write(&path, &json::pretty(&log.event), FILE_MODE, false).map_err(|error| {
+        self.replace(&path, &json::pretty(&log.event)).map_err(|error| {
             Failure::from(error).within(format!("failed to save log in '{}'", layout::LOGS))
         })
+    }
+
+    /// Takes a log back.
+    pub(super) fn remove_log(&self, log: &Log) -> crate::Result<()> {
+        atomic::remove_file(&self.layout.logs().join(&log.name))
     }
 }

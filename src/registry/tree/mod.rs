@@ -1,8 +1,8 @@
 //! Every change of a registry.
 //!
 //! A change first checks everything, then does its work aside (in `..tmp-*` folders), and makes it
-//! visible by one rename. What it is about to do is noted in a pending file, so that a service that
-//! was killed finishes or undoes it at its next start: see [`pending`].
+//! visible by one rename, or by several that the next start of a killed service goes on with: see
+//! [`commit`]. Whole versions are noted in a pending file before: see [`pending`].
 //!
 //! Locks are taken from the registry down, in the order that other instances use too:
 //!
@@ -17,6 +17,7 @@
 //! (exclusive); it is never held while waiting for a busy asset.
 
 mod access;
+mod commit;
 mod index;
 mod intake;
 mod log;
@@ -233,11 +234,17 @@ impl Engine {
     }
 
     /// Replaces an internal file. Syncing is left to [`Engine::make_durable`].
-    fn write(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
-        atomic::write(path, &json::pretty(value), FILE_MODE, false).map_err(|error| match error {
+    fn write(&self, path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
+        self.replace(path, &json::pretty(value)).map_err(|error| match error {
             Error::Io { path, source } => Failure::system("write", &path, &source),
             other => other.into(),
         })
+    }
+
+    /// The same for any content. The next start finds what a kill leaves of it: in the registry's
+    /// folder.
+    fn replace(&self, path: &Path, content: &[u8]) -> Result<()> {
+        atomic::write_through(self.layout.root(), path, content, FILE_MODE)
     }
 
     /// Makes everything written so far survive a power failure, if the engine is durable.
@@ -262,7 +269,7 @@ impl Engine {
         let old = store::usage(project)
             .within(|| format!("failed to read usage for {project:?}"))?
             .map_or(0, |usage| usage.total);
-        Self::write(&project.join(layout::USAGE), &Usage { total: change(old) })
+        self.write(&project.join(layout::USAGE), &Usage { total: change(old) })
             .within(|| format!("failed to save usage for {project:?}"))
     }
 

@@ -1,62 +1,45 @@
-//! What a change is about to do, noted before it does it.
+//! Uploads under way, noted before they begin.
 //!
-//! A pending file in the registry's folder exists from before the first trace of a change until
-//! after its last one. Whoever opens the registry finishes a change that had become visible, and
-//! removes the traces of one that had not. The locks of a live process keep its changes from being
+//! A pending file in the registry's folder exists from before the first trace of an upload until
+//! after its last one. Whoever opens the registry finishes an upload that had become visible, and
+//! removes the traces of one that had not. The locks of a live process keep its uploads from being
 //! settled by others.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::intake::restore;
 use super::place::FILE_MODE;
-use super::refresh::{find_latest, finish_of};
+use super::refresh::finish_of;
+use super::{Engine, commit, receipt};
 use crate::fs::atomic;
 use crate::fs::lock::Mode;
 use crate::fs::walk;
 use crate::job::Job;
-use crate::registry::failure::Failure;
+use crate::registry::failure::{Failure, tell};
 use crate::registry::format::history::Log;
 use crate::registry::format::layout::PENDING_PREFIX as PREFIX;
 use crate::registry::format::model::Usage;
 use crate::registry::format::{json, layout};
 use crate::registry::tree::store;
 
-/// A change under way. All paths but `source` are relative to the registry.
+/// An upload under way: a version is put together in `stage` and then renamed to `version`. All
+/// paths but `source` are relative to the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "change", rename_all = "snake_case")]
-pub(super) enum Pending {
-    /// A version is put together in `stage` and then renamed to `version`.
-    Upload {
-        asset: String,
-        version: String,
-        stage: String,
-        /// Where consumed files came from.
-        source: Option<PathBuf>,
-        is_new_asset: bool,
-        /// Whether the permissions of the new asset are part of the change.
-        owns_permissions: bool,
-        is_probational: bool,
-        /// Known from the moment before the rename.
-        log: Option<Log>,
-    },
-    /// A project, asset or version is renamed to `stage` and then removed.
-    Remove {
-        target: String,
-        stage: String,
-        /// Whether the latest version of the asset must be found again.
-        latest: bool,
-        log: Option<Log>,
-    },
-    /// A version leaves probation; `latest` if it becomes the latest.
-    Approve { asset: String, version: String, is_latest: bool, log: Log },
-    /// Links of several projects are rewritten that lead to `versions`; `copies` are unfinished
-    /// files.
-    Reroute { versions: BTreeSet<String>, projects: Vec<String>, copies: Vec<String> },
+pub(super) struct Pending {
+    pub(super) asset: String,
+    pub(super) version: String,
+    pub(super) stage: String,
+    /// Where consumed files came from.
+    pub(super) source: Option<PathBuf>,
+    pub(super) is_new_asset: bool,
+    /// Whether the permissions of the new asset are part of the upload.
+    pub(super) owns_permissions: bool,
+    pub(super) is_probational: bool,
+    /// Known from the moment before the rename.
+    pub(super) log: Option<Log>,
 }
 
 /// A pending file; removed by [`Note::done`], or left for the next start if the process dies.
@@ -83,8 +66,14 @@ impl Engine {
     pub(super) fn note(&self, pending: &Pending) -> crate::Result<Note<'_>> {
         let name = format!("{PREFIX}{:016x}", rand::random::<u64>());
         let note = Note { engine: self, path: self.layout.root().join(name) };
-        note.update(pending)?;
-        Ok(note)
+        match note.update(pending) {
+            Ok(()) => Ok(note),
+            Err(error) => {
+                // It may have got its name before something failed.
+                tell("cannot take back a note", note.done());
+                Err(error)
+            }
+        }
     }
 
     /// Finishes or undoes the changes of processes that died. What live processes work on is left
@@ -95,8 +84,13 @@ impl Engine {
     pub fn settle(&self, job: &Job) -> crate::Result<()> {
         let root = self.layout.root();
         let mut found = walk::entries(root)?;
-        found.retain(|(name, _)| name.starts_with(atomic::STAGE_PREFIX));
-        if found.is_empty() {
+        for (name, _) in found.iter().filter(|(name, _)| name.starts_with(receipt::PREFIX)) {
+            receipt::forget_if_old(&root.join(name))?;
+        }
+        let is_left = |(name, _): &(String, walk::Kind)| name.starts_with(atomic::STAGE_PREFIX);
+        found.retain(is_left);
+        let linked = self.linked_projects()?;
+        if found.is_empty() && linked.is_empty() {
             return Ok(());
         }
         // Alone with the registry, or not at all: whoever holds a lock may be at work.
@@ -104,10 +98,30 @@ impl Engine {
         let path = root.join(layout::LOCK);
         let Ok(_lock) = alone.lock(&path, Mode::Exclusive, job) else { return Ok(()) };
         let mut result = self.settle_noted(|_| true, job);
-        for (name, _) in found.iter().filter(|(name, _)| !name.starts_with(PREFIX)) {
-            result = result.and(remove_any(&root.join(name)));
+        for (name, kind) in found.iter().filter(|(name, _)| !name.starts_with(PREFIX)) {
+            let path = root.join(name);
+            result = result.and(match kind {
+                walk::Kind::Folder => commit::resume(self, &path, job),
+                _ => remove_any(&path),
+            });
+        }
+        // What was prepared there for a change that was not made after all.
+        for project in linked {
+            for (name, _) in walk::entries(&project)?.iter().filter(|entry| is_left(entry)) {
+                result = result.and(remove_any(&project.join(name)));
+            }
         }
         Ok(result?)
+    }
+
+    /// The projects that are on other disks.
+    fn linked_projects(&self) -> Result<Vec<PathBuf>, Failure> {
+        let root = self.layout.root();
+        if self.layout.allowed().is_empty() {
+            return Ok(Vec::new());
+        }
+        let projects = store::projects(&self.layout)?.into_iter().map(|name| root.join(name));
+        Ok(projects.filter(|project| project.is_symlink()).collect())
     }
 
     /// The same for one asset that is held alone.
@@ -117,12 +131,7 @@ impl Engine {
             return Ok(());
         }
         let root = self.layout.root();
-        let is_here = |pending: &Pending| match pending {
-            Pending::Upload { stage, .. } | Pending::Remove { stage, .. } => {
-                root.join(stage).parent() == Some(asset)
-            }
-            Pending::Approve { .. } | Pending::Reroute { .. } => false,
-        };
+        let is_here = |pending: &Pending| root.join(&pending.stage).parent() == Some(asset);
         self.settle_noted(is_here, job)?;
         walk::entries(asset)?
             .iter()
@@ -162,88 +171,30 @@ impl Engine {
 
     fn settle_one(&self, pending: &Pending, job: &Job) -> Result<(), Failure> {
         let root = self.layout.root();
-        match pending {
-            Pending::Upload {
-                asset,
-                version,
-                stage,
-                source,
-                is_new_asset,
-                owns_permissions,
-                is_probational,
-                log,
-            } => {
-                let (asset, stage) = (root.join(asset), root.join(stage));
-                let is_visible = store::is_folder(&root.join(version)) && !stage.exists();
-                match log {
-                    Some(log) if is_visible => {
-                        let name = version.rsplit('/').next().unwrap_or(version);
-                        if !is_probational {
-                            Self::settle_latest(&asset, name)?;
-                            self.write_log(log)?;
-                        }
-                        self.recount(&asset, job)
-                    }
-                    _ => {
-                        if let Some(source) = source {
-                            restore(&stage, source)?;
-                        }
-                        atomic::remove_tree(&stage)?;
-                        if *is_new_asset {
-                            remove_new_asset(&asset, *owns_permissions)?;
-                        }
-                        Ok(())
-                    }
-                }
+        let (asset, stage) = (root.join(&pending.asset), root.join(&pending.stage));
+        let is_visible = store::is_folder(&root.join(&pending.version)) && !stage.exists();
+        if let Some(log) = &pending.log
+            && is_visible
+        {
+            let name = pending.version.rsplit('/').next().unwrap_or(&pending.version);
+            if !pending.is_probational {
+                self.settle_latest(&asset, name)?;
+                self.write_log(log)?;
             }
-            Pending::Remove { target, stage, latest, log } => {
-                let (path, stage) = (root.join(target), root.join(stage));
-                if path.exists() && !stage.exists() {
-                    return Ok(());
-                }
-                if path.is_symlink() {
-                    // Of a project on another disk, which is staged there by now.
-                    atomic::remove_file(&path)?;
-                }
-                let parent = path.parent().unwrap_or(root);
-                if *latest && let Ok(version) = find_latest(parent, None) {
-                    // Versions that cannot be read were so before: leave it to an administrator.
-                    Self::set_latest(parent, version.as_deref())?;
-                }
-                if target.contains('/') {
-                    self.recount(&path, job)?;
-                }
-                if let Some(log) = log {
-                    self.write_log(log)?;
-                }
-                Ok(atomic::remove_tree(&stage)?)
-            }
-            Pending::Approve { asset, version, is_latest, log } => {
-                let folder = root.join(asset).join(version);
-                if store::summary(&folder).is_ok_and(|summary| !summary.is_probational()) {
-                    if *is_latest {
-                        Self::settle_latest(&root.join(asset), version)?;
-                    }
-                    self.write_log(log)?;
-                }
-                Ok(())
-            }
-            Pending::Reroute { versions, projects, copies } => {
-                for copy in copies {
-                    atomic::remove_file(&root.join(copy))?;
-                }
-                // Some links may be rewritten already: go on from there. What was asked for may
-                // be gone by now, and then there is nothing to go on with.
-                if versions.iter().all(|version| store::is_folder(&root.join(version))) {
-                    self.reroute_from(versions, false, job)?;
-                }
-                projects.iter().try_for_each(|project| self.recount(&root.join(project), job))
-            }
+            return self.recount(&asset, job);
         }
+        if let Some(source) = &pending.source {
+            restore(&stage, source)?;
+        }
+        atomic::remove_tree(&stage)?;
+        if pending.is_new_asset {
+            remove_new_asset(&asset, pending.owns_permissions)?;
+        }
+        Ok(())
     }
 
     /// Makes `version` the latest, unless another process has uploaded a later one since.
-    fn settle_latest(asset: &Path, version: &str) -> Result<(), Failure> {
+    fn settle_latest(&self, asset: &Path, version: &str) -> Result<(), Failure> {
         let finish = |version: &str| {
             let folder = asset.join(version);
             finish_of(&folder, &store::summary(&folder)?)
@@ -251,7 +202,7 @@ impl Engine {
         let is_outdated = store::latest(asset).ok().flatten().is_some_and(|latest| {
             matches!((finish(&latest.version), finish(version)), (Ok(known), Ok(ours)) if known > ours)
         });
-        if is_outdated { Ok(()) } else { Self::set_latest(asset, Some(version)) }
+        if is_outdated { Ok(()) } else { self.set_latest(asset, Some(version)) }
     }
 
     /// Recomputes the usage of the project that `path` lies in.
@@ -266,7 +217,7 @@ impl Engine {
         // A manifest that cannot be read was so before: leave the number as it is.
         let Ok(total) = store::project_usage(&project) else { return Ok(()) };
         let _lock = self.lock(&project, layout::LOCK_USAGE, Mode::Exclusive, job)?;
-        Self::write(&project.join(layout::USAGE), &Usage { total })
+        self.write(&project.join(layout::USAGE), &Usage { total })
     }
 }
 
@@ -365,7 +316,7 @@ mod tests {
     }
 
     fn upload(folder: &Path, log: Option<Log>) -> Pending {
-        Pending::Upload {
+        Pending {
             asset: "p/a".into(),
             version: "p/a/v".into(),
             stage: "p/a/..tmp-1".into(),
@@ -379,11 +330,7 @@ mod tests {
 
     #[test]
     fn an_upload_that_was_not_visible_is_undone_and_consumed_files_go_back() {
-        let fixture = Fixture::new(&Pending::Reroute {
-            versions: BTreeSet::new(),
-            projects: vec![],
-            copies: vec![],
-        });
+        let fixture = Fixture::new(&upload(Path::new("/none"), None));
         let note = json::compact(&upload(fixture.folder.path(), Some(log())));
         fixture.write("registry/..tmp-pending-1", std::str::from_utf8(&note).unwrap());
         fixture.write("registry/p/a/..tmp-1/f", "moved");
@@ -419,76 +366,11 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_that_was_visible_is_finished_and_another_is_forgotten() {
-        let pending = Pending::Remove {
-            target: "p/a/v".into(),
-            stage: "p/a/..tmp-2".into(),
-            latest: true,
-            log: Some(log()),
-        };
-        let fixture = Fixture::new(&pending);
-        fixture.version("v");
-        fixture.open();
-        assert!(fixture.path("registry/p/a/v/f").exists());
-        assert_eq!((fixture.usage(), fixture.logs()), (100, 0));
-
-        let fixture = Fixture::new(&pending);
-        fixture.version("old");
-        fixture.version("v");
-        fixture.write("registry/p/a/..latest", "{\"version\": \"v\"}");
-        fs::rename(fixture.path("registry/p/a/v"), fixture.path("registry/p/a/..tmp-2")).unwrap();
-        fixture.open();
-        assert_eq!(fixture.latest().as_deref(), Some("old"));
-        assert_eq!((fixture.usage(), fixture.logs()), (1, 1));
-    }
-
-    #[test]
-    fn a_rerouting_that_was_begun_is_finished() {
-        let fixture = Fixture::new(&Pending::Reroute {
-            versions: BTreeSet::from(["p/a/v".to_owned()]),
-            projects: vec!["p".into()],
-            copies: vec!["p/a/w/..tmp-3".into()],
-        });
-        fixture.version("v");
-        fixture.version("w");
-        let link = r#"{"project":"p","asset":"a","version":"v","path":"f"}"#;
-        let manifest = format!(
-            r#"{{"f":{{"size":1,"md5sum":"c4ca4238a0b923820dcc509a6f75849b","link":{link}}},
-                "g":{{"size":1,"md5sum":"c4ca4238a0b923820dcc509a6f75849b","link":{link}}}}}"#
-        );
-        fixture.write("registry/p/a/w/..manifest", &manifest);
-        fixture.write("registry/p/a/w/..links", &format!(r#"{{"f":{link},"g":{link}}}"#));
-        fixture.write("registry/p/a/w/..tmp-3", "1");
-        // `f` has become a copy, `g` is still a link, and the manifest knows of neither.
-        crate::system::new_link("../v/f", fixture.path("registry/p/a/w/g")).unwrap();
-        fixture.open();
-        let manifest = store::manifest(&fixture.path("registry/p/a/w")).unwrap();
-        assert!(manifest.values().all(|entry| entry.link.is_none()));
-        assert!(!fixture.path("registry/p/a/w/g").is_symlink());
-        assert!(!fixture.path("registry/p/a/w/..links").exists());
-        assert_eq!(fixture.usage(), 3);
-    }
-
-    #[test]
-    fn an_approval_that_was_visible_is_finished() {
-        let fixture = Fixture::new(&Pending::Approve {
-            asset: "p/a".into(),
-            version: "v".into(),
-            is_latest: true,
-            log: log(),
-        });
-        fixture.version("v");
-        fixture.open();
-        assert_eq!(fixture.latest().as_deref(), Some("v"));
-        assert_eq!(fixture.logs(), 1);
-    }
-
-    #[test]
     fn what_cannot_be_settled_does_not_keep_the_rest() {
-        let fixture = Fixture::new(&Pending::Reroute {
-            versions: BTreeSet::new(),
-            projects: vec![],
-            copies: vec!["p".into()],
+        // Its stage is a file, which is no folder to be removed.
+        let fixture = Fixture::new(&Pending {
+            stage: "p/..usage".into(),
+            ..upload(Path::new("/none"), None)
         });
         let note = json::compact(&upload(Path::new("/none"), Some(log())));
         fixture.write("registry/..tmp-pending-2", std::str::from_utf8(&note).unwrap());

@@ -1,15 +1,14 @@
 //! Creating projects, and setting permissions.
 
 use super::Engine;
-use super::pending::remove_new_asset;
-use super::place::{FILE_MODE, make_folder, make_stage, rename_new};
-use crate::fs::atomic;
+use super::place::{make_folder, write_new};
+use super::receipt::{Change, Receipt, repeated};
 use crate::fs::lock::Mode;
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::model::{Permissions, Uploader};
-use crate::registry::format::{layout, time};
+use crate::registry::format::{json, layout, time};
 use crate::registry::tree::access::check_uploaders;
 use crate::registry::tree::store;
 
@@ -52,38 +51,44 @@ impl Engine {
         project: &ProjectName,
         change: PermissionsChange,
         job: &Job,
-    ) -> Result<(), Failure> {
+    ) -> Result<Receipt, Failure> {
         let root = self.layout.root();
         let _registry = self.lock(root, layout::LOCK, Mode::Exclusive, job)?;
         let folder = self.layout.project(project);
-        if folder.symlink_metadata().is_ok() {
-            return Err(Failure::invalid(format!("project directory {folder:?} already exists")));
-        }
-        change.check("the request details")?;
         let mut permissions =
             Permissions { owners: vec![user.to_owned()], ..Permissions::default() };
+        let checked = change.check("the request details");
         change.apply(&mut permissions);
+        if folder.symlink_metadata().is_ok() {
+            let refusal = Failure::invalid(format!("project directory {folder:?} already exists"));
+            let is_same = store::permissions(&folder).is_ok_and(|made| made == Some(permissions));
+            return if is_same {
+                repeated(root, &folder, Change::Creation, refusal)
+            } else {
+                Err(refusal)
+            };
+        }
+        checked?;
         let quota = format!(
             "{{ \"baseline\": 1000000000, \"growth_rate\": 1000000000, \"year\": {} }}",
             time::year()
         );
 
-        let stage = make_stage(root)?;
-        let fill = || {
-            Self::write(&stage.join(layout::PERMISSIONS), &permissions)?;
+        let make = || {
+            let mut commit = self.prepare()?;
+            let stage = commit.place(&folder)?;
+            make_folder(&stage)?;
+            let mut receipt = Receipt::issue(self.layout.root(), &stage, &folder, Change::Creation);
+            write_new(&stage.join(layout::PERMISSIONS), &json::pretty(&permissions))?;
             let texts = [(layout::QUOTA, quota.as_str()), (layout::USAGE, "{ \"total\": 0 }")];
             for (name, text) in texts {
-                atomic::write(&stage.join(name), text.as_bytes(), FILE_MODE, false)?;
+                write_new(&stage.join(name), text.as_bytes())?;
             }
-            self.make_durable()?;
-            rename_new(&stage, &folder)
+            commit.make()?;
+            receipt.moved_to(&folder);
+            Ok(receipt)
         };
-        let made = fill();
-        if made.is_err() {
-            atomic::remove_tree(&stage)?;
-        }
-        made.within(|| format!("failed to make {folder:?}"))?;
-        if self.durable { Ok(atomic::sync_folder(root)?) } else { Ok(()) }
+        make().map_err(|failure: Failure| failure.within(format!("failed to make {folder:?}")))
     }
 
     /// Changes the permissions of a project.
@@ -104,9 +109,12 @@ impl Engine {
         }
         change.check("request")?;
         change.apply(&mut permissions);
-        Self::write(&held.folder.join(layout::PERMISSIONS), &permissions)
-            .within(|| format!("failed to write permissions for {:?}", held.folder))?;
-        self.make_durable()
+        let make = || {
+            let mut commit = self.prepare()?;
+            commit.write(&held.folder.join(layout::PERMISSIONS), &permissions)?;
+            commit.make()
+        };
+        make().within(|| format!("failed to write permissions for {:?}", held.folder))
     }
 
     /// Changes the permissions of an asset, which is made if it is new.
@@ -157,14 +165,17 @@ impl Engine {
         };
         change.check("request")?;
         change.apply(&mut permissions);
-        if is_new {
-            make_folder(&folder)?;
-        }
-        let written = Self::write(&folder.join(layout::PERMISSIONS), &permissions);
-        if written.is_err() && is_new {
-            remove_new_asset(&folder, true)?;
-        }
-        written.within(|| format!("failed to write permissions for {folder:?}"))?;
-        self.make_durable()
+        let make = || {
+            let mut commit = self.prepare()?;
+            if is_new {
+                let stage = commit.place(&folder)?;
+                make_folder(&stage)?;
+                write_new(&stage.join(layout::PERMISSIONS), &json::pretty(&permissions))?;
+            } else {
+                commit.write(&folder.join(layout::PERMISSIONS), &permissions)?;
+            }
+            commit.make()
+        };
+        make().within(|| format!("failed to write permissions for {folder:?}"))
     }
 }

@@ -1,7 +1,6 @@
 //! How things appear in a registry: under a name that is new, or in the place of another in one step.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Result;
@@ -43,13 +42,6 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> Result<(), Failure> {
     atomic::rename_new(from, to).map_err(|error| Failure::system("rename", to, &error))
 }
 
-/// Replaces a symbolic link in one step.
-pub(super) fn replace_link(path: &Path, text: &str) -> Result<(), Failure> {
-    let stage = path.with_file_name(stage_name());
-    place_link(&stage, Path::new(text))?;
-    fs::rename(&stage, path).map_err(|error| Failure::system("rename", path, &error))
-}
-
 /// Makes a symbolic link with exactly this text.
 pub(super) fn place_link(path: &Path, text: &Path) -> Result<(), Failure> {
     new_link(text, path).map_err(|error| Failure::system("symlink", path, &error))
@@ -71,4 +63,14 @@ pub(super) fn write_copy(
         other => other.into(),
     })?;
     system::close(to).map_err(|error| Failure::system("close", target, &error))
+}
+
+/// Writes a new file, into a folder that nobody sees yet.
+pub(super) fn write_new(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let write = || {
+        let mut file = system::new_file(path, FILE_MODE)?;
+        file.write_all(content)?;
+        system::close(file)
+    };
+    write().map_err(|error| Failure::system("write", path, &error))
 }

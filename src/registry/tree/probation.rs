@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::pending::Pending;
 use super::receipt::{Change, Receipt, repeated};
 use super::refresh::finish_of;
 use super::remove::Consequences;
@@ -68,7 +67,7 @@ impl Engine {
         let held = match self.enter_probational(Some(user), names, job) {
             Err(refusal) => {
                 let folder = self.layout.project(project).join(asset).join(version);
-                return repeated(&folder, Change::Approval, refusal);
+                return repeated(self.layout.root(), &folder, Change::Approval, refusal);
             }
             Ok(held) => held,
         };
@@ -83,31 +82,17 @@ impl Engine {
             }
         };
         let log = Event::of_version("add-version", project, asset, version, is_latest).named();
-        let note = self.note(&Pending::Approve {
-            asset: format!("{project}/{asset}"),
-            version: version.to_string(),
-            is_latest,
-            log: log.clone(),
-        })?;
-        let receipt = Receipt::issue(&held.folder, Change::Approval);
-        let summary_path = held.folder.join(layout::SUMMARY);
-        let publish = || {
-            let approved = Summary { on_probation: None, ..held.summary.clone() };
-            Self::write(&summary_path, &approved)?;
-            if is_latest {
-                Self::set_latest(&held.asset.folder, Some(version.as_str()))?;
-            }
-            self.write_log(&log)?;
-            self.make_durable()
-        };
-        let published = publish();
-        if published.is_err() {
-            Self::write(&summary_path, &held.summary)?;
-            let old = latest.as_ref().map(|latest| latest.version.as_str());
-            Self::set_latest(&held.asset.folder, old)?;
+        let receipt =
+            Receipt::issue(self.layout.root(), &held.folder, &held.folder, Change::Approval);
+        let mut commit = self.prepare()?;
+        let approved = Summary { on_probation: None, ..held.summary.clone() };
+        commit.write(&held.folder.join(layout::SUMMARY), &approved)?;
+        if is_latest {
+            commit.latest(&held.asset.folder, Some(version.as_str()))?;
         }
-        note.done()?;
-        published.map(|()| receipt)
+        commit.log(&log)?;
+        commit.make()?;
+        Ok(receipt)
     }
 
     /// Removes a version on probation. An unreadable manifest is a failure unless `force`, which
@@ -124,9 +109,13 @@ impl Engine {
         let names = (project, asset, version);
         let change = Change::Rejection(version);
         match self.enter_probational(Some(user), names, job) {
-            Err(refusal) => repeated(&self.layout.project(project).join(asset), change, refusal),
+            Err(refusal) => {
+                let asset = self.layout.project(project).join(asset);
+                repeated(self.layout.root(), &asset, change, refusal)
+            }
             Ok(held) => {
-                let receipt = Receipt::issue(&held.asset.folder, change);
+                let folder = &held.asset.folder;
+                let receipt = Receipt::issue(self.layout.root(), folder, folder, change);
                 self.reject(&held, force).map(|()| receipt)
             }
         }

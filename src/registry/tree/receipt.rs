@@ -2,21 +2,24 @@
 //!
 //! A killed service may have made a change visible without answering. Such a change is marked by an
 //! extended attribute from before it is visible until after its answer is sent, so that a client
-//! that asks again is not refused. It is in nobody's way in a listing, and where a file system has
-//! no attributes the repeat is refused, as that of any other change.
+//! that asks again is not refused. It is in nobody's way in a listing; where a file system has no
+//! attributes, a hidden file of the registry stands for it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::place::FILE_MODE;
 use super::request::Upload;
 use super::resolve::{Resolver, Target};
 use super::source::{UserFile, open_root, read_link};
 use super::{Engine, owner};
 use crate::digest::{self, Hasher};
+use crate::fs::atomic;
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::VersionName;
-use crate::registry::failure::{Failure, FailureKind};
+use crate::registry::failure::{Failure, FailureKind, tell};
 use crate::registry::format::layout;
 use crate::registry::format::model::{Manifest, ManifestEntry};
 use crate::registry::tree::store;
@@ -25,9 +28,14 @@ use crate::system;
 /// How long a client has to ask again.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Begins the names of files that stand for attributes.
+pub(super) const PREFIX: &str = "..unanswered-";
+
 /// A change that cannot be made twice.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Change<'a> {
+    /// Marked at the project.
+    Creation,
     /// Marked at the version.
     Upload,
     /// Marked at the version.
@@ -40,26 +48,27 @@ impl Change<'_> {
     /// The name of the attribute, whose value is the time in Unix seconds.
     fn attribute(self) -> String {
         match self {
+            Self::Creation => "user.selenite.unanswered.creation".to_owned(),
             Self::Upload => "user.selenite.unanswered.upload".to_owned(),
             Self::Approval => "user.selenite.unanswered.approval".to_owned(),
+            // Names of versions may be longer than those of attributes.
             Self::Rejection(version) => {
-                // Names of versions may be longer than those of attributes.
-                let mut hasher = Hasher::default();
-                hasher.update(version.as_str().as_bytes());
-                format!("user.selenite.unanswered.rejection.{}", hasher.finish().md5)
+                format!("user.selenite.unanswered.rejection.{}", hash(version.as_str()))
             }
         }
     }
+}
 
-    /// Whether the change was made at `folder`, not long ago, and nobody was told.
-    fn is_unanswered(self, folder: &Path) -> bool {
-        let mut value = [0; 32];
-        let Ok(length) = system::attribute(folder, &self.attribute(), &mut value) else {
-            return false;
-        };
-        let since = std::str::from_utf8(&value[..length]).ok().and_then(|text| text.parse().ok());
-        since.is_some_and(|since| now().saturating_sub(since) < PATIENCE.as_secs())
-    }
+fn hash(text: &str) -> String {
+    let mut hasher = Hasher::default();
+    hasher.update(text.as_bytes());
+    hasher.finish().md5.to_string()
+}
+
+/// Whether a mark with this value is of a change that was made not long ago.
+fn is_recent(value: &[u8]) -> bool {
+    let since = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    since.is_some_and(|since| now().saturating_sub(since) < PATIENCE.as_secs())
 }
 
 /// Unix seconds.
@@ -67,52 +76,98 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// Where it is marked that nobody was told of a change.
+#[derive(Debug)]
+struct Mark {
+    folder: PathBuf,
+    attribute: String,
+    /// What stands for the attribute where there are none.
+    file: PathBuf,
+}
+
+impl Mark {
+    /// That of a change at `folder` of the registry `root`.
+    fn of(root: &Path, folder: &Path, change: Change<'_>) -> Self {
+        let attribute = change.attribute();
+        let inside = folder.strip_prefix(root).unwrap_or(folder).to_string_lossy();
+        let file = root.join(format!("{PREFIX}{}", hash(&format!("{attribute}/{inside}"))));
+        Self { folder: folder.to_owned(), attribute, file }
+    }
+
+    fn set(&self) -> crate::Result<()> {
+        let since = now().to_string();
+        match system::set_attribute(&self.folder, &self.attribute, since.as_bytes()) {
+            Ok(()) => Ok(()),
+            Err(_) => atomic::write(&self.file, since.as_bytes(), FILE_MODE, false),
+        }
+    }
+
+    /// Whether it was set, not long ago.
+    fn is_set(&self) -> bool {
+        let mut value = [0; 32];
+        match system::attribute(&self.folder, &self.attribute, &mut value) {
+            Ok(length) => is_recent(&value[..length]),
+            Err(_) => fs::read(&self.file).is_ok_and(|value| is_recent(&value)),
+        }
+    }
+
+    fn remove(&self) -> crate::Result<()> {
+        match system::remove_attribute(&self.folder, &self.attribute) {
+            Ok(()) => Ok(()),
+            Err(_) => atomic::remove_file(&self.file),
+        }
+    }
+}
+
 /// A change that is finished, or about to be. As long as this is kept, a repeat after a crash
 /// succeeds: drop it when the answer is on its way.
 #[derive(Debug)]
 #[must_use = "keep it until the requester is told"]
-pub struct Receipt {
-    folder: PathBuf,
-    attribute: String,
-}
+pub struct Receipt(Mark);
 
 impl Receipt {
-    /// Marks a change at `folder` before it becomes visible.
-    pub(super) fn issue(folder: &Path, change: Change<'_>) -> Self {
-        let receipt = Self::found(folder, change);
-        let since = now().to_string();
+    /// Marks a change in the registry `root` before it becomes visible at `folder`, which is still
+    /// at `stage`.
+    pub(super) fn issue(root: &Path, stage: &Path, folder: &Path, change: Change<'_>) -> Self {
+        let mut receipt = Self(Mark::of(root, folder, change));
+        receipt.moved_to(stage);
         // The change itself does not depend on it: without the mark, a repeat is refused.
-        let _ = system::set_attribute(folder, &receipt.attribute, since.as_bytes());
+        tell("cannot mark a change", receipt.0.set());
         receipt
-    }
-
-    /// For a change that is marked already.
-    fn found(folder: &Path, change: Change<'_>) -> Self {
-        Self { folder: folder.to_owned(), attribute: change.attribute() }
     }
 
     /// The marked folder was renamed.
     pub(super) fn moved_to(&mut self, folder: &Path) {
-        folder.clone_into(&mut self.folder);
+        folder.clone_into(&mut self.0.folder);
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
         // A mark that stays is too old after a day.
-        let _ = system::remove_attribute(&self.folder, &self.attribute);
+        tell("cannot take back a mark", self.0.remove());
     }
+}
+
+/// Removes the file of a mark that is too old.
+pub(super) fn forget_if_old(file: &Path) -> crate::Result<()> {
+    if fs::read(file).is_ok_and(|value| is_recent(&value)) {
+        return Ok(());
+    }
+    atomic::remove_file(file)
 }
 
 /// A receipt if `refusal` was met by the repeat of a change that was made at `folder`; else the
 /// refusal.
 pub(super) fn repeated(
+    root: &Path,
     folder: &Path,
     change: Change<'_>,
     refusal: Failure,
 ) -> Result<Receipt, Failure> {
-    if refusal.kind != FailureKind::Forbidden && change.is_unanswered(folder) {
-        Ok(Receipt::found(folder, change))
+    let mark = Mark::of(root, folder, change);
+    if refusal.kind != FailureKind::Forbidden && mark.is_set() {
+        Ok(Receipt(mark))
     } else {
         Err(refusal)
     }
@@ -129,14 +184,15 @@ impl Engine {
         refusal: Failure,
         job: &Job,
     ) -> Result<Receipt, Failure> {
-        if !Change::Upload.is_unanswered(folder) {
+        let mark = Mark::of(self.layout.root(), folder, Change::Upload);
+        if !mark.is_set() {
             return Err(refusal);
         }
         let summary = store::summary(folder)?;
         let is_same = summary.upload_user_id == upload.user
             && summary.is_probational() == is_probational
             && self.is_made_from(upload, &store::manifest(folder)?, job)?;
-        if is_same { Ok(Receipt::found(folder, Change::Upload)) } else { Err(refusal) }
+        if is_same { Ok(Receipt(mark)) } else { Err(refusal) }
     }
 
     /// Whether a version with this manifest could come from the source of `upload`. Files that were
@@ -213,7 +269,6 @@ fn have_content<S: digest::Source>(
 #[cfg(test)]
 mod tests {
     use crate::system::new_link as symlink;
-    use std::fs;
 
     use super::super::{Options, PermissionsChange};
     use super::*;
@@ -247,7 +302,7 @@ mod tests {
             let (project, ..) = &fixture.names;
             let engine = fixture.open();
             let change = PermissionsChange::default();
-            engine.create_project("admin", project, change, &fixture.job).unwrap();
+            drop(engine.create_project("admin", project, change, &fixture.job).unwrap());
             fixture
         }
 

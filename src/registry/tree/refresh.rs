@@ -15,15 +15,18 @@ use crate::registry::format::{layout, time};
 use crate::registry::tree::store;
 
 impl Engine {
-    /// Recomputes the usage of a project from its manifests; returns the bytes in use.
+    /// Recomputes the usage of a project from the manifests of finished versions; returns the bytes in use.
     pub fn refresh_usage(&self, project: &ProjectName, job: &Job) -> Result<u64, Failure> {
         let held = self.enter_project(project, Mode::Exclusive, job)?;
         let total = store::project_usage(&held.folder)
             .within(|| format!("failed to compute usage for {:?}", project.as_str()))?;
         let _lock = self.lock(&held.folder, layout::LOCK_USAGE, Mode::Exclusive, job)?;
-        Self::write(&held.folder.join(layout::USAGE), &Usage { total })
-            .within(|| format!("failed to save usage for {:?}", held.folder))?;
-        self.make_durable()?;
+        let make = || {
+            let mut commit = self.prepare()?;
+            commit.write(&held.folder.join(layout::USAGE), &Usage { total })?;
+            commit.make()
+        };
+        make().within(|| format!("failed to save usage for {:?}", held.folder))?;
         Ok(total)
     }
 
@@ -36,23 +39,22 @@ impl Engine {
     ) -> Result<Option<String>, Failure> {
         let held = self.enter_project(project, Mode::Shared, job)?;
         let asset = self.enter_asset(project, &held, asset, job)?;
-        let latest = Self::recompute_latest(&asset.folder)?;
-        self.make_durable()?;
-        Ok(latest)
-    }
-
-    /// Finds and writes the latest version of the asset at `folder`.
-    pub(super) fn recompute_latest(folder: &Path) -> Result<Option<String>, Failure> {
-        let latest = find_latest(folder, None)?;
-        Self::set_latest(folder, latest.as_deref())?;
+        let latest = find_latest(&asset.folder, None)?;
+        let make = || {
+            let mut commit = self.prepare()?;
+            commit.latest(&asset.folder, latest.as_deref())?;
+            commit.make()
+        };
+        make().within(|| format!("failed to save the latest version for {:?}", asset.folder))?;
         Ok(latest)
     }
 
     /// Writes the latest version of the asset at `folder`, or that it has none.
-    pub(super) fn set_latest(folder: &Path, version: Option<&str>) -> Result<(), Failure> {
+    pub(super) fn set_latest(&self, folder: &Path, version: Option<&str>) -> Result<(), Failure> {
         let path = folder.join(layout::LATEST);
         match version {
-            Some(version) => Self::write(&path, &Latest { version: version.to_owned() })
+            Some(version) => self
+                .write(&path, &Latest { version: version.to_owned() })
                 .within(|| format!("failed to save the latest version for {folder:?}")),
             None => Ok(atomic::remove_file(&path)?),
         }
@@ -62,7 +64,7 @@ impl Engine {
 /// The regular version with the latest end of upload, of several the first by name. `except` is
 /// left out, whatever it is.
 pub(super) fn find_latest(folder: &Path, except: Option<&str>) -> Result<Option<String>, Failure> {
-    let versions = store::children(folder)?;
+    let versions = store::versions(folder)?;
     let others = versions.into_iter().filter(|version| Some(version.as_str()) != except);
     latest_of(others.filter_map(|version| {
         let folder = folder.join(&version);

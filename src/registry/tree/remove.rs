@@ -1,10 +1,8 @@
 //! Removing projects, assets and versions.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use super::Engine;
-use super::pending::{Note, Pending};
 use super::place::{rename_new, stage_name};
 use super::refresh::find_latest;
 use crate::fs::atomic;
@@ -14,6 +12,7 @@ use crate::names::{AssetName, ProjectName, VersionName};
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::history::{Event, Log};
 use crate::registry::format::layout;
+use crate::registry::format::model::Usage;
 use crate::registry::tree::store;
 
 /// What removing a directory changes elsewhere.
@@ -91,6 +90,9 @@ impl Engine {
         if !store::is_folder(&folder) {
             return Ok(());
         }
+        if store::is_under_way(&folder) && !force {
+            return Err(Failure::invalid(format!("version {version} is still being uploaded")));
+        }
         let used = forgiven(
             store::version_usage(&folder)
                 .within(|| format!("failed to compute usage for {}", folder.display())),
@@ -121,7 +123,7 @@ impl Engine {
         self.remove(&folder, &consequences)
     }
 
-    /// Takes a directory away in one step, settles the consequences, then removes its content.
+    /// Takes a directory away with its consequences.
     pub(super) fn remove(
         &self,
         folder: &Path,
@@ -136,48 +138,45 @@ impl Engine {
             .flatten()
             .and_then(|name| self.layout.place_of_link(&name.to_string_lossy()));
         let place = linked.as_deref().unwrap_or(folder);
-        let stage = place.parent().unwrap_or(parent).join(stage_name());
-        let relative =
-            |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
-        let note = match self.note(&Pending::Remove {
-            target: relative(folder),
-            stage: relative(&stage),
-            latest: consequences.latest.is_some(),
-            log: consequences.log.clone(),
-        }) {
-            // Removing is how room is made, so it must not need any.
-            Err(error) if is_out_of_room(&error) => None,
-            other => Some(other?),
+        let _counting = match consequences.usage {
+            Some((project, _)) => {
+                Some(self.lock(project, layout::LOCK_USAGE, Mode::Exclusive, job)?)
+            }
+            None => None,
         };
-        let removed = rename_new(place, &stage);
-        if removed.is_err() {
-            note.map_or(Ok(()), Note::done)?;
-            return removed;
-        }
-        if linked.is_some() {
-            atomic::remove_file(folder)?;
-        }
-        if note.is_none() {
+        let commit = |is_freed: bool| -> Result<(), Failure> {
+            let mut commit = self.prepare()?;
+            if !is_freed {
+                commit.remove(place)?;
+            }
+            if linked.is_some() {
+                commit.remove(folder)?;
+            }
+            if let Some((project, used)) = consequences.usage {
+                let old = store::usage(project)
+                    .within(|| format!("failed to read usage for {project:?}"))?
+                    .map_or(0, |usage| usage.total);
+                let usage = Usage { total: old.saturating_sub(used) };
+                commit.write(&project.join(layout::USAGE), &usage)?;
+            }
+            if let Some(log) = &consequences.log {
+                commit.log(log)?;
+            }
+            if let Some(NewLatest(latest)) = &consequences.latest {
+                commit.latest(parent, latest.as_deref())?;
+            }
+            commit.make()
+        };
+        let removed = commit(false);
+        if removed.as_ref().is_err_and(|failure| failure.is_out_of_room) {
+            // Removing is how room is made, so it must not need any.
+            let stage = place.with_file_name(stage_name());
+            rename_new(place, &stage)?;
             atomic::remove_tree(&stage)?;
+            return commit(true);
         }
-        // Gone for every reader. What follows is tried to the end, and else left to the next start.
-        if let Some((project, used)) = consequences.usage {
-            self.change_usage(project, |total| total.saturating_sub(used), job)?;
-        }
-        if let Some(log) = &consequences.log {
-            self.write_log(log)?;
-        }
-        if let Some(NewLatest(latest)) = &consequences.latest {
-            Self::set_latest(parent, latest.as_deref())?;
-        }
-        self.make_durable()?;
-        atomic::remove_tree(&stage)?;
-        note.map_or(Ok(()), Note::done)
+        removed
     }
-}
-
-fn is_out_of_room(error: &crate::Error) -> bool {
-    matches!(error.io_kind(), Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
 }
 
 /// Turns "not found" into `None`: removing what is not there is a success.

@@ -10,23 +10,21 @@
 //!    takes its place, if there is one.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Engine;
-use super::pending::Pending;
-use super::place::{replace_link, stage_name, write_copy};
+use super::commit::Commit;
+use super::place::write_copy;
 use super::resolve::Manifests;
 use crate::digest;
 use crate::fs::open::{self, Stamp};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName, VersionName};
 use crate::parallel;
-use crate::registry::failure::tell;
 use crate::registry::failure::{Failure, FailureContext};
 use crate::registry::format::layout;
 use crate::registry::format::links::{self, Owner};
-use crate::registry::format::model::{Link, Links, Manifest};
+use crate::registry::format::model::{Link, Links, Manifest, Usage};
 use crate::registry::tree::store;
 use crate::system;
 
@@ -92,18 +90,9 @@ impl Engine {
     ) -> Result<Vec<Change>, Failure> {
         let root = self.layout.root();
         let _registry = self.lock(root, layout::LOCK, crate::fs::lock::Mode::Exclusive, job)?;
-        self.reroute_from(&self.expand(doomed)?, dry_run, job)
-    }
-
-    /// The same for versions that are named, in a registry that is held alone.
-    pub(super) fn reroute_from(
-        &self,
-        versions: &BTreeSet<String>,
-        dry_run: bool,
-        job: &Job,
-    ) -> Result<Vec<Change>, Failure> {
+        let versions = self.expand(doomed)?;
         let mut lost = HashSet::new();
-        for version in versions {
+        for version in &versions {
             lost.extend(
                 self.manifest_of(version)?.into_keys().map(|path| format!("{version}/{path}")),
             );
@@ -111,9 +100,9 @@ impl Engine {
         if lost.is_empty() {
             return Ok(Vec::new());
         }
-        let (plans, mut changes) = self.plan(versions, &lost, job)?;
+        let (plans, mut changes) = self.plan(&versions, &lost, job)?;
         if !dry_run {
-            self.reroute(versions, &plans, &changes, job)?;
+            self.reroute(&plans, &changes, job)?;
         }
         changes.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(changes)
@@ -131,7 +120,7 @@ impl Engine {
             for asset in assets {
                 let found = match version {
                     Some(version) => vec![version.to_string()],
-                    None => store::children(&root.join(project).join(&asset))?,
+                    None => store::versions(&root.join(project).join(&asset))?,
                 };
                 versions.extend(found.iter().map(|version| format!("{project}/{asset}/{version}")));
             }
@@ -158,7 +147,7 @@ impl Engine {
             let assets = store::children(&root.join(&project));
             for asset in assets.map_err(|failure| within(&project, failure))? {
                 let inside = format!("{project}/{asset}");
-                let versions = store::children(&root.join(&inside));
+                let versions = store::versions(&root.join(&inside));
                 for version in versions.map_err(|failure| within(&inside, failure))? {
                     job.check()?;
                     let version = format!("{inside}/{version}");
@@ -241,83 +230,43 @@ impl Engine {
         Ok(Fate::Becomes(Link { ancestor: ancestor.cloned().map(Box::new), ..parent.clone() }))
     }
 
-    fn reroute(
-        &self,
-        versions: &BTreeSet<String>,
-        plans: &[Plan],
-        changes: &[Change],
-        job: &Job,
-    ) -> Result<(), Failure> {
+    fn reroute(&self, plans: &[Plan], changes: &[Change], job: &Job) -> Result<(), Failure> {
         let root = self.layout.root();
-        let copies: Vec<Copy<'_>> = plans.iter().flat_map(|plan| self.copies_of(plan)).collect();
+        let mut copies = Vec::new();
         let mut usage: BTreeMap<&str, u64> = BTreeMap::new();
         for change in changes {
             let project = change.path.split('/').next().unwrap_or_default();
             *usage.entry(project).or_default() += change.usage;
         }
-        let relative =
-            |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
-        let note = self.note(&Pending::Reroute {
-            versions: versions.clone(),
-            projects: usage.keys().map(|&project| project.to_owned()).collect(),
-            copies: copies.iter().map(|copy| relative(&copy.stage)).collect(),
-        })?;
-        // What may fail for want of space or because of damage comes before any visible change.
+        let mut commit = self.prepare()?;
+        for plan in plans {
+            self.prepare_plan(plan, &mut commit, &mut copies)
+                .map_err(|failure| within(&plan.version, failure))?;
+        }
         let copy_one =
             |copy: &Copy<'_>| make_copy(copy, job).map_err(|failure| within(copy.version, failure));
-        let copied = parallel::try_map(&copies, || (), |(), copy| copy_one(copy))
-            .and_then(|_| self.make_durable());
-        if copied.is_err() {
-            for copy in &copies {
-                crate::fs::atomic::remove_file(&copy.stage)?;
-            }
-            note.done()?;
-            return copied;
+        parallel::try_map(&copies, || (), |(), copy| copy_one(copy))?;
+        for (project, added) in usage {
+            let mut count = || {
+                let folder = root.join(project);
+                let old = store::usage(&folder)
+                    .within(|| format!("failed to read usage for {folder:?}"))?
+                    .map_or(0, |usage| usage.total);
+                let total = old.saturating_add(added);
+                commit.write(&folder.join(layout::USAGE), &Usage { total })
+            };
+            count().map_err(|failure| within(project, failure))?;
         }
-        let job = &Job::default();
-        let publish = || {
-            for copy in &copies {
-                fs::rename(&copy.stage, &copy.target)
-                    .map_err(|error| Failure::system("rename", &copy.target, &error))
-                    .map_err(|failure| within(copy.version, failure))?;
-            }
-            for plan in plans {
-                self.apply(plan).map_err(|failure| within(&plan.version, failure))?;
-            }
-            for (project, added) in &usage {
-                let add = |total: u64| total.saturating_add(*added);
-                self.change_usage(&root.join(project), add, job)
-                    .map_err(|failure| within(project, failure))?;
-            }
-            self.make_durable()
-        };
-        publish().inspect_err(|_| {
-            // The same request finishes what is left. Until then the usage is that of the manifests
-            // as they are; where even that cannot be written, the next start counts again.
-            for project in usage.keys() {
-                tell("cannot count the usage again", self.recount(&root.join(project), job));
-            }
-        })?;
-        note.done()
+        commit.make()
     }
 
-    fn copies_of<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Copy<'a>> + 'a {
-        let folder = self.layout.root().join(&plan.version);
-        plan.changed.iter().filter_map(move |(path, old)| {
-            let entry = &plan.manifest[path];
-            let target = folder.join(path);
-            entry.link.is_none().then(|| Copy {
-                version: &plan.version,
-                from: self.layout.root().join(old.origin().registry_path()),
-                stage: target.with_file_name(stage_name()),
-                target,
-                size: entry.size,
-                md5sum: entry.md5sum.clone(),
-            })
-        })
-    }
-
-    fn apply(&self, plan: &Plan) -> Result<(), Failure> {
+    /// What becomes of one version. The copies that it gets are still to be made.
+    fn prepare_plan<'a>(
+        &self,
+        plan: &'a Plan,
+        commit: &mut Commit<'_>,
+        copies: &mut Vec<Copy<'a>>,
+    ) -> Result<(), Failure> {
         let folder = self.layout.root().join(&plan.version);
         let mut names = plan.version.splitn(3, '/');
         let owner = Owner {
@@ -327,10 +276,22 @@ impl Engine {
         };
         let mut recorded: BTreeMap<String, Links> = BTreeMap::new();
         for (path, old) in &plan.changed {
-            if let Some(link) = &plan.manifest[path].link {
-                let text = links::text_in(&self.layout, owner, path, link);
-                if text != links::text_in(&self.layout, owner, path, old) {
-                    replace_link(&folder.join(path), &text)?;
+            let entry = &plan.manifest[path];
+            let target = folder.join(path);
+            match &entry.link {
+                None => copies.push(Copy {
+                    version: &plan.version,
+                    from: self.layout.root().join(old.origin().registry_path()),
+                    stage: commit.place(&target)?,
+                    target,
+                    size: entry.size,
+                    md5sum: entry.md5sum.clone(),
+                }),
+                Some(link) => {
+                    let text = links::text_in(&self.layout, owner, path, link);
+                    if text != links::text_in(&self.layout, owner, path, old) {
+                        commit.link(&target, &text)?;
+                    }
                 }
             }
             let inside = path.rsplit_once('/').map_or("", |(inside, _)| inside);
@@ -340,8 +301,8 @@ impl Engine {
                 recorded.insert(inside.to_owned(), links);
             }
         }
-        Self::write(&folder.join(layout::MANIFEST), &plan.manifest)?;
-        Self::replace_links(&folder, &recorded, &plan.manifest)
+        commit.links(&folder, &recorded, &plan.manifest)?;
+        commit.write(&folder.join(layout::MANIFEST), &plan.manifest)
     }
 }
 

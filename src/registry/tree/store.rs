@@ -94,6 +94,19 @@ pub fn children(folder: &Path) -> Result<Vec<String>, Failure> {
         .collect())
 }
 
+/// True if the version at `folder` is still being uploaded, by a service of another kind: it begins
+/// with a summary that lacks its end.
+pub fn is_under_way(folder: &Path) -> bool {
+    summary(folder).is_ok_and(|summary| !summary.is_finished())
+}
+
+/// Names of the versions of the asset at `folder` that are there to stay, sorted.
+pub fn versions(folder: &Path) -> Result<Vec<String>, Failure> {
+    let mut versions = children(folder)?;
+    versions.retain(|version| !is_under_way(&folder.join(version)));
+    Ok(versions)
+}
+
 /// Closes the lock files of a registry to others, who could hold them for ever. They may have been
 /// made by a service that left them open.
 pub fn close_locks(registry: &Layout, job: &Job) -> Result<(), Failure> {
@@ -151,7 +164,7 @@ pub fn version_usage(folder: &Path) -> Result<u64, Failure> {
 
 /// Bytes that the asset at `folder` counts for its project.
 pub fn asset_usage(folder: &Path) -> Result<u64, Failure> {
-    children(folder)?.iter().try_fold(0, |total, version| {
+    versions(folder)?.iter().try_fold(0, |total, version| {
         let used = version_usage(&folder.join(version))
             .within(|| format!("failed to get usage for version {version:?}"))?;
         Ok(total + used)

@@ -1,12 +1,12 @@
 //! Uploading a version.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use super::intake::{Transferred, restore, within_transfer};
 use super::pending::{self, Note, Pending};
-use super::place::{make_folder, rename_new, stage_name};
+use super::place::{make_folder, rename_new, stage_name, write_new};
 use super::receipt::{Change, Receipt};
 use super::request::Upload;
 use super::transfer::Transfer;
@@ -16,10 +16,10 @@ use crate::fs::lock::Mode;
 use crate::job::Job;
 use crate::registry::failure::tell;
 use crate::registry::failure::{Failure, FailureContext};
-use crate::registry::format::history::{Event, Log};
+use crate::registry::format::history::Event;
 use crate::registry::format::links::{DedupIndex, Owner};
 use crate::registry::format::model::{Permissions, Summary, usage_of};
-use crate::registry::format::{layout, time};
+use crate::registry::format::{json, layout, time};
 use crate::registry::tree::access::{self, UploadRight};
 use crate::registry::tree::store;
 
@@ -33,6 +33,10 @@ struct Entered<'engine> {
     is_trusted: bool,
     /// Written with the first version of an asset that anybody may make.
     permissions: Option<Permissions>,
+    /// Where the version is put together.
+    stage: PathBuf,
+    /// There from before the first trace of the upload: that of a new asset is its folder.
+    note: Option<Note<'engine>>,
 }
 
 impl Engine {
@@ -44,12 +48,32 @@ impl Engine {
     pub fn upload(&self, upload: &Upload<'_>, job: &Job) -> Result<Receipt, Failure> {
         let started = time::now();
         let project = self.enter_project(upload.project, Mode::Shared, job)?;
-        let entered = self.enter_for_upload(upload, &project, job)?;
-        let result = self.upload_to(upload, &project, &entered, &started, job);
+        let mut entered = self.enter_for_upload(upload, &project, job)?;
+        let result = self.upload_to(upload, &project, &mut entered, &started, job);
         if result.is_err() && entered.is_new {
             self.leave_new_asset(&project, &entered);
         }
+        if let Some(note) = entered.note {
+            tell("cannot take back a note", note.done());
+        }
         result
+    }
+
+    fn pending(&self, upload: &Upload<'_>, asset: &Path, stage: &Path) -> Pending {
+        let relative = |path: &Path| {
+            let inside = path.strip_prefix(self.layout.root()).unwrap_or(path);
+            inside.to_string_lossy().into_owned()
+        };
+        Pending {
+            asset: relative(asset),
+            version: relative(&asset.join(upload.version)),
+            stage: relative(stage),
+            source: upload.consume.then(|| upload.source.to_owned()),
+            is_new_asset: false,
+            owns_permissions: false,
+            is_probational: false,
+            log: None,
+        }
     }
 
     /// Checks the user's right, makes the asset if it is new, and locks it.
@@ -65,16 +89,29 @@ impl Engine {
             let entering = self.lock(&project.folder, layout::LOCK_NEWDIR, Mode::Exclusive, job)?;
             let is_new = !store::is_folder(&folder);
             let (_, permissions) = self.right_to_upload(upload, &for_project, is_new, &folder)?;
-            if is_new {
-                make_folder(&folder)?;
-            }
+            let stage = folder.join(stage_name());
+            let note = if is_new {
+                let note = self.note(&Pending {
+                    is_new_asset: true,
+                    owns_permissions: permissions.is_some(),
+                    ..self.pending(upload, &folder, &stage)
+                })?;
+                if let Err(error) = make_folder(&folder) {
+                    tell("cannot take back a note", note.done());
+                    return Err(error.into());
+                }
+                Some(note)
+            } else {
+                None
+            };
             drop(entering);
             let lock = match self.lock(&folder, layout::LOCK, Mode::Exclusive, job) {
                 // The upload that made the asset failed and took it away again.
                 Err(_) if !is_new && !store::is_folder(&folder) => continue,
                 Err(failure) => {
-                    if is_new {
+                    if let Some(note) = note {
                         pending::remove_new_asset(&folder, false)?;
+                        tell("cannot take back a note", note.done());
                     }
                     return Err(failure);
                 }
@@ -84,7 +121,7 @@ impl Engine {
             // Permissions may have come while we waited.
             let (right, _) = self.right_to_upload(upload, &for_project, is_new, &folder)?;
             let is_trusted = right == UploadRight::Trusted;
-            return Ok(Entered { asset, is_new, is_trusted, permissions });
+            return Ok(Entered { asset, is_new, is_trusted, permissions, stage, note });
         }
     }
 
@@ -137,17 +174,19 @@ impl Engine {
         }
     }
 
-    fn upload_to(
-        &self,
+    fn upload_to<'engine>(
+        &'engine self,
         upload: &Upload<'_>,
-        project: &ProjectHold<'_>,
-        entered: &Entered<'_>,
+        project: &ProjectHold<'engine>,
+        entered: &mut Entered<'engine>,
         started: &str,
         job: &Job,
     ) -> Result<Receipt, Failure> {
-        let asset = &entered.asset.folder;
-        // What cannot be removed is in nobody's way; the next start tries again.
-        tell("cannot settle an asset", self.settle_asset(asset, job));
+        let asset = entered.asset.folder.clone();
+        if !entered.is_new {
+            // What cannot be removed is in nobody's way; the next start tries again.
+            tell("cannot settle an asset", self.settle_asset(&asset, job));
+        }
         let is_probational = upload.on_probation || !entered.is_trusted;
         let version = asset.join(upload.version);
         if version.symlink_metadata().is_ok() {
@@ -157,33 +196,31 @@ impl Engine {
             ));
             return self.repeated_upload(upload, &version, is_probational, refusal, job);
         }
-        let known = Self::known_files(upload, asset)?;
-        let stage = asset.join(stage_name());
-        let relative = |path: &Path| {
-            let inside = path.strip_prefix(self.layout.root()).unwrap_or(path);
-            inside.to_string_lossy().into_owned()
-        };
-        let pending = |log| Pending::Upload {
-            asset: relative(asset),
-            version: relative(&version),
-            stage: relative(&stage),
-            source: upload.consume.then(|| upload.source.to_owned()),
+        let known = Self::known_files(upload, &asset)?;
+        let pending = Pending {
             is_new_asset: entered.is_new,
             owns_permissions: entered.permissions.is_some(),
             is_probational,
-            log,
+            ..self.pending(upload, &asset, &entered.stage)
         };
-        let note = self.note(&pending(None))?;
-        let work = Work { upload, project, entered, known, stage: &stage, version: &version };
-        let result = self.put_together(work, started, is_probational, &note, &pending, job);
+        if entered.note.is_none() {
+            entered.note = Some(self.note(&pending)?);
+        }
+        let work = Work { upload, project, entered, known, version: &version };
+        let result = self.put_together(work, started, pending, job);
         if result.is_err() {
             // Undo in the order that loses nothing: first the user's files, then the rest.
-            if upload.consume {
-                restore(&stage, upload.source)?;
+            let undo = || {
+                if upload.consume {
+                    restore(&entered.stage, upload.source)?;
+                }
+                Ok::<_, Failure>(atomic::remove_tree(&entered.stage)?)
+            };
+            if let Err(failure) = undo() {
+                tell::<(), _>("cannot undo an upload, as the next start does", Err(failure));
+                entered.note = None;
             }
-            atomic::remove_tree(&stage)?;
         }
-        note.done()?;
         result
     }
 
@@ -191,14 +228,14 @@ impl Engine {
         &self,
         work: Work<'_, '_>,
         started: &str,
-        is_probational: bool,
-        note: &Note<'_>,
-        pending: &dyn Fn(Option<Log>) -> Pending,
+        pending: Pending,
         job: &Job,
     ) -> Result<Receipt, Failure> {
-        let Work { upload, project, entered, known, stage, version } = work;
+        let Work { upload, project, entered, known, version } = work;
+        let stage = entered.stage.as_path();
+        let is_probational = pending.is_probational;
         make_folder(stage)?;
-        let mut receipt = Receipt::issue(stage, Change::Upload);
+        let mut receipt = Receipt::issue(self.layout.root(), stage, version, Change::Upload);
         let transfer = Transfer {
             layout: &self.layout,
             owner: owner(upload.project, upload.asset, upload.version),
@@ -211,7 +248,7 @@ impl Engine {
             ignore_dot: upload.ignore_dot,
         };
         let done: Transferred = within_transfer(self.transfer(&transfer, job), upload.source)?;
-        Self::write(&stage.join(layout::MANIFEST), &done.manifest)?;
+        write_new(&stage.join(layout::MANIFEST), &json::pretty(&done.manifest))?;
         Self::write_links(stage, &done.manifest)?;
         let summary = Summary {
             upload_user_id: upload.user.to_owned(),
@@ -219,27 +256,29 @@ impl Engine {
             upload_finish: time::now(),
             on_probation: is_probational.then_some(true),
         };
-        Self::write(&stage.join(layout::SUMMARY), &summary)?;
+        write_new(&stage.join(layout::SUMMARY), &json::pretty(&summary))?;
+        let asset = &entered.asset.folder;
+        if let Some(permissions) = &entered.permissions {
+            self.write(&asset.join(layout::PERMISSIONS), permissions)?;
+        }
         job.check()?;
         let event =
             Event::of_version("add-version", upload.project, upload.asset, upload.version, true);
         let log = event.named();
-        note.update(&pending(Some(log.clone())))?;
+        if let Some(note) = &entered.note {
+            note.update(&Pending { log: Some(log.clone()), ..pending })?;
+        }
         self.make_durable()?;
 
         // From here on the change is finished, or undone: cancellation comes too late.
         let job = &Job::default();
-        let asset = &entered.asset.folder;
         let old_latest = store::latest(asset)?;
         let publish = || {
-            if let Some(permissions) = &entered.permissions {
-                Self::write(&asset.join(layout::PERMISSIONS), permissions)?;
-            }
             rename_new(stage, version)?;
             let used = usage_of(&done.manifest);
             self.change_usage(&project.folder, |total| total.saturating_add(used), job)?;
             if !is_probational {
-                Self::set_latest(asset, Some(upload.version.as_str()))?;
+                self.set_latest(asset, Some(upload.version.as_str()))?;
                 self.write_log(&log)?;
             }
             self.make_durable()
@@ -248,7 +287,8 @@ impl Engine {
             // As far as it goes: what is reported is why the version could not be published.
             tell("cannot hide a version again", rename_new(version, stage));
             let latest = old_latest.as_ref().map(|old| old.version.as_str());
-            tell("cannot restore what is latest", Self::set_latest(asset, latest));
+            tell("cannot restore what is latest", self.set_latest(asset, latest));
+            tell("cannot take back a log", self.remove_log(&log));
             tell("cannot count the usage again", self.recount(&project.folder, job));
         })?;
         done.remove_copied();
@@ -280,6 +320,5 @@ struct Work<'a, 'engine> {
     project: &'a ProjectHold<'engine>,
     entered: &'a Entered<'engine>,
     known: DedupIndex,
-    stage: &'a Path,
     version: &'a Path,
 }

@@ -189,7 +189,8 @@ mod tests {
         let project = ProjectName::parse("p").unwrap();
         let (asset, version) = (AssetName::parse("a").unwrap(), VersionName::parse("v").unwrap());
         let job = Job::default();
-        engine.create_project("admin", &project, PermissionsChange::default(), &job).unwrap();
+        let none = PermissionsChange::default();
+        drop(engine.create_project("admin", &project, none, &job).unwrap());
         let upload = Upload {
             project: &project,
             asset: &asset,

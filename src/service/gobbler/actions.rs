@@ -56,10 +56,10 @@ pub(super) fn run(
     let call = Call { context, request, job };
     let receipt = |receipt| (Extras::new(), Some(receipt));
     match request.action {
+        "create_project" => return call.create_project().map(receipt),
         "upload" => return call.upload().map(receipt),
         "approve_probation" => return call.approve_probation().map(receipt),
         "reject_probation" => return call.reject_probation().map(receipt),
-        "create_project" => call.create_project(),
         "set_permissions" => call.set_permissions(),
         "refresh_latest" => call.refresh_latest(),
         "refresh_usage" => call.refresh_usage(),
@@ -81,7 +81,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn create_project(&self) -> Result<Extras, Failure> {
+    fn create_project(&self) -> Result<Receipt, Failure> {
         self.administrators_only("create a project")?;
         let fields = self.request.fields()?;
         let name = fields.text("project")?;
@@ -90,8 +90,7 @@ impl Call<'_> {
         let project = ProjectName::parse(name)
             .map_err(|why| Failure::invalid(format!("invalid project name; {why}")))?;
         let change = change.unwrap_or_default();
-        self.engine().create_project(self.request.user, &project, change, self.job)?;
-        Ok(Extras::new())
+        self.engine().create_project(self.request.user, &project, change, self.job)
     }
 
     fn upload(&self) -> Result<Receipt, Failure> {
