@@ -147,6 +147,16 @@ pub enum Error {
         /// Why it is refused, and the way out.
         why: String,
     },
+    /// Another service than the one that is meant answers at a URL.
+    #[error("{url} answers as {found}, not as {wanted}")]
+    Service {
+        /// URL of the service, without credentials.
+        url: String,
+        /// What it is.
+        found: &'static str,
+        /// What it should be.
+        wanted: &'static str,
+    },
     /// An address, one part of which cannot be used.
     #[error("invalid {component} `{value}` in `{address}`: {why}")]
     Address {

@@ -4,8 +4,8 @@
 //! `python/`. Each room uses only rooms below it, and `error`, which serves all:
 //!
 //! ```text
-//! python -> address, client, digest, fs, http, job, relpath, runtime, service, settings, shared, transfer
-//! client -> digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, system, transfer
+//! python -> address, client, digest, fs, http, job, registry, relpath, runtime, service, settings, shared, transfer
+//! client -> address, digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, shared, system, transfer
 //! service -> digest, fs, http, job, names, quote, registry, relpath, runtime, shared, system
 //! transfer -> digest, fs, http, job, parallel, relpath, runtime, shared, system
 //! registry -> digest, fs, job, names, parallel, quote, relpath, shared, system

@@ -15,9 +15,14 @@ impl RelPath {
     /// Accepts a path or says which rule it breaks.
     pub fn parse(path: impl Into<String>) -> Result<Self> {
         let path = path.into();
-        match Self::fault(&path) {
-            None => Ok(Self(path)),
-            Some(why) => Err(Error::UnsafePath { path, why }),
+        Self::check(&path).map(|()| Self(path))
+    }
+
+    /// Fails for a path that is none.
+    pub fn check(path: &str) -> Result<()> {
+        match Self::fault(path) {
+            None => Ok(()),
+            Some(why) => Err(Error::UnsafePath { path: path.to_owned(), why }),
         }
     }
 

@@ -1,9 +1,11 @@
-//! Every environment variable, read anew by each call of its function; nothing else reads any.
+//! Every environment variable, read anew by each call of its function; nothing else reads any. What the
+//! program itself wants comes first.
 //!
 //! A bad value is an error that names the variable. Whatever waits for the core calls [`check`] first:
 //! so each of them is told, and what cannot fail may pass over it.
 
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -25,6 +27,17 @@ pub(crate) enum Verify {
     Always,
 }
 
+/// What the program wants itself: 0 for nothing. A forked process wants the same.
+static JOBS: AtomicUsize = AtomicUsize::new(0);
+/// 0 for nothing, 1 for no, 2 for yes.
+static OFFLINE: AtomicU8 = AtomicU8::new(0);
+
+/// Puts what the program wants above the environment; `None` for nothing.
+pub(crate) fn set(jobs: Option<usize>, offline: Option<bool>) {
+    JOBS.store(jobs.unwrap_or(0), Ordering::Relaxed);
+    OFFLINE.store(offline.map_or(0, |offline| 1 + u8::from(offline)), Ordering::Relaxed);
+}
+
 /// Makes sure that no variable has a bad value.
 pub(crate) fn check() -> Result<()> {
     jobs()?;
@@ -42,6 +55,10 @@ pub(crate) fn check() -> Result<()> {
 
 /// `SELENITE_JOBS`: the most processors and transfers at once, if there is such a limit.
 pub(crate) fn jobs() -> Result<Option<usize>> {
+    match JOBS.load(Ordering::Relaxed) {
+        0 => {}
+        jobs => return Ok(Some(jobs)),
+    }
     let what = "a whole number above 0";
     value("SELENITE_JOBS", what, |text| text.parse().ok().filter(|jobs| *jobs > 0))
 }
@@ -64,6 +81,10 @@ pub(crate) fn retries() -> Result<u32> {
 
 /// `SELENITE_OFFLINE`: whether all requests are forbidden.
 pub(crate) fn is_offline() -> Result<bool> {
+    match OFFLINE.load(Ordering::Relaxed) {
+        0 => {}
+        wanted => return Ok(wanted == 2),
+    }
     Ok(choice("SELENITE_OFFLINE", &[&TRUE, &FALSE], "`1` or `0`")? == Some(0))
 }
 

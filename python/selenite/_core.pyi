@@ -1,9 +1,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Final, Literal, NotRequired, TypedDict, overload, type_check_only
+from typing import (
+    Any,
+    Final,
+    Literal,
+    NotRequired,
+    TypedDict,
+    final,
+    overload,
+    type_check_only,
+)
 
 __all__ = [
+    "Checked",
+    "Difference",
+    "Table",
     "__version__",
+    "check_folder",
     "check_gobbler_settings",
     "digest_files",
     "download_files",
@@ -39,16 +52,28 @@ __all__ = [
     "gypsum_save_version",
     "gypsum_start",
     "gypsum_upload",
+    "is_offline",
     "md5_file",
     "parse_address",
     "read_json",
+    "registry_at_hand",
+    "registry_document",
+    "registry_fetch",
+    "registry_file",
+    "registry_folder",
+    "registry_get",
+    "registry_manifest",
+    "registry_names",
+    "registry_ranges",
     "send_content",
     "send_parts",
     "serve_gobbler",
     "serve_gypsum",
+    "set_settings",
     "stage_directory",
     "store_private",
     "upload_files",
+    "upload_plan",
     "walk",
 ]
 
@@ -148,6 +173,49 @@ class Session(TypedDict):
     abort_url: str
     session_token: str
 
+# Kind, URL of the service, directory of the registry, cache, what `requests` calls `verify`, and
+# whether nobody is asked.
+_Place = tuple[str, str | None, _Path | None, _Path | None, bool | _Path, bool]
+# Path, size, digest and link.
+_Row = tuple[str, int, str, str | None]
+
+@final
+class Table:
+    def __len__(self) -> int: ...
+    def get(self, path: str) -> _Row | None: ...
+    def rows(self, start: int, stop: int) -> list[_Row]: ...
+    def paths(self, start: int, stop: int) -> list[str]: ...
+    def below(self, folder: str) -> tuple[int, int]: ...
+    def children(self, folder: str) -> list[tuple[str, _Row | None, bool]] | None: ...
+    def sums(self, start: int, stop: int) -> tuple[int, int, int, int]: ...
+    def origin(self, path: str) -> str | None: ...
+    def pick(self, numbers: Sequence[int]) -> Table: ...
+    def diff(self, other: Table) -> Difference: ...
+
+@final
+class Difference:
+    @property
+    def equal(self) -> int: ...
+    def __len__(self) -> int: ...
+    def rows(self, start: int, stop: int) -> list[tuple[str, int | None, int | None]]: ...
+
+@final
+class Checked:
+    @property
+    def extra(self) -> list[str]: ...
+    def counts(self) -> tuple[int, int, int]: ...
+    def rows(self, start: int, stop: int) -> list[dict[str, Any]]: ...
+    def faults(self, start: int, stop: int) -> list[dict[str, Any]]: ...
+
+def check_folder(
+    table: Table,
+    folder: _Path,
+    registry: _Path | None,
+    progress: _Progress | None,
+    *,
+    size_only: bool,
+    find_extra: bool,
+) -> Checked: ...
 def check_gobbler_settings(settings: str) -> tuple[str, str, str, int]: ...
 def digest_files(paths: Sequence[_Path], algorithm: str = "md5") -> list[str]: ...
 def download_files(
@@ -326,9 +394,39 @@ def gypsum_upload(
     concurrent: int,
     progress: _Progress | None,
 ) -> None: ...
+def is_offline() -> bool: ...
 def md5_file(path: _Path) -> str: ...
 def parse_address(text: str) -> Address: ...
 def read_json(path: _Path) -> _Document: ...
+def registry_at_hand(place: _Place) -> str | None: ...
+def registry_document(place: _Place, path: str) -> _Document: ...
+def registry_fetch(
+    place: _Place,
+    version: str,
+    path: str | None,
+    origin: str | None,
+    concurrent: int,
+    progress: _Progress | None,
+    *,
+    overwrite: bool,
+) -> str: ...
+def registry_file(place: _Place, version: str, table: Table, path: str) -> str | None: ...
+def registry_folder(place: _Place, version: str) -> str: ...
+def registry_get(
+    place: _Place,
+    version: str,
+    table: Table,
+    destination: _Path,
+    concurrent: int,
+    progress: _Progress | None,
+    *,
+    overwrite: bool,
+) -> tuple[int, int, int]: ...
+def registry_manifest(place: _Place, version: str) -> Table: ...
+def registry_names(place: _Place, folder: str | None) -> list[str]: ...
+def registry_ranges(
+    place: _Place, version: str, table: Table, path: str, ranges: Sequence[tuple[int, int]]
+) -> list[bytes]: ...
 def send_content(
     method: str,
     address: str,
@@ -349,9 +447,21 @@ def send_parts(
 ) -> list[str]: ...
 def serve_gobbler(settings: str, *, embedded: bool = False) -> int: ...
 def serve_gypsum(settings: str, *, embedded: bool = False) -> int: ...
+def set_settings(jobs: int | None, offline: bool | None) -> None: ...
 def stage_directory(source: _Path, destination: _Path) -> int: ...
 def store_private(path: _Path, text: str) -> None: ...
 def upload_files(base_url: str, paths: Sequence[str], directory: _Path) -> int: ...
+def upload_plan(
+    place: _Place,
+    project: str,
+    asset: str,
+    directory: _Path,
+    links_into: _Path | None,
+    progress: _Progress | None,
+    *,
+    ignore_dot: bool,
+    deduplicate: bool,
+) -> list[tuple[str, int, str | None]]: ...
 @overload
 def walk(root: _Path, sizes: Literal[False] = False) -> list[str]: ...
 @overload

@@ -9,7 +9,11 @@
     ├── UnfinishedError      a version whose files are not all there (also a ValueError)
     ├── UnsafePathError      a path that would leave its root (also a ValueError)
     ├── InvalidArgumentError an argument that cannot be used (also a ValueError)
-    └── RegistryError        a change of a registry was refused
+    ├── RegistryError        a change of a registry was refused
+    ├── NotFoundError        nothing of that name in a registry (also a FileNotFoundError)
+    ├── AlreadyExistsError   a version of that name is there (also a FileExistsError)
+    ├── PermissionDeniedError    the user may not do that (also a PermissionError)
+    └── OfflineError         not at hand, and requests are forbidden (also a ConnectionError)
 
 Failing system calls raise ``OSError`` and its subclasses; a document that is not JSON raises
 ``json.JSONDecodeError``.
@@ -26,7 +30,22 @@ from selenite._portable import Portable
 
 
 class SeleniteError(Portable, Exception):
-    """Base of all exceptions that selenite defines."""
+    """Base of all exceptions that selenite defines.
+
+    Attributes:
+        address: What was asked for, None if that is not known.
+        url: URL of the request or of the service, without credentials; None if nobody was asked.
+        status: HTTP status of the answer, or the one that a service answers in this case; None if
+            there is none.
+        reason: The server's own words, None if there are none.
+        hint: What may be done about it, None if nothing comes to mind.
+    """
+
+    address: str | None = None
+    url: str | None = None
+    status: int | None = None
+    reason: str | None = None
+    hint: str | None = None
 
 
 class SeleniteWarning(Portable, UserWarning):
@@ -71,9 +90,9 @@ class StatusError(SeleniteError):
         """Keep the facts of the answer."""
         super().__init__(message)
         self.method = method
-        self.url = url
-        self.status = status
-        self.reason = reason
+        self.url: str = url
+        self.status: int = status
+        self.reason: str = reason
         self.headers = headers
         self.body = body
 
@@ -89,7 +108,7 @@ class TransportError(SeleniteError):
     def __init__(self, message: str, url: str, errno: int | None = None) -> None:
         """Keep the URL and the number."""
         super().__init__(message)
-        self.url = url
+        self.url: str = url
         self.errno = errno
 
 
@@ -194,8 +213,46 @@ class RegistryError(SeleniteError):
     def __init__(self, message: str, status: int, details: list[str]) -> None:
         """Keep the status and the faults."""
         super().__init__(message)
-        self.status = status
+        self.status: int = status
         self.details = details
+
+
+class _Described(SeleniteError):
+    """An exception that is made with its facts."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        address: str | None = None,
+        url: str | None = None,
+        status: int | None = None,
+        reason: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """Keep the facts."""
+        super().__init__(message)
+        self.address = address
+        self.url = url
+        self.status = status
+        self.reason = reason
+        self.hint = hint
+
+
+class NotFoundError(_Described, FileNotFoundError):
+    """There is no such project, asset, version or file."""
+
+
+class AlreadyExistsError(_Described, FileExistsError):
+    """There is a version of that name, and versions never change."""
+
+
+class PermissionDeniedError(_Described, PermissionError):
+    """The user may not do that, or it is not known who the user is."""
+
+
+class OfflineError(_Described, ConnectionError):
+    """What is wanted is not on this machine, and all requests are forbidden."""
 
 
 class DocumentError(Portable, json.JSONDecodeError):

@@ -4,6 +4,8 @@ mod cache;
 pub(crate) mod files;
 pub mod gobbler;
 pub mod gypsum;
+pub mod place;
+pub mod plan;
 mod remote;
 
 pub use cache::store_private;

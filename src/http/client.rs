@@ -100,6 +100,11 @@ impl Http {
         self
     }
 
+    /// Forbids all requests.
+    pub fn switch_off(&mut self) {
+        self.is_offline = true;
+    }
+
     /// True if `SELENITE_OFFLINE` forbids all requests.
     pub fn is_offline(&self) -> bool {
         self.is_offline

@@ -100,6 +100,7 @@ pub(crate) fn was_sent(error: &Error) -> bool {
         | Error::UnsafePath { .. }
         | Error::SameFile { .. }
         | Error::Invalid { .. }
+        | Error::Service { .. }
         | Error::Address { .. }
         | Error::Json { .. }
         | Error::Form { .. }

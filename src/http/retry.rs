@@ -50,6 +50,7 @@ impl RetryPolicy {
             | Error::UnsafePath { .. }
             | Error::SameFile { .. }
             | Error::Invalid { .. }
+            | Error::Service { .. }
             | Error::Address { .. }
             | Error::Json { .. }
             | Error::Form { .. }

@@ -71,6 +71,9 @@ fn to_exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::Invalid { argument, value, .. } => {
             exceptions()?.getattr("InvalidArgumentError")?.call1((message, *argument, value))?
         }
+        Error::Service { url, .. } => {
+            exceptions()?.getattr("InvalidArgumentError")?.call1((message, "endpoint", url))?
+        }
         Error::Address { component, value, .. } => {
             exceptions()?.getattr("InvalidArgumentError")?.call1((message, *component, value))?
         }

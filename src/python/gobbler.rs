@@ -189,6 +189,7 @@ pub(super) fn gobbler_fetch(
         cache: shared_cache(cache),
         overwrite: overwrite.0,
         concurrency: concurrent.0,
+        is_offline: false,
     };
     let fetch = if is_directory.0 { Fetch::Directory } else { Fetch::File };
     let found = wait(py, progress.as_ref(), |job| {
@@ -219,7 +220,7 @@ pub(super) fn gobbler_acquire(
     overwrite: Truth,
 ) -> PyResult<OsString> {
     let cache = CacheFolder::Own(cache_folder);
-    let options = FetchOptions { cache, overwrite: overwrite.0, concurrency: 1 };
+    let options = FetchOptions { cache, overwrite: overwrite.0, concurrency: 1, is_offline: false };
     let source = Source::Remote(url.to_owned());
     let found = wait(py, None, |job| Fetch::File.run(&path.0, &source, &options, job))?;
     Ok(found.into())

@@ -16,7 +16,7 @@ import gypsum_client as gyp
 import pygobbler as pyg
 import pytest
 import selenite
-from selenite.testing import GobblerServer
+from selenite.testing import GobblerServer, GypsumServer
 from support import bucket
 from support.tree import make
 
@@ -56,6 +56,30 @@ def filled(folder: Path, stack: contextlib.ExitStack) -> dict[str, Any]:
     return {"staging": server.staging, "registry": server.registry, "url": server.url}
 
 
+# Modules of selenite's own objects.
+OWN = tuple(
+    f"selenite.{name}"
+    for name in ("_manifest", "_object_store", "_place", "_registry", "_upload", "fs")
+)
+
+
+def own(folder: Path, stack: contextlib.ExitStack) -> dict[str, Any]:
+    """Both services, the Gobbler with two versions, and a directory for a third one."""
+    server = stack.enter_context(GobblerServer())
+    service: dict[str, Any] = {"staging": server.staging, "url": server.url}
+    pyg.create_project("demo", **service)
+    first = {"a.txt": "first words\n", "b/c.txt": "five\n"}
+    second = {"a.txt": "other words\n", "b/c.txt": "five\n", "new.txt": "new"}
+    for version, files in (("v1", first), ("v2", second)):
+        pyg.upload_directory("demo", "rna", version, make(folder / version, files), **service)
+    make(folder / "results", {"a.txt": "other words\n", "more.txt": "more"})
+    names: dict[str, Any] = {"registry": server.registry, "url": server.url}
+    names["manifest"] = selenite.open("gobbler:demo/rna/v1", registry=server.registry).manifest
+    s3 = {"endpoint": "https://s3.example", "bucket": "b", "key": "k", "secret": "s"}
+    names["gypsum_url"] = stack.enter_context(GypsumServer(s3_credentials=s3)).url
+    return names
+
+
 def make_results(folder: Path) -> Path:
     """A directory to upload."""
     return make(folder / "results", {"a.txt": "a" * 12, "b/c.txt": "c" * 24})
@@ -83,7 +107,9 @@ def names(
     example = request.getfixturevalue("example")
     package = example.name.partition(".")[0]
     with contextlib.ExitStack() as stack:
-        if package not in ("pygobbler", "gypsum_client"):
+        if example.name.startswith(OWN):
+            yield own(tmp_path, stack)
+        elif package not in ("pygobbler", "gypsum_client"):
             make_results(tmp_path)
             yield {}
         elif READING.search(example.name):

@@ -50,11 +50,18 @@ pub struct FetchOptions {
     pub overwrite: bool,
     /// Downloads at once; 0 or 1 leave the number to the client.
     pub concurrency: usize,
+    /// Ask nobody.
+    pub is_offline: bool,
 }
 
 /// The folder that holds everything fetched from `url`.
 pub fn cache_folder(cache: &CacheFolder, url: &str) -> Result<PathBuf> {
     Cache::new(cache, url).map(Cache::into_root)
+}
+
+/// Where a file that is fetched from `url` is kept.
+pub fn cached_file(cache: &CacheFolder, url: &str, path: &RelPath) -> Result<PathBuf> {
+    Ok(Cache::new(cache, url)?.file(path))
 }
 
 /// What to fetch.
@@ -82,8 +89,12 @@ impl Fetch {
             Source::Remote(url) => url,
         };
         let runtime = runtime::current()?;
+        let mut remote = Remote::new(url, &runtime)?;
+        if options.is_offline {
+            remote.http.switch_off();
+        }
         let fetcher = Fetcher {
-            remote: Remote::new(url, &runtime)?,
+            remote,
             cache: Cache::new(&options.cache, url)?,
             verify: settings::verify()?,
             options,
@@ -658,7 +669,8 @@ mod tests {
         fetch().unwrap();
         publish(&site, &old, false);
         let cache_folder = CacheFolder::Own(cache.path().to_owned());
-        let options = FetchOptions { cache: cache_folder, overwrite: true, concurrency: 0 };
+        let options =
+            FetchOptions { cache: cache_folder, overwrite: true, ..FetchOptions::default() };
         let source = Source::Remote(site.url.clone());
         Fetch::File.run("p/a/v/f", &source, &options, &Job::default()).unwrap();
         assert!(!is_complete() && !folder.join("g").exists());

@@ -17,11 +17,11 @@ mod upload;
 
 pub use cache::{CacheFolder, default_cache};
 pub use clone::clone_version;
-pub use fetch::{Fetch, FetchOptions, cache_folder};
+pub use fetch::{Fetch, FetchOptions, cache_folder, cached_file};
 pub use left_out::left_out;
 pub use list::{ListOptions, list_directories, list_files};
 pub use read::read_document;
-pub use remote::Remote;
+pub use remote::{Info, Remote};
 pub use request::{allocate_upload_directory, send_request};
 pub use source::Source;
 pub use upload::{Upload, upload_directory};

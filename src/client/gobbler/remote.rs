@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use reqwest::Url;
+use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::client::remote;
@@ -41,6 +42,11 @@ impl Remote {
         let mut http = Http::new(runtime)?;
         http.agent = AGENT.into();
         Ok(Self { base: base(url)?, http })
+    }
+
+    /// Its URL, safe to show.
+    pub fn shown(&self) -> String {
+        without_secrets(&self.base)
     }
 
     fn endpoint(&self, rest: &str) -> Result<Url> {
@@ -162,6 +168,20 @@ impl Registry for Remote {
 
     fn open(&self, path: &RelPath, job: &Job) -> Result<Content> {
         remote::open(&self.http, &self.visible(path)?, job)
+    }
+
+    fn read(&self, path: &RelPath, job: &Job) -> Result<Vec<u8>> {
+        let url = self.visible(path)?;
+        let found = runtime::current()?.block_on(async {
+            let headers = HeaderMap::new();
+            let attempt = || async {
+                let response = self.http.get_once(&url, &headers).await?;
+                remote::refuse_folder(&response)?;
+                response.into_document().await
+            };
+            self.http.repeat(&url, |_| true, job, attempt).await
+        })?;
+        Ok(found.body)
     }
 }
 

@@ -190,6 +190,13 @@ impl Keys for Remote {
             other => other.map(Some),
         }
     }
+
+    fn read(&self, key: &str, job: &Job) -> Result<Option<Vec<u8>>> {
+        match runtime::current()?.block_on(self.read(key, job)) {
+            Err(error) if is_missing(&error) => Ok(None),
+            other => other.map(|found| Some(found.body)),
+        }
+    }
 }
 
 #[cfg(test)]

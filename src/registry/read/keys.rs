@@ -26,6 +26,14 @@ pub trait Keys: Debug + Send + Sync {
 
     /// Opens an object; `None` if there is none.
     fn open(&self, key: &str, job: &Job) -> Result<Option<Content>>;
+
+    /// The whole content of a small object; `None` if there is none.
+    fn read(&self, key: &str, job: &Job) -> Result<Option<Vec<u8>>> {
+        let Some(mut found) = self.open(key, job)? else { return Ok(None) };
+        let mut content = Vec::new();
+        found.read_to_end(&mut content).at(key)?;
+        Ok(Some(content))
+    }
 }
 
 /// The registry in these objects, with the links that the `..links` of each directory note.
@@ -36,9 +44,7 @@ impl<K: Keys> Linked<K> {
     /// The links of a directory, which is empty or ends with a slash.
     fn links(&self, folder: &str, job: &Job) -> Result<Links> {
         let key = format!("{folder}{LINKS}");
-        let Some(mut found) = self.0.open(&key, job)? else { return Ok(Links::new()) };
-        let mut text = Vec::new();
-        found.read_to_end(&mut text).at(&key)?;
+        let Some(text) = self.0.read(&key, job)? else { return Ok(Links::new()) };
         parse(&key, &text)
     }
 
@@ -106,6 +112,11 @@ impl<K: Keys> Registry for Linked<K> {
 
     fn open(&self, path: &RelPath, job: &Job) -> Result<Content> {
         let found = self.find(path, |key| self.0.open(key, job), job)?;
+        found.ok_or_else(|| absent(path.as_str()))
+    }
+
+    fn read(&self, path: &RelPath, job: &Job) -> Result<Vec<u8>> {
+        let found = self.find(path, |key| self.0.read(key, job), job)?;
         found.ok_or_else(|| absent(path.as_str()))
     }
 }

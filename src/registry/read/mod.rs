@@ -5,7 +5,10 @@
 //! one of a URL cannot differ. What is unfinished, and locks, are not seen; a link is read as the file
 //! that it leads to.
 
+mod check;
+mod files;
 mod keys;
+mod table;
 mod tree;
 
 use std::fmt::Debug;
@@ -22,7 +25,10 @@ use crate::job::Job;
 use crate::relpath::RelPath;
 use crate::{Error, Result};
 
+pub use check::{CheckOptions, Checked, State, check};
+pub use files::Files;
 pub use keys::{Keys, Linked};
+pub use table::{Change, Child, Row, Sums, Table};
 pub use tree::Tree;
 
 /// What is at a path.
