@@ -39,6 +39,14 @@ def test_nothing_heavy_is_loaded(package: str) -> None:
     assert (loaded(f"import {package}") - loaded("pass")) & HEAVY == set()
 
 
+def test_a_client_of_girder_needs_no_more_than_the_original() -> None:
+    """Servers import it, too, and have no more; the cache comes when it is asked for."""
+    modules = ("girder_client", "girder_client.cli", "girder_client._jsonemitter")
+    found = loaded(f"import {', '.join(modules)}") - loaded("import click, requests")
+    others = {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names)
+    assert others == {"girder_client", "selenite"}
+
+
 def test_reading_a_local_registry_loads_nothing_heavy(tmp_path: Path) -> None:
     bare = loaded("pass")
     code = f"import pygobbler; pygobbler.list_projects({str(tmp_path)!r}, 'http://nowhere')"
