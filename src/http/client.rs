@@ -490,6 +490,13 @@ mod tests {
         runtime.block_on(asked).unwrap();
         let heads = server.join().unwrap();
         assert!(heads[1].starts_with("PUT /y HTTP/1.1") && heads[1].ends_with("{}"), "{heads:?}");
+        let (url, server) = serve(vec![answer("308 Permanent", "Location: /y\r\n", 0, b"")]);
+        let mut staying = http.clone();
+        staying.keeps_changes = true;
+        let asked = staying.request_once(Method::PUT, &url, &nothing, "{}".into(), false);
+        let error = runtime.block_on(asked).unwrap_err();
+        assert!(matches!(error, Error::Status { status: 308, .. }), "{error:?}");
+        server.join().unwrap();
         for status in ["301 Moved", "302 Found", "303 See Other"] {
             let (url, server) = serve(vec![answer(status, "Location: /y?token=hush\r\n", 0, b"")]);
             let error = runtime.block_on(http.post(&url, &Job::default())).unwrap_err();
@@ -536,6 +543,17 @@ mod tests {
         ] {
             assert_eq!(logins(netrc, user, with, target), expected, "{netrc} {user} {target}");
         }
+    }
+
+    #[test]
+    fn the_users_file_may_be_left_alone() {
+        let (url, server) = serve(vec![answer("200 OK", "", 0, b"")]);
+        let (runtime, mut http) = hasty();
+        let noted = super::super::netrc::parse("default login a password b").unwrap();
+        http.netrc = Arc::new(noted);
+        runtime.block_on(http.without_logins().get_once(&url, &HeaderMap::new())).unwrap();
+        let head = server.join().unwrap().remove(0).to_lowercase();
+        assert!(!head.contains("authorization"), "{head}");
     }
 
     #[test]
