@@ -120,6 +120,12 @@ pub(crate) fn log() -> Result<Option<LevelFilter>> {
     Ok(level.and_then(|level| LevelFilter::iter().nth(level)))
 }
 
+/// `SLURM_ARRAY_TASK_COUNT`: how many jobs do the same as this one, perhaps at once.
+pub(crate) fn array_tasks() -> u32 {
+    let tasks = shared("SLURM_ARRAY_TASK_COUNT").and_then(|text| text.to_str()?.parse().ok());
+    tasks.unwrap_or(1).max(1)
+}
+
 /// What a variable says that other programs read, too, and whose values are theirs: where logins,
 /// certificates, proxies and users' data are.
 pub(crate) fn shared(name: &str) -> Option<OsString> {

@@ -31,6 +31,7 @@ pub(crate) mod url;
 
 pub(crate) use client::Http;
 pub(crate) use failure::{was_refused, was_sent};
+pub(crate) use pace::{first_at_once, most_at_once};
 pub(crate) use record::counted;
 pub(crate) use request::{Stream, Touched};
 pub(crate) use response::{Document, Object, Response};

@@ -1,9 +1,10 @@
-//! How many requests a server gets at once: as many as it takes without refusing some.
+//! How many requests a server gets at once: as many as it takes without refusing some, and of
+//! transfers as many as it pays to send.
 //!
 //! A refusal is an answer such as 429 or 503, or a connection that could not be made or was closed
 //! without an answer. For each server, all calls of the process together follow these rules:
 //!
-//! 1. A server that refuses nothing gets all that the calls want to send.
+//! 1. A server that refuses nothing gets all that the calls want to send, but see rule 10.
 //! 2. A refusal halves the number of requests at once. What was sent before, and is refused too,
 //!    says nothing new.
 //! 3. A number below one means pauses between requests, so that it can be halved further.
@@ -16,6 +17,20 @@
 //! 8. A server that gives no answer at all says nothing for how long to wait: others wait for a moment
 //!    only, and not at all for a request that was the only one. Calls to a server that is not there
 //!    end as soon as they would alone.
+//! 9. One refusal in 25 answers, and five at once, say nothing of the server, unless it asks for a
+//!    pause: far networks lose connections, too. Such a request waits by itself.
+//! 10. Where callers leave the number of their transfers open, each call begins with 16, and has the
+//!     number of the server ([`Search`]) from then on: twice as many as before, whenever a quarter of
+//!     them have been answered and the throughput has grown by a quarter. When it did not grow twice, the
+//!     number goes back to what it was, for ten seconds.
+//! 11. After a refusal it doubles again up to three quarters of the number that was refused, and beyond
+//!     that after four rounds of answers (25 at least) without another, eight the second time, and so on.
+//! 12. Never more than [`MOST`] at once, and no more than before where answers come within 5 ms: there
+//!     the processors are the limit.
+//!
+//! The throughput is that of Little's law: requests under way, times what an answer brings, divided by
+//! how long it takes. Unlike a count of answers in a time, it is known one round trip after a change,
+//! and answers that come in bursts do not disturb it.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -41,6 +56,38 @@ const GRACE: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(1);
 /// Servers that are remembered although nobody sends to them.
 const MOST_IDLE: usize = 64;
+/// Transfers of a call at once before anything is known about its server.
+const FIRST: u32 = 16;
+/// Transfers at once to a server. At a round trip of 50 ms this is what it takes for 10 MB/s of files
+/// of 4 KiB; servers begin to refuse beyond (nginx: 512 connections for all clients, as it comes; S3 asks
+/// for some hundreds at most), and a process has 256 descriptors on macOS.
+const MOST: u32 = 128;
+/// How much the throughput must grow for the number to be worth it.
+const GAIN: f64 = 1.25;
+/// What an answer is worth besides its bytes: what a connection brings in a round trip anyway.
+const EACH_BYTES: f64 = 65_536.0;
+/// Answers that come sooner than this are those of a server nearby.
+const NEAR: Duration = Duration::from_millis(5);
+/// For how long a number is kept that did not get better.
+const REST: Duration = Duration::from_secs(10);
+/// Answers that make up for a refusal.
+const ANSWERS: u32 = 25;
+/// Rounds of answers without a refusal after which the number may be doubled beyond what was refused.
+const ROUNDS: f64 = 4.0;
+/// Refusals that may be made up for.
+const SPARE: f64 = 5.0;
+/// After so many answers without a refusal, former ones are forgotten.
+const FORGIVEN: u32 = 1000;
+
+/// The most transfers at once to one server whose number nobody chose: job arrays share it.
+pub(crate) fn most_at_once() -> u32 {
+    (MOST / crate::settings::array_tasks()).max(1)
+}
+
+/// The same before anything is known about the server.
+pub(crate) fn first_at_once() -> u32 {
+    FIRST.min(most_at_once())
+}
 
 /// The pace of each server.
 #[derive(Debug, Default)]
@@ -76,27 +123,31 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Waits until a request may be sent.
-    pub(super) async fn turn(self: Arc<Self>) -> Turn {
-        let round = self.begin().await;
-        Turn { pace: self, round }
+    /// Waits until a request may be sent, besides less than `most` others.
+    pub(super) async fn turn(self: Arc<Self>, most: u32) -> Turn {
+        let begun = self.begin(most).await;
+        Turn { pace: self, begun }
     }
 
-    /// Begins a request, in the round that it returns.
-    async fn begin(&self) -> u64 {
+    /// How many transfers a call may have at once.
+    pub(super) fn number(&self) -> u32 {
+        lock(&self.state).search.number
+    }
+
+    async fn begin(&self, most: u32) -> Begun {
         let mut place = pin!(self.queue.lock());
         let _first = loop {
             if let Ok(first) = timeout(GRACE, &mut place).await {
                 break first;
             }
-            if let Some(round) = lock(&self.state).begin_before_others(Instant::now()) {
-                return round;
+            if let Some(begun) = lock(&self.state).begin_before_others(most, Instant::now()) {
+                return begun;
             }
         };
         loop {
-            let begun = lock(&self.state).begin(Instant::now());
+            let begun = lock(&self.state).begin(most, Instant::now());
             match begun {
-                Ok(round) => return round,
+                Ok(begun) => return begun,
                 // Whatever comes first: the request looks again.
                 Err(until) => drop(timeout_at(until.into(), self.ended.notified()).await),
             }
@@ -108,7 +159,19 @@ impl Pace {
 #[derive(Debug)]
 pub(super) struct Turn {
     pace: Arc<Pace>,
+    begun: Begun,
+}
+
+/// A request that was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Begun {
+    at: Instant,
+    /// How often the number was lowered before.
     round: u64,
+    /// How often the number of transfers was looked at before.
+    look: u64,
+    /// Requests under way, with this one.
+    of: u32,
 }
 
 impl Turn {
@@ -117,10 +180,15 @@ impl Turn {
         lock(&self.pace.state).take();
     }
 
+    /// Notes that a transfer of so many bytes is over, of which there may be so many at once.
+    pub(super) fn transferred(&self, bytes: u64, most: u32) {
+        lock(&self.pace.state).transfer(self.begun, bytes, most, Instant::now());
+    }
+
     /// Notes that the server refused the request. `pause` is for how long nothing is to be sent,
     /// after so many refusals in a row. Returns true if this request has trouble of its own.
     pub(super) fn refused(&self, refusal: Refusal, pause: impl Fn(u32) -> Duration) -> bool {
-        lock(&self.pace.state).refuse(self.round, refusal, pause, Instant::now())
+        lock(&self.pace.state).refuse(self.begun.round, refusal, pause, Instant::now())
     }
 }
 
@@ -138,6 +206,8 @@ pub(super) struct Refusal {
     pub(super) is_again: bool,
     /// Whether there was no answer, or not even a connection.
     pub(super) is_silent: bool,
+    /// Whether the server says for how long it does not want to be asked.
+    pub(super) asks: bool,
 }
 
 #[derive(Debug)]
@@ -153,8 +223,38 @@ struct State {
     in_a_row: u32,
     /// Such answers since the last refusal.
     taken: u32,
+    /// The same since a refusal lowered the number.
+    clean: u32,
+    /// How many lowered it before so many answers had come that they are forgotten.
+    denied: i32,
+    /// Refusals that may still be passed over.
+    spare: f64,
+    /// Up to where the number may be doubled.
+    ceiling: f64,
     /// Nothing begins before.
     resume: Instant,
+    search: Search,
+}
+
+/// The search for the number of transfers.
+#[derive(Debug)]
+struct Search {
+    /// Transfers of a call at once.
+    number: u32,
+    /// What it was before it was doubled, and the throughput of that.
+    before: u32,
+    best: f64,
+    /// Looks since then at which it had not grown.
+    flat: u32,
+    /// Counts how often the throughput was looked at.
+    look: u64,
+    /// Answers since, to requests that began since, with their bytes, seconds and requests under way.
+    answers: u32,
+    bytes: f64,
+    seconds: f64,
+    crowd: f64,
+    /// Nothing changes before.
+    rest: Instant,
 }
 
 impl Default for State {
@@ -167,16 +267,76 @@ impl Default for State {
             round: 0,
             in_a_row: 0,
             taken: 0,
+            clean: FORGIVEN,
+            denied: 0,
+            spare: SPARE,
+            ceiling: f64::INFINITY,
             resume: now,
+            search: Search::new(first_at_once(), now),
         }
     }
 }
 
+impl Search {
+    fn new(number: u32, now: Instant) -> Self {
+        let (best, bytes, seconds, crowd) = (0.0, 0.0, 0.0, 0.0);
+        let (flat, look, answers) = (0, 0, 0);
+        Self { number, before: number, best, flat, look, answers, bytes, seconds, crowd, rest: now }
+    }
+
+    /// Begins another look.
+    fn look_again(&mut self) {
+        self.look += 1;
+        self.answers = 0;
+        (self.bytes, self.seconds, self.crowd) = (0.0, 0.0, 0.0);
+    }
+
+    /// Begins anew at half of the number.
+    fn halve(&mut self, now: Instant) {
+        let number = (self.number / 2).max(first_at_once());
+        *self = Self { look: self.look, ..Self::new(number, now) };
+        self.look_again();
+    }
+
+    /// Notes an answer. Returns true if more transfers at once are worth a try.
+    fn note(&mut self, begun: Begun, bytes: u64, now: Instant) -> bool {
+        if begun.look != self.look {
+            return false;
+        }
+        self.answers += 1;
+        self.bytes += as_float(bytes) + EACH_BYTES;
+        self.seconds += now.saturating_duration_since(begun.at).as_secs_f64();
+        self.crowd += f64::from(begun.of);
+        if self.answers < (begun.of / 4).max(8) {
+            return false;
+        }
+        let answers = f64::from(self.answers);
+        let throughput = self.crowd / answers * self.bytes / self.seconds.max(1e-9);
+        let is_near = self.seconds / answers < NEAR.as_secs_f64();
+        self.look_again();
+        if is_near || now < self.rest {
+            return false;
+        }
+        if throughput < self.best * GAIN {
+            self.flat += 1;
+            if self.flat == 2 {
+                *self = Self { look: self.look, ..Self::new(self.before, now + REST) };
+            }
+            return false;
+        }
+        (self.best, self.before, self.flat) = (throughput, self.number, 0);
+        true
+    }
+}
+
 impl State {
-    /// Begins a request, in the round that it returns, or says when to ask again at the latest.
-    fn begin(&mut self, now: Instant) -> Result<u64, Instant> {
+    /// Begins a request besides less than `most` others, or says when to ask again at the latest.
+    fn begin(&mut self, most: u32, now: Instant) -> Result<Begun, Instant> {
         if now < self.resume {
             return Err(self.resume);
+        }
+        if self.under_way >= most {
+            return Err(now + REST);
         }
         self.grow(now);
         let wanted = f64::from(self.under_way + 1);
@@ -188,23 +348,43 @@ impl State {
         if self.number < 1.0 {
             self.resume = now + GAP.mul_f64(1.0 / self.number - 1.0);
         }
-        Ok(self.round)
+        Ok(Begun { at: now, round: self.round, look: self.search.look, of: self.under_way })
     }
 
     /// Begins a request although others wait before it, if they have left their turn.
-    fn begin_before_others(&mut self, now: Instant) -> Option<u64> {
-        if now < self.resume + GRACE { None } else { self.begin(now).ok() }
+    fn begin_before_others(&mut self, most: u32, now: Instant) -> Option<Begun> {
+        if now < self.resume + GRACE { None } else { self.begin(most, now).ok() }
     }
 
     fn take(&mut self) {
         self.in_a_row = 0;
         self.taken = self.taken.saturating_add(1);
+        self.clean = self.clean.saturating_add(1);
+        self.spare = (self.spare + 1.0 / f64::from(ANSWERS)).min(SPARE);
+    }
+
+    fn transfer(&mut self, begun: Begun, bytes: u64, most: u32, now: Instant) {
+        let Search { number, .. } = self.search;
+        // Where fewer are wanted than may be, more are of no use.
+        let limit = self.number.min(f64::from(number)).floor();
+        let is_full = f64::from(begun.of) * 4.0 >= limit * 3.0;
+        if !is_full || !self.search.note(begun, bytes, now) {
+            return;
+        }
+        // Some rounds of answers, and ever more of them.
+        let wanted = f64::from(ANSWERS).max(limit * ROUNDS) * 2.0_f64.powi(self.denied);
+        if f64::from(self.clean) >= wanted {
+            self.ceiling = f64::INFINITY;
+        }
+        let doubled = (limit * 2.0).min(self.ceiling).min(f64::from(most));
+        self.number = self.number.max(doubled);
+        self.search.number = number.max(whole(doubled));
     }
 
     fn refuse(
         &mut self,
         round: u64,
-        Refusal { is_again, is_silent }: Refusal,
+        Refusal { is_again, is_silent, asks }: Refusal,
         pause: impl Fn(u32) -> Duration,
         now: Instant,
     ) -> bool {
@@ -212,10 +392,21 @@ impl State {
         if is_silent && self.under_way <= 1 {
             return true;
         }
+        if round == self.round && !asks && self.spare >= 1.0 {
+            self.spare -= 1.0;
+            self.taken = 0;
+            return true;
+        }
         let is_own = is_again && f64::from(self.taken) > self.number;
         self.taken = 0;
         if round == self.round && !is_own {
-            self.number = (self.number.min(f64::from(self.under_way)) / 2.0).max(LEAST);
+            let refused = self.number.min(f64::from(self.under_way));
+            self.number = (refused / 2.0).max(LEAST);
+            self.ceiling = refused * 0.75;
+            self.denied = if self.clean < FORGIVEN { (self.denied + 1).min(5) } else { 0 };
+            self.clean = 0;
+            self.spare = self.spare.max(1.0);
+            self.search.halve(now);
             self.round += 1;
             self.in_a_row += u32::from(!is_silent);
         }
@@ -226,15 +417,29 @@ impl State {
 
     fn grow(&mut self, now: Instant) {
         let seconds = now.saturating_duration_since(self.since).as_secs_f64();
-        self.number *= GROWTH.powf(seconds);
+        let growth = GROWTH.powf(seconds);
+        self.number *= growth;
+        self.ceiling *= growth;
         self.since = now;
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "throughputs are compared roughly")]
+fn as_float(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers of transfers, which are positive and small"
+)]
+fn whole(number: f64) -> u32 {
+    number as u32
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
     use super::*;
 
     fn doubling(times: u32) -> Duration {
@@ -244,26 +449,56 @@ mod tests {
     /// A server that says how long an answer takes, or refuses and asks for a pause.
     type Server<'a> = dyn FnMut(Instant, u32) -> Result<Duration, Duration> + 'a;
 
-    /// Sends so many requests, at most 16 at once; returns how long it took and what was refused.
+    /// What a client is like: how many requests it has at once, or that the number is to be found,
+    /// and how large the answers are.
+    #[derive(Clone, Copy)]
+    struct Client {
+        at_once: Option<u32>,
+        bytes: u64,
+    }
+
+    const SIXTEEN: Client = Client { at_once: Some(16), bytes: 0 };
+    const FREE: Client = Client { at_once: None, bytes: 4096 };
+
+    /// Sends so many requests; returns how long it took and what was refused.
     fn send(requests: usize, server: &mut Server<'_>) -> (Duration, usize) {
+        let (time, refused, _) = send_as(SIXTEEN, requests, server);
+        (time, refused)
+    }
+
+    struct Sent {
+        over: Instant,
+        begun: Begun,
+        is_again: bool,
+        asked: Option<Duration>,
+    }
+
+    /// [`send`] for such a client; also returns how many were under way at most.
+    fn send_as(client: Client, requests: usize, server: &mut Server<'_>) -> (Duration, usize, u32) {
         let mut state = State::default();
         let start = state.since;
         let mut now = start;
-        let mut waiting: VecDeque<bool> = std::iter::repeat_n(false, requests).collect();
-        let mut under_way: Vec<(Instant, u64, bool, Option<Duration>)> = Vec::new();
-        let mut refused = 0;
+        // When each of those that wait may go, and whether it was refused before.
+        let mut waiting: Vec<(Instant, bool)> = vec![(start, false); requests];
+        let mut under_way: Vec<Sent> = Vec::new();
+        let (mut refused, mut most) = (0, 0);
         while !waiting.is_empty() || !under_way.is_empty() {
             let mut next = now + Duration::from_secs(3600);
-            while under_way.len() < 16 && !waiting.is_empty() {
-                match state.begin(now) {
-                    Ok(round) => {
-                        let is_again = waiting.pop_front().unwrap();
-                        let served = under_way.iter().filter(|one| one.3.is_none()).count();
+            while state.under_way < client.at_once.unwrap_or(state.search.number) {
+                let Some(first) = waiting.iter().position(|one| one.0 <= now) else {
+                    next = waiting.iter().map(|one| one.0).min().unwrap_or(next);
+                    break;
+                };
+                match state.begin(MOST, now) {
+                    Ok(begun) => {
+                        let (_, is_again) = waiting.remove(first);
+                        let served = under_way.iter().filter(|one| one.asked.is_none()).count();
                         let (time, asked) = match server(now, u32::try_from(served).unwrap()) {
                             Ok(time) => (time, None),
                             Err(asked) => (TICK, Some(asked)),
                         };
-                        under_way.push((now + time, round, is_again, asked));
+                        under_way.push(Sent { over: now + time, begun, is_again, asked });
+                        most = most.max(begun.of);
                     }
                     Err(until) => {
                         next = until;
@@ -271,26 +506,116 @@ mod tests {
                     }
                 }
             }
-            let first = under_way.iter().map(|one| one.0).min();
+            let first = under_way.iter().map(|one| one.over).min();
             now = first.map_or(next, |first| first.min(next)).max(now);
-            under_way.retain(|(end, round, is_again, asked)| {
-                if *end > now {
-                    return true;
-                }
+            let (over, still): (Vec<_>, Vec<_>) =
+                under_way.into_iter().partition(|one| one.over <= now);
+            under_way = still;
+            for Sent { begun, is_again, asked, .. } in over {
                 match asked {
-                    None => state.take(),
+                    None => {
+                        state.take();
+                        state.transfer(begun, client.bytes, MOST, now);
+                    }
                     Some(asked) => {
                         refused += 1;
-                        waiting.push_back(true);
-                        let refusal = Refusal { is_again: *is_again, is_silent: false };
-                        state.refuse(*round, refusal, |times| doubling(times).max(*asked), now);
+                        let refusal = Refusal { is_again, asks: asked > TICK, is_silent: false };
+                        let pause = |times| doubling(times).max(asked);
+                        let is_own = state.refuse(begun.round, refusal, pause, now);
+                        let pause = if is_own { doubling(1) } else { Duration::ZERO };
+                        waiting.push((now + pause, true));
                     }
                 }
                 state.under_way -= 1;
-                false
-            });
+            }
         }
-        (now - start, refused)
+        (now - start, refused, most)
+    }
+
+    /// A round trip to a far server.
+    const TRIP: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn transfers_from_far_away_become_as_many_as_may_be() {
+        let (time, refused, most) = send_as(FREE, 2000, &mut |_, _| Ok(TRIP));
+        assert_eq!((refused, most), (0, 128));
+        // 16 round trips with all of them from the beginning.
+        assert!(time <= 20 * TRIP, "{time:?}");
+        let (time, _, most) = send_as(SIXTEEN, 2000, &mut |_, _| Ok(TRIP));
+        assert_eq!((time, most), (125 * TRIP, 16), "a number that was chosen stays");
+    }
+
+    #[test]
+    fn transfers_from_nearby_stay_as_they_are() {
+        let (_, _, most) = send_as(FREE, 2000, &mut |_, _| Ok(TICK));
+        assert_eq!(most, 16);
+    }
+
+    /// A server that works on requests one after the other, or a link with a rate.
+    fn one_by_one(each: Duration) -> impl FnMut(Instant, u32) -> Result<Duration, Duration> {
+        let mut free = None;
+        move |now, _| {
+            let begin = free.unwrap_or(now).max(now);
+            free = Some(begin + each);
+            Ok(begin + each + TRIP - now)
+        }
+    }
+
+    #[test]
+    fn transfers_that_gain_nothing_stay_where_they_are() {
+        // 20 at once are enough for this server.
+        let each = Duration::from_micros(2500);
+        let (time, _, most) = send_as(FREE, 4000, &mut one_by_one(each));
+        assert!(time < (each * 4000).mul_f64(1.1), "{time:?}");
+        assert!(most <= 64, "{most}");
+        // Of a link for 100 MB/s, 16 files of 10 MB take all.
+        let files = Client { at_once: None, bytes: 10_000_000 };
+        let (time, _, most) = send_as(files, 400, &mut one_by_one(Duration::from_millis(100)));
+        assert!(time < Duration::from_millis(40_500), "{time:?}");
+        assert!(most <= 32, "{most}");
+    }
+
+    #[test]
+    fn losses_on_the_way_say_nothing_of_the_server() {
+        let mut sent = 0_u64;
+        let mut server = |_, _| {
+            sent = sent.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+            if (sent >> 33) % 1000 < 15 { Err(TICK) } else { Ok(TRIP) }
+        };
+        let (time, refused, most) = send_as(FREE, 2000, &mut server);
+        assert!(refused > 10 && most == 128, "{refused} {most}");
+        assert!(time < 30 * TRIP, "{time:?}");
+    }
+
+    #[test]
+    fn a_far_server_with_a_limit_is_used_well() {
+        for limit in [3, 8, 50] {
+            let (time, refused, _) = send_as(FREE, 2000, &mut |_, served| {
+                if served < limit { Ok(TRIP) } else { Err(TICK) }
+            });
+            let best = TRIP * 2000 / limit;
+            assert!(time < best.mul_f64(1.25), "{limit}: {time:?}, best {best:?}");
+            assert!(refused < 400, "{limit}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_far_server_with_a_limit_of_rate_is_used_well() {
+        // Fifty in a second, and so many at once after a pause.
+        let (mut tokens, mut last) = (50.0, None);
+        let mut server = |now: Instant, _| {
+            let passed = now - *last.get_or_insert(now);
+            last = Some(now);
+            tokens = 50.0_f64.min(tokens + passed.as_secs_f64() * 50.0);
+            if tokens < 1.0 {
+                return Err(TICK);
+            }
+            tokens -= 1.0;
+            Ok(TRIP)
+        };
+        let (time, refused, _) = send_as(FREE, 1000, &mut server);
+        assert!(time < Duration::from_millis(19_000 * 5 / 4), "{time:?}, best 19 s");
+        assert!(refused < 300, "{refused}");
     }
 
     #[test]
@@ -340,38 +665,38 @@ mod tests {
 
     #[test]
     fn the_number_is_halved_once_a_round_and_grows_back() {
-        let mut state = State::default();
+        let mut state = State { spare: 0.0, ..State::default() };
         let now = state.since;
-        let rounds: Vec<u64> = (0..16).map(|_| state.begin(now).unwrap()).collect();
+        let rounds: Vec<u64> = (0..16).map(|_| state.begin(MOST, now).unwrap().round).collect();
         for round in rounds {
             state.refuse(round, Refusal::default(), doubling, now);
             state.under_way -= 1;
         }
         let later = now + doubling(1);
-        assert_eq!(state.begin(now), Err(later), "one pause for all");
-        assert_eq!((0..16).filter(|_| state.begin(later).is_ok()).count(), 8);
-        let until = state.begin(later).unwrap_err();
-        assert!(until > later && state.begin(until + TICK).is_ok(), "{until:?}");
-        assert_eq!((0..16).filter(|_| state.begin(now + 8 * doubling(4)).is_ok()).count(), 3);
+        assert_eq!(state.begin(MOST, now), Err(later), "one pause for all");
+        assert_eq!((0..16).filter(|_| state.begin(MOST, later).is_ok()).count(), 8);
+        let until = state.begin(MOST, later).unwrap_err();
+        assert!(until > later && state.begin(MOST, until + TICK).is_ok(), "{until:?}");
+        assert_eq!((0..16).filter(|_| state.begin(MOST, now + 8 * doubling(4)).is_ok()).count(), 3);
     }
 
     #[test]
     fn a_server_that_is_not_there_keeps_nobody_waiting() {
         let mut state = State::default();
         let now = state.since;
-        let silent = Refusal { is_again: false, is_silent: true };
+        let silent = Refusal { is_silent: true, ..Refusal::default() };
         for _ in 0..100 {
-            let round = state.begin(now).unwrap();
+            let round = state.begin(MOST, now).unwrap().round;
             assert!(state.refuse(round, silent, doubling, now), "it has trouble of its own");
             state.under_way -= 1;
         }
-        let rounds: Vec<u64> = (0..16).map(|_| state.begin(now).unwrap()).collect();
+        let rounds: Vec<u64> = (0..16).map(|_| state.begin(MOST, now).unwrap().round).collect();
         for round in rounds {
             state.refuse(round, silent, doubling, now);
             state.under_way -= 1;
         }
-        assert_eq!(state.begin(now), Err(now + doubling(1)), "others are served, or may be");
-        assert!(state.begin(now + doubling(1)).is_ok());
+        assert_eq!(state.begin(MOST, now), Err(now + doubling(1)), "others are served, or may be");
+        assert!(state.begin(MOST, now + doubling(1)).is_ok());
     }
 
     #[test]
@@ -379,13 +704,13 @@ mod tests {
         let mut state = State::default();
         let mut now = state.since;
         for times in 0..20 {
-            let round = state.begin(now).unwrap();
-            let refusal = Refusal { is_again: times > 0, is_silent: false };
+            let round = state.begin(MOST, now).unwrap().round;
+            let refusal = Refusal { is_again: times > 0, ..Refusal::default() };
             state.refuse(round, refusal, doubling, now);
             state.under_way -= 1;
             for _ in 0..10 {
                 now = now.max(state.resume);
-                state.begin(now).unwrap();
+                state.begin(MOST, now).unwrap();
                 state.under_way -= 1;
                 state.take();
             }
@@ -399,8 +724,8 @@ mod tests {
         let runtime =
             || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let pace = Arc::new(Pace::default());
-        let turn = runtime().block_on(Arc::clone(&pace).turn());
-        turn.refused(Refusal::default(), doubling);
+        let turn = runtime().block_on(Arc::clone(&pace).turn(MOST));
+        turn.refused(Refusal { asks: true, ..Refusal::default() }, doubling);
         drop(turn);
         let (waits, is_waiting) = std::sync::mpsc::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
@@ -408,14 +733,14 @@ mod tests {
             let first = Arc::clone(&pace);
             scope.spawn(move || {
                 runtime().block_on(async {
-                    let mut turn = std::pin::pin!(first.turn());
+                    let mut turn = std::pin::pin!(first.turn(MOST));
                     assert!(futures_util::poll!(&mut turn).is_pending());
                     waits.send(()).unwrap();
                     ended.recv_timeout(Duration::from_secs(30)).expect("the other gets its turn");
                 });
             });
             is_waiting.recv().unwrap();
-            drop(runtime().block_on(pace.turn()));
+            drop(runtime().block_on(pace.turn(MOST)));
             end.send(()).unwrap();
         });
     }

@@ -78,6 +78,8 @@ pub(crate) struct Tries<'a> {
     pace: Arc<Pace>,
     call: Arc<Mutex<Standing>>,
     is_preparing: bool,
+    /// Bytes of a transfer whose number is to be found, and the most of them at once.
+    transfer: Option<(u64, u32)>,
     job: &'a Job,
     /// Requests that were sent.
     sent: u32,
@@ -105,6 +107,7 @@ impl<'a> Tries<'a> {
             pace: Paces::here().of(url),
             call: Arc::clone(call),
             is_preparing: false,
+            transfer: None,
             job,
             sent: 0,
             tried: 0,
@@ -112,6 +115,12 @@ impl<'a> Tries<'a> {
             own: 0,
             under_way: None,
         }
+    }
+
+    /// The same for a transfer of so many bytes, of which `most` may go on at once with a server; its
+    /// number at once is to be found.
+    pub(crate) fn of_transfer(self, bytes: u64, most: u32) -> Self {
+        Self { transfer: Some((bytes, most)), ..self }
     }
 
     /// The same for a request whose answer only prepares another one.
@@ -123,7 +132,8 @@ impl<'a> Tries<'a> {
 impl Tries<'_> {
     /// Waits until the request may be sent.
     pub(crate) async fn begin(&mut self) {
-        let turn = Arc::clone(&self.pace).turn().await;
+        let most = self.transfer.map_or(u32::MAX, |(_, most)| most);
+        let turn = Arc::clone(&self.pace).turn(most).await;
         self.under_way = Some(UnderWay::new(turn, Arc::clone(&self.call)));
         self.sent += 1;
     }
@@ -133,10 +143,18 @@ impl Tries<'_> {
         self.sent
     }
 
+    /// How many transfers a call may have at once with this server.
+    pub(crate) fn at_once(&self) -> u32 {
+        self.pace.number()
+    }
+
     /// Notes that the whole answer is here: another request may be sent.
     pub(crate) fn answered(&mut self) {
         if let Some(sent) = self.under_way.take() {
             sent.turn.taken();
+            if let Some((bytes, most)) = self.transfer {
+                sent.turn.transferred(bytes, most);
+            }
             if !self.is_preparing {
                 lock(&self.call).answered();
             }
@@ -167,7 +185,7 @@ impl Tries<'_> {
             && let Some(sent) = self.under_way.take()
         {
             let is_silent = !matches!(error.root(), Error::Status { .. });
-            let refusal = Refusal { is_again: self.is_refused, is_silent };
+            let refusal = Refusal { is_again: self.is_refused, is_silent, asks: !asked.is_zero() };
             let is_own = sent.turn.refused(refusal, |times| asked.max(backoff(times)));
             self.is_refused = true;
             // Others wait for a moment only, so this one waits by itself.
@@ -195,9 +213,15 @@ impl Tries<'_> {
     }
 
     async fn count(&mut self, error: Error, most: u32, asked: Duration) -> Result<()> {
-        match error {
+        match error.root() {
             // Somebody is there.
             Error::Status { .. } => self.answered(),
+            Error::Transport { .. } | Error::Timeout { .. } => {
+                if let Some(sent) = self.under_way.take() {
+                    let refusal = Refusal { is_silent: true, ..Refusal::default() };
+                    sent.turn.refused(refusal, |_| Duration::ZERO);
+                }
+            }
             _ => self.under_way = None,
         }
         self.tried += 1;

@@ -12,9 +12,10 @@ use reqwest::header::{
     CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
     LAST_MODIFIED, RANGE,
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::TARGET;
+pub(crate) use super::crowd::at_once as concurrency;
+use super::crowd::{Crowd, Turn};
 use super::plan::{Expected, Form, Item};
 use crate::digest::push::Lanes;
 use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen};
@@ -25,10 +26,8 @@ use crate::fs::lock::{Locked, Mode};
 use crate::http::{Http, Response, Tries, counted};
 use crate::job::{Job, Share};
 use crate::system::{self, Stat};
-use crate::{Error, Result, runtime};
+use crate::{Error, Result};
 
-/// Downloads at once unless the caller asks for a number.
-const CONCURRENCY: usize = 16;
 /// Files up to this size are collected in memory and written at once.
 const SMALL_BYTES: u64 = 64 * 1024;
 /// Small files that have been received and are not placed yet, at most.
@@ -45,7 +44,7 @@ const MOST_BYTES: usize = 128 * 1024;
 /// How to download.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
-    /// Files at once; 1 leaves the number to this module.
+    /// Files at once; 1 leaves the number open.
     pub concurrency: usize,
     /// Folder for what is unfinished, on the file system of the targets.
     pub scratch: PathBuf,
@@ -54,14 +53,6 @@ pub(crate) struct Options {
     pub check_stated: bool,
     /// What else can be done about a file that turns out to be a directory.
     pub directory_advice: Option<&'static str>,
-}
-
-/// Number of downloads at once for a caller who asked for `asked`.
-pub(crate) fn concurrency(asked: usize) -> usize {
-    match asked {
-        0 | 1 => runtime::jobs_limit().map_or(CONCURRENCY, |limit| limit.min(CONCURRENCY)),
-        more => more,
-    }
 }
 
 /// Downloads all items; what is finished when one fails stays.
@@ -114,13 +105,12 @@ async fn download_all(
     litter::clear_scratch(&options.scratch);
     // This thread receives. One other digests large content and writes it: more gain nothing.
     let lanes = Lanes::new(1);
-    let concurrency = concurrency(options.concurrency);
-    let (digesting, turns) = (&lanes, &Semaphore::new(concurrency));
+    let (digesting, crowd) = (&lanes, &Crowd::new(options.concurrency));
     let all = stream::iter(items)
         .map(|item| async move {
             let item = Arc::new(item);
             let (name, size) = (item.name.clone(), item.size());
-            let transfer = Transfer { http, item, options, lanes: digesting, turns, job };
+            let transfer = Transfer { http, item, options, lanes: digesting, crowd, job };
             match transfer.run().await {
                 Ok(()) => Ok(None),
                 Err(Error::Status { status: 404, .. }) if may_miss => {
@@ -130,7 +120,7 @@ async fn download_all(
                 Err(error) => Err(error.of(name)),
             }
         })
-        .buffer_unordered(concurrency + FINISHING)
+        .buffer_unordered(crowd.most() + FINISHING)
         .try_filter_map(|missing| std::future::ready(Ok(missing)))
         .try_collect();
     let result = job.race(lanes.drive(all)).await.inspect_err(|_| job.give_up());
@@ -144,21 +134,22 @@ struct Transfer<'a> {
     item: Arc<Item>,
     options: &'a Options,
     lanes: &'a Lanes,
-    /// As many as may receive at once.
-    turns: &'a Semaphore,
+    /// Those that receive.
+    crowd: &'a Crowd,
     job: &'a Job,
 }
 
-impl<'a> Transfer<'a> {
+impl Transfer<'_> {
     async fn run(&self) -> Result<()> {
-        let mut turn = Some(self.turn().await);
+        let mut turn = Some(self.crowd.turn().await);
         let mut part = self.open_part().await?;
         part.share.advance(part.received);
-        let mut tries = self.http.tries(&self.item.url, self.job);
+        let Item { url, .. } = &*self.item;
+        let mut tries = self.crowd.tries(self.http, url, self.item.size(), self.job);
         while !self.is_complete(&part) {
             // Kept after a failure: what fails for good says so before others begin in vain.
             if turn.is_none() {
-                turn = Some(self.turn().await);
+                turn = Some(self.crowd.turn().await);
             }
             tries.begin().await;
             let number = tries.number();
@@ -180,14 +171,10 @@ impl<'a> Transfer<'a> {
                 return Err(error);
             }
         }
-        tries.answered();
+        self.crowd.answered(&mut tries);
         part.persist()?;
         log::debug!(target: TARGET, "received {:?}", self.item.target);
         Ok(())
-    }
-
-    async fn turn(&self) -> SemaphorePermit<'a> {
-        self.turns.acquire().await.expect("nobody closes it")
     }
 
     /// True for content that an earlier call received whole but did not place.
@@ -203,7 +190,7 @@ impl<'a> Transfer<'a> {
         &self,
         part: &mut Part,
         tries: &mut Tries<'_>,
-        turn: &mut Option<SemaphorePermit<'_>>,
+        turn: &mut Option<Turn<'_>>,
     ) -> Result<()> {
         let Item { url, name, form, .. } = &*self.item;
         let mut expected = self.item.expected.clone();
@@ -233,7 +220,7 @@ impl<'a> Transfer<'a> {
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
         if form.is_document() || (small && part.received == 0) {
             let body = self.receive_small(&mut response, part).await?;
-            tries.answered();
+            self.crowd.answered(tries);
             *turn = None;
             return self.place_small(body, expected, part).await;
         }
@@ -547,6 +534,7 @@ impl Part {
 mod tests {
     use super::*;
     use crate::http::testing::{answer, serve};
+    use crate::runtime;
 
     const LARGE: usize = 9 * 1024 * 1024;
 

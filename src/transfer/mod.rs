@@ -1,5 +1,6 @@
 //! Moving many files at once: planned, verified, and placed only when whole.
 
+mod crowd;
 pub(crate) mod download;
 // What Python alone asks for so far.
 #[cfg(any(feature = "python", test))]

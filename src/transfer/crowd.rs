@@ -1,0 +1,147 @@
+//! How many transfers of a call go on at once: as many as the caller says, or as many as the server
+//! turns out to be worth (`http::pace`).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reqwest::Url;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::http::{Http, Tries, first_at_once, most_at_once};
+use crate::job::Job;
+use crate::runtime;
+
+/// Requests at once, before anything is known about the server, for a caller who asked for `asked`;
+/// 0 and 1 leave the number open.
+pub(crate) fn at_once(asked: usize) -> usize {
+    match asked {
+        0 | 1 => runtime::jobs_limit().unwrap_or(usize::MAX).min(as_size(first_at_once())),
+        more => more,
+    }
+}
+
+fn as_size(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The transfers of a call.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    turns: Semaphore,
+    /// How many there may be now, and how many turns there are.
+    wanted: AtomicUsize,
+    there: AtomicUsize,
+    most: usize,
+    is_open: bool,
+}
+
+/// Leave for one transfer to go on, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    crowd: &'a Crowd,
+    turn: Option<SemaphorePermit<'a>>,
+}
+
+impl Crowd {
+    /// For a caller who asked for `asked` at once; 0 and 1 leave the number open.
+    pub(crate) fn new(asked: usize) -> Self {
+        let (first, is_open) = (at_once(asked), asked <= 1);
+        let open = || runtime::jobs_limit().unwrap_or(usize::MAX).min(as_size(most_at_once()));
+        let most = if is_open { open() } else { asked };
+        let [wanted, there] = [first; 2].map(AtomicUsize::new);
+        Self { turns: Semaphore::new(first), wanted, there, most, is_open }
+    }
+
+    /// How many there may ever be.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Waits until another may go on.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        let turn = self.turns.acquire().await.expect("nobody closes it");
+        Turn { crowd: self, turn: Some(turn) }
+    }
+
+    /// The tries of a transfer of so many bytes.
+    pub(crate) fn tries<'a>(
+        &self,
+        http: &Http,
+        url: &Url,
+        bytes: Option<u64>,
+        job: &'a Job,
+    ) -> Tries<'a> {
+        let tries = http.tries(url, job);
+        if !self.is_open {
+            return tries;
+        }
+        self.set(tries.at_once());
+        tries.of_transfer(bytes.unwrap_or_default(), most_at_once())
+    }
+
+    /// Notes that a transfer was answered: there may be more, or less, from now on.
+    pub(crate) fn answered(&self, tries: &mut Tries<'_>) {
+        tries.answered();
+        if self.is_open {
+            self.set(tries.at_once());
+        }
+    }
+
+    fn set(&self, wanted: u32) {
+        let wanted = as_size(wanted).min(self.most);
+        self.wanted.store(wanted, Ordering::Relaxed);
+        let there = self.there.load(Ordering::Relaxed);
+        if wanted > there {
+            self.there.store(wanted, Ordering::Relaxed);
+            self.turns.add_permits(wanted - there);
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Crowd { wanted, there, .. } = self.crowd;
+        // All transfers of a call are in one thread.
+        if there.load(Ordering::Relaxed) > wanted.load(Ordering::Relaxed)
+            && let Some(turn) = self.turn.take()
+        {
+            turn.forget();
+            there.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn free(crowd: &Crowd) -> usize {
+        crowd.turns.available_permits()
+    }
+
+    #[test]
+    fn turns_come_and_go_with_the_number() {
+        let crowd = Crowd::new(1);
+        assert_eq!((free(&crowd), crowd.most()), (16, 128));
+        crowd.set(64);
+        let runtime = runtime::current().unwrap();
+        let taken: Vec<_> = (0..64).map(|_| runtime.block_on(crowd.turn())).collect();
+        crowd.set(500);
+        assert_eq!(free(&crowd), 64, "never more than the most");
+        crowd.set(16);
+        drop(taken);
+        assert_eq!(free(&crowd), 64, "as many as were taken are gone");
+        let taken: Vec<_> = (0..64).map(|_| runtime.block_on(crowd.turn())).collect();
+        drop(taken);
+        assert_eq!(free(&crowd), 16);
+    }
+
+    #[test]
+    fn a_number_that_was_chosen_stays() {
+        let crowd = Crowd::new(200);
+        let (url, http) = ("http://h/".parse().unwrap(), Http::new(&runtime::current().unwrap()));
+        let (http, job) = (http.unwrap(), Job::default());
+        let mut tries = crowd.tries(&http, &url, None, &job);
+        crowd.answered(&mut tries);
+        assert_eq!((free(&crowd), crowd.most()), (200, 200));
+    }
+}
