@@ -45,7 +45,7 @@ pub(crate) fn upload(base: &str, paths: Vec<String>, directory: &Path, job: &Job
         parsed.iter().map(|path| upload::Item::new(path.under(directory), path.as_str())).collect();
     let target = |index: usize| {
         let target = plan::below(&base, &parsed[index]);
-        async { Ok(Target { url: target, headers: HeaderMap::new(), md5: None, expires: false }) }
+        async { Ok(Target { url: target, headers: HeaderMap::new(), md5: None, made: None }) }
     };
     let runtime = runtime::current()?;
     let http = Http::new(&runtime)?;

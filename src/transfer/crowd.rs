@@ -56,6 +56,16 @@ impl Crowd {
         self.most
     }
 
+    /// Whether neither the caller nor a setting limits it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.is_open && runtime::jobs_limit().is_none()
+    }
+
+    /// Lets as many go on as of another crowd.
+    pub(crate) fn follow(&self, other: &Self) {
+        self.set(u32::try_from(other.wanted.load(Ordering::Relaxed)).unwrap_or(u32::MAX));
+    }
+
     /// Waits until another may go on.
     pub(crate) async fn turn(&self) -> Turn<'_> {
         let turn = self.turns.acquire().await.expect("nobody closes it");

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -14,7 +15,7 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 use super::TARGET;
-use super::download::concurrency;
+use super::crowd::Crowd;
 use crate::digest::push::{self, Lanes};
 use crate::digest::{Digest, Hasher};
 use crate::error::IoContext;
@@ -32,6 +33,10 @@ const BLOCK_BYTES: usize = 256 * 1024;
 const DIGESTED_BYTES: usize = 64 * 1024;
 /// Blocks that may still be on their way when their memory is wanted again.
 const BLOCKS_AHEAD: usize = 2;
+/// Files that know where to go before it is their turn.
+const FILES_AHEAD: usize = 64;
+/// How old a place that expires may be when it is used.
+const OLDEST_PLACE: Duration = Duration::from_secs(300);
 
 /// One file to send.
 #[derive(Debug, Clone)]
@@ -62,13 +67,20 @@ pub(crate) struct Target {
     pub headers: HeaderMap,
     /// What the content must be, if that was promised.
     pub md5: Option<Digest>,
-    /// Whether the URL may have expired when it is used: a new one is asked for then.
-    pub expires: bool,
+    /// When the URL was made, if it expires some time: a new one is asked for then.
+    pub made: Option<Instant>,
 }
 
-/// Uploads all items, at most `asked` at once (0 or 1 leave the number to this module).
+impl Target {
+    fn is_old(&self) -> bool {
+        self.made.is_some_and(|made| made.elapsed() > OLDEST_PLACE)
+    }
+}
+
+/// Uploads all items, at most `asked` at once (0 or 1 leave the number open).
 ///
-/// `target` says where an item goes; it is asked just before each try.
+/// `target` says where an item goes; it is asked before each try, and before the first one while other
+/// items are sent.
 pub(crate) async fn upload<F: Future<Output = Result<Target>>>(
     http: &Http,
     items: &[Item],
@@ -81,13 +93,16 @@ pub(crate) async fn upload<F: Future<Output = Result<Target>>>(
     }
     // One thread: side by side, it takes the content of many uploads faster than they go.
     let lanes = &Lanes::new(1);
-    let target = &target;
+    let (target, crowd) = (&target, &Crowd::new(asked));
+    // Whoever limits the number means all requests.
+    let apart = crowd.is_free().then(|| Crowd::new(asked));
+    let asking = apart.as_ref().unwrap_or(crowd);
     let all = stream::iter(items.iter().enumerate())
         .map(|(index, item)| async move {
-            let transfer = Transfer { http, item, lanes, job };
+            let transfer = Transfer { http, item, lanes, asking, crowd, job };
             transfer.run(|| target(index)).await.map_err(|error| error.of(&item.name))
         })
-        .buffer_unordered(concurrency(asked))
+        .buffer_unordered(crowd.most() + FILES_AHEAD)
         .try_collect::<()>();
     job.race(all).await.inspect_err(|_| job.give_up())
 }
@@ -96,14 +111,24 @@ struct Transfer<'a> {
     http: &'a Http,
     item: &'a Item,
     lanes: &'a Lanes,
+    /// Those that ask where to go.
+    asking: &'a Crowd,
+    /// Those that are sent.
+    crowd: &'a Crowd,
     job: &'a Job,
 }
 
 impl Transfer<'_> {
     async fn run<F: Future<Output = Result<Target>>>(&self, target: impl Fn() -> F) -> Result<()> {
         let share = Arc::new(Mutex::new(self.job.share(self.item.size)));
+        let turn = self.asking.turn().await;
         let mut place = target().await?;
-        let mut tries = self.http.tries(&place.url, self.job);
+        drop(turn);
+        let _turn = self.crowd.turn().await;
+        if place.is_old() {
+            place = target().await?;
+        }
+        let mut tries = self.crowd.tries(self.http, &place.url, self.item.size, self.job);
         loop {
             tries.begin().await;
             let attempt = counted(tries.number(), self.attempt(&place, &share));
@@ -111,7 +136,8 @@ impl Transfer<'_> {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            let has_expired = place.expires && matches!(error, Error::Status { status: 403, .. });
+            let has_expired =
+                place.made.is_some() && matches!(error, Error::Status { status: 403, .. });
             if has_expired && !was_refused(&error) {
                 tries.failed_with(error, u32::MAX).await?;
             } else {
@@ -119,7 +145,8 @@ impl Transfer<'_> {
             }
             place = target().await?;
         }
-        tries.answered();
+        self.crowd.answered(&mut tries);
+        self.asking.follow(self.crowd);
         lock(&share).done();
         log::debug!(target: TARGET, "sent {:?}", self.item.file);
         Ok(())
@@ -294,7 +321,8 @@ mod tests {
         let mut http = Http::new(&runtime).unwrap();
         http.retry.retries = 2;
         let target = |_| async {
-            Ok(Target { url: url.clone(), headers: HeaderMap::new(), md5, expires: true })
+            let made = Some(Instant::now());
+            Ok(Target { url: url.clone(), headers: HeaderMap::new(), md5, made })
         };
         let job = Job::default();
         runtime.block_on(upload(&http, &[item], target, 1, &job))

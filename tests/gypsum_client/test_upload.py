@@ -184,6 +184,29 @@ def session(*paths: str, method: str = "presigned") -> dict[str, Any]:
     return {"file_urls": places, "session_token": "hush-token"}
 
 
+@pytest.mark.parametrize("gives_many", [True, False])
+def test_places_are_asked_for_many_at_once_where_the_service_says_so(
+    source: Source, gives_many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELENITE_JOBS", "4")
+    names = [f"f{number:03}" for number in range(600)]
+
+    def script(method: str, path: str) -> Reply:
+        place = {"url": f"{fake.url}/bucket", "md5sum_base64": digest("text")}
+        if path == "/many":
+            return as_json([place] * 256) if gives_many else Reply(status=404)
+        if path.startswith("/presign"):
+            return Reply(json.dumps(place).encode(), headers={"Selenite-Presigned-Files": "/many"})
+        return Reply()
+
+    with serving(script) as fake:
+        gyp.upload_files(session(*names), source(dict.fromkeys(names, "text")), url=fake.url)
+    asked = [line.split()[1].split("/")[1] for line in fake.asked]
+    assert asked.count("bucket") == 600
+    many = asked.count("many")
+    assert (asked.count("presign"), many) == ((4, 3) if gives_many else (600, 1))
+
+
 @pytest.mark.parametrize("text", ["text", ""])
 def test_puts_carry_length_and_digest_and_no_token(source: Source, text: str) -> None:
     heads: list[dict[str, str]] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import gypsum
 from support.gypsum import Api, Session, entry, exchange, md5_base64, put
-from support.service import wait_until
+from support.service import Answer, wait_until
 
 CONTENT = b"hello\n"
 
@@ -58,6 +58,42 @@ def test_a_forged_url_is_refused(session: Session, part: str) -> None:
     answer = exchange(session.api.url, "PUT", path, headers, CONTENT)
     assert answer.status == 403
     assert not stored(session)
+
+
+def ask_for_many(session: Session, urls: object, token: str = "") -> Answer:
+    return session.api.call("POST", "/upload/presigned-files", token or session.token, urls)
+
+
+def test_many_urls_come_at_once(project: Api) -> None:
+    files = {f"d/{number}": b"%d" % number for number in range(20)}
+    session = project.session("p/a/v1", [entry(*file) for file in files.items()])
+    urls = [place["url"] for place in session.started["file_urls"]]
+    alone = session.post(urls[0])
+    assert alone.headers["selenite-presigned-files"] == "/upload/presigned-files"
+    answer = ask_for_many(session, urls)
+    assert answer.status == 200, answer.body
+    together = answer.json()
+    assert len(together) == 20
+    for presigned, content in zip(together, files.values(), strict=True):
+        assert put(presigned, content).status == 200
+    assert session.complete().status == 200
+    for path, content in files.items():
+        assert project.get(f"p/a/v1/{path}").body == content
+
+
+def test_what_is_no_file_of_the_session_spoils_a_request_for_many(session: Session) -> None:
+    url = session.started["file_urls"][0]["url"]
+    session.api.create("q")
+    other = session.api.session("q/a/v1", [entry("x", b"")]).started["file_urls"][0]["url"]
+    refused: dict[int, list[object]] = {
+        400: [["/elsewhere"], {"no": "list"}, [url] * 1001, [url + "!"]],
+        403: [[url, other]],
+    }
+    for status, bodies in refused.items():
+        for urls in bodies:
+            assert ask_for_many(session, urls).status == status, urls
+    assert ask_for_many(session, [url], "another").status == 403
+    assert ask_for_many(session, []).json() == []
 
 
 def test_an_expired_url_is_refused(tmp_path: Path) -> None:

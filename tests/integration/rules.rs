@@ -110,7 +110,8 @@ impl Rules for InBucket {
         let body = json!({"files": files, "on_probation": on_probation});
         let started = self.bucket.start(&version, &body, &Self::user(), &job)?;
         for (path, md5sum) in &started.files {
-            let file = self.bucket.presign(&version, path, md5sum, &started.token)?;
+            let files = [(&version, path, md5sum)];
+            let file = self.bucket.presign(files, &started.token)?.remove(0);
             let mut incoming = self.bucket.receive(&file)?.unwrap();
             incoming.write(content[path.as_str()].as_bytes())?;
             assert!(self.bucket.place(&file, incoming, &job)?);

@@ -1,11 +1,14 @@
 //! Uploads: a session is started, files are sent to the places that the service names, and the
 //! session is completed or aborted.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +21,11 @@ use crate::registry::format::layout::SUMMARY;
 use crate::relpath::RelPath;
 use crate::transfer::upload::{self, Item, Target};
 use crate::{Error, Refusal, Result, runtime};
+
+/// Places that are asked for at once, where the service knows how.
+const BATCH: usize = 256;
+/// What a service says that gives many places at once: where to ask for them.
+const BATCHES: &str = "selenite-presigned-files";
 
 const EXISTS: &str = r#"{"status":"error","reason":"project-asset-version already exists"}"#;
 
@@ -147,7 +155,7 @@ pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<
     })
 }
 
-/// Sends the files of a session; each place is asked for just before its file is sent.
+/// Sends the files of a session; their places are asked for while others are sent.
 pub fn upload_files(
     remote: &Remote,
     places: &[Place],
@@ -166,36 +174,116 @@ pub fn upload_files(
         // The service names files of ours: only below this directory.
         let file = RelPath::parse(path.as_str())?.under(directory);
         items.push(Item::new(file, path));
-        urls.push(remote.at(url.as_str().unwrap_or_default())?);
+        urls.push(url.as_str().unwrap_or_default());
     }
-    let target = |index: usize| presigned(remote, &urls[index], session, job);
+    let presigner = Presigner::new(remote, urls, session, job)?;
+    let target = |index: usize| presigner.target(index);
     let runtime = runtime::current()?;
     runtime.block_on(upload::upload(&remote.http, &items, target, concurrency, job))
 }
 
-async fn presigned(
-    remote: &Remote,
-    url: &reqwest::Url,
-    session: &str,
-    job: &Job,
-) -> Result<Target> {
-    #[derive(Deserialize)]
-    struct Presigned {
-        url: String,
-        md5sum_base64: String,
+/// Asks where files are to be sent: for one file, or for many at once where the service says that it
+/// can be asked so.
+struct Presigner<'a> {
+    remote: Remote,
+    /// By which each file is asked for, as the service wrote them.
+    urls: Vec<&'a str>,
+    session: &'a str,
+    job: &'a Job,
+    /// Where many are asked for, if that is known, and whether that was of no use.
+    batches: RefCell<Option<Url>>,
+    is_refused: Cell<bool>,
+    /// Held by the one who asks.
+    asking: tokio::sync::Mutex<()>,
+    /// What was given and is not used yet.
+    ready: RefCell<HashMap<usize, Target>>,
+    /// Files before this one were asked for.
+    next: Cell<usize>,
+}
+
+#[derive(Deserialize)]
+struct Presigned {
+    url: String,
+    md5sum_base64: String,
+}
+
+impl Presigned {
+    fn target(self) -> Result<Target> {
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::try_from(&self.md5sum_base64)
+            .map_err(|_| Error::invalid("md5sum_base64", &self.md5sum_base64, "no digest"))?;
+        headers.insert(HeaderName::from_static("content-md5"), value);
+        let md5 = STANDARD.decode(&self.md5sum_base64).ok();
+        let md5 = md5.and_then(|bytes| Some(Digest(bytes.try_into().ok()?)));
+        Ok(Target { url: url::parse(&self.url)?, headers, md5, made: Some(Instant::now()) })
+    }
+}
+
+impl<'a> Presigner<'a> {
+    fn new(remote: &Remote, urls: Vec<&'a str>, session: &'a str, job: &'a Job) -> Result<Self> {
+        for url in &urls {
+            remote.at(url)?;
+        }
+        let mut remote = remote.clone();
+        remote.http = remote.http.preparing();
+        let (batches, ready) = (RefCell::default(), RefCell::default());
+        let (asking, next) = (tokio::sync::Mutex::default(), Cell::new(0));
+        let is_refused = Cell::new(false);
+        Ok(Self { remote, urls, session, job, batches, is_refused, asking, ready, next })
     }
 
-    let call = Call { is_repeatable: true, ..Call::post(url.clone(), session) };
-    let mut asking = remote.clone();
-    asking.http = asking.http.preparing();
-    let presigned: Presigned = asking.send(&call, job).await?.document.parse()?;
-    let mut headers = HeaderMap::new();
-    let value = HeaderValue::try_from(&presigned.md5sum_base64)
-        .map_err(|_| Error::invalid("md5sum_base64", &presigned.md5sum_base64, "no digest"))?;
-    headers.insert(HeaderName::from_static("content-md5"), value);
-    let md5 = STANDARD.decode(&presigned.md5sum_base64).ok();
-    let md5 = md5.and_then(|bytes| Some(Digest(bytes.try_into().ok()?)));
-    Ok(Target { url: url::parse(&presigned.url)?, headers, md5, expires: true })
+    /// Where a file is to be sent; another place each time.
+    async fn target(&self, index: usize) -> Result<Target> {
+        if index >= self.next.get() && self.batches.borrow().is_some() {
+            let _one = self.asking.lock().await;
+            let batches = self.batches.borrow().clone();
+            if let Some(url) = batches.filter(|_| index >= self.next.get()) {
+                self.ask_for_many(url, index).await?;
+            }
+        }
+        let ready = self.ready.borrow_mut().remove(&index);
+        match ready {
+            Some(target) => Ok(target),
+            None => self.ask(index).await,
+        }
+    }
+
+    async fn ask(&self, index: usize) -> Result<Target> {
+        self.next.set(self.next.get().max(index + 1));
+        let url = self.remote.at(self.urls[index])?;
+        let call = Call { is_repeatable: true, ..Call::post(url, self.session) };
+        let answer = self.remote.send(&call, self.job).await?;
+        let batches = answer.headers.iter().find(|(name, _)| name == BATCHES);
+        if let Some((_, path)) = batches.filter(|_| !self.is_refused.get()) {
+            *self.batches.borrow_mut() = Some(self.remote.at(path)?);
+        }
+        answer.document.parse::<Presigned>()?.target()
+    }
+
+    /// Asks for files from this one on.
+    async fn ask_for_many(&self, url: Url, first: usize) -> Result<()> {
+        let end = (first + BATCH).min(self.urls.len());
+        let body = serde_json::to_vec(&self.urls[first..end])
+            .map_err(|error| Error::invalid("file_urls", "", error.to_string()))?;
+        let call = Call::post(url, self.session);
+        let call = Call { is_repeatable: true, body: body.into(), ..call };
+        let given: Vec<Presigned> = match self.remote.send(&call, self.job).await {
+            Ok(answer) => answer.document.parse()?,
+            Err(error @ Error::Status { .. }) => {
+                // Each file is asked for alone, and whose fault it is will be seen.
+                log::info!("many places at once are not to be had: {}", error.chain());
+                *self.batches.borrow_mut() = None;
+                self.is_refused.set(true);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for (index, presigned) in (first..end).zip(given) {
+            self.ready.borrow_mut().insert(index, presigned.target()?);
+        }
+        self.next.set(end);
+        Ok(())
+    }
 }
 
 /// How a session ends.

@@ -64,7 +64,7 @@ pub struct Bucket {
 }
 
 /// The names in the path of a request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionPath {
     /// Project of the version.
     pub project: ProjectName,

@@ -254,17 +254,26 @@ impl Bucket {
         Ok((hold, lock))
     }
 
-    /// Allows a session to send one of its files.
-    pub fn presign(
+    /// Allows a session to send some of its files, each given by version, path and MD5 digest.
+    pub fn presign<'a>(
         &self,
-        version: &VersionPath,
-        path: &str,
-        md5sum: &str,
+        files: impl IntoIterator<Item = (&'a VersionPath, &'a String, &'a String)>,
         session: &str,
-    ) -> Result<PresignedFile, Failure> {
-        let lock = self.objects.lock_of(&version.project)?;
-        let lock = Self::check_session(lock.as_ref(), version, session)?;
-        self.file_to_send(version, path, md5sum, lock.clone())
+    ) -> Result<Vec<PresignedFile>, Failure> {
+        // All are of one version, or the session is not theirs: what belongs to it is read once.
+        let mut own: Option<(&VersionPath, Lock, Arc<BucketManifest>)> = None;
+        let files = files.into_iter().map(|(version, path, md5sum)| {
+            let (_, lock, manifest) = match own.take() {
+                Some(known) if known.0 == version => own.insert(known),
+                _ => {
+                    let lock = self.objects.lock_of(&version.project)?;
+                    let lock = Self::check_session(lock.as_ref(), version, session)?.clone();
+                    own.insert((version, lock, self.manifest(version)?.unwrap_or_default()))
+                }
+            };
+            file_to_send(manifest, version, path, md5sum, lock.clone())
+        });
+        files.collect()
     }
 
     /// A file that was allowed to be sent, if its session still goes on. `is_it` knows the session
@@ -285,25 +294,8 @@ impl Bucket {
         }) else {
             return Ok(None);
         };
-        self.file_to_send(version, path, md5sum, lock).map(Some)
-    }
-
-    fn file_to_send(
-        &self,
-        version: &VersionPath,
-        path: &str,
-        md5sum: &str,
-        lock: Lock,
-    ) -> Result<PresignedFile, Failure> {
         let manifest = self.manifest(version)?.unwrap_or_default();
-        let entry = manifest
-            .get(path)
-            .filter(|entry| entry.link.is_none() && entry.md5sum == md5sum)
-            .ok_or_else(|| Failure::invalid(format!("path '{path}' is not in the manifest")))?;
-        let md5 = Digest::parse(md5sum)
-            .ok_or_else(|| Failure::internal(format!("'{md5sum}' is no MD5 digest")))?;
-        let (version, path) = (version.clone(), path.to_owned());
-        Ok(PresignedFile { version, path, md5, size: entry.size, lock })
+        file_to_send(&manifest, version, path, md5sum, lock).map(Some)
     }
 
     /// A URL at which the store itself takes a file; `None` if it is sent to the service.
@@ -454,4 +446,21 @@ struct Targets(HashMap<String, BucketManifest>);
 /// The files of a manifest that are stored.
 fn stored(manifest: &BucketManifest) -> impl Iterator<Item = (&String, &ManifestEntry)> {
     manifest.iter().filter(|(_, entry)| entry.link.is_none())
+}
+
+fn file_to_send(
+    manifest: &BucketManifest,
+    version: &VersionPath,
+    path: &str,
+    md5sum: &str,
+    lock: Lock,
+) -> Result<PresignedFile, Failure> {
+    let entry = manifest
+        .get(path)
+        .filter(|entry| entry.link.is_none() && entry.md5sum == md5sum)
+        .ok_or_else(|| Failure::invalid(format!("path '{path}' is not in the manifest")))?;
+    let md5 = Digest::parse(md5sum)
+        .ok_or_else(|| Failure::internal(format!("'{md5sum}' is no MD5 digest")))?;
+    let (version, path) = (version.clone(), path.to_owned());
+    Ok(PresignedFile { version, path, md5, size: entry.size, lock })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State as Shared};
-use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, Response, StatusCode};
 use base64::Engine as _;
@@ -35,6 +35,13 @@ use crate::service::threads::caught;
 
 /// Where the protocol is described.
 const DOCUMENTATION: &str = "https://artifactdb.github.io/gypsum-worker";
+/// Where a session asks for one of its files, and for many.
+const PRESIGNED_FILE: &str = "/upload/presigned-file/";
+const PRESIGNED_FILES: &str = "/upload/presigned-files";
+/// The header that tells of the latter.
+const BATCHES: &str = "selenite-presigned-files";
+/// How many.
+const MOST_PRESIGNED: usize = 1000;
 
 type Answer = Result<Response<Body>, Refusal>;
 
@@ -150,6 +157,7 @@ async fn route(
             call.start(&names).await
         }
         ("POST", ["upload", "presigned-file", slug]) => call.presign(&decode(slug)?).await,
+        ("POST", ["upload", "presigned-files"]) => call.presign_many().await,
         ("PUT", ["upload", "object", slug]) => {
             body::receive(state, slug, query, headers, call.body).await
         }
@@ -468,30 +476,54 @@ impl Call<'_, '_> {
 
     async fn presign(self, slug: &str) -> Answer {
         let session = token(self.headers)?.to_owned();
-        let parts = Slug::decode(slug)?;
-        let Some(base) = base(self.state, self.headers) else {
-            return Err(Refusal::new(400, "the Host header is not a host"));
-        };
-        let (file, url) = self
-            .run(move |state, _| {
-                let Slug { version, path, md5sum } = &parts;
-                let file = state.bucket.presign(version, path, md5sum, &session)?;
-                let lifetime = Duration::from_secs(state.options.url_lifetime);
-                let url = state.bucket.presign_in_store(&file, lifetime)?;
-                Ok((file, url))
-            })
-            .await?;
-        let md5sum_base64 = STANDARD.encode(file.md5.0);
-        if let Some(url) = url {
-            return Ok(data(&json!({"url": url, "md5sum_base64": md5sum_base64})));
+        let presigned = self.presigned(vec![Slug::decode(slug)?], session).await?.pop();
+        let mut response = data(&presigned.unwrap_or_default());
+        let place = HeaderValue::from_static(PRESIGNED_FILES);
+        response.headers_mut().insert(HeaderName::from_static(BATCHES), place);
+        Ok(response)
+    }
+
+    /// The same for several files of a session: a list of what the session was told to ask for.
+    async fn presign_many(self) -> Answer {
+        let session = token(self.headers)?.to_owned();
+        let text = body::read(self.body, body::MAX_JSON_BYTES).await?;
+        let urls: Vec<String> = serde_json::from_slice(&text)
+            .map_err(|error| Refusal::new(400, format!("expected a list of URLs: {error}")))?;
+        if urls.len() > MOST_PRESIGNED {
+            return Err(Refusal::new(400, format!("expected at most {MOST_PRESIGNED} URLs")));
         }
-        let expires = body::now().saturating_add(self.state.options.url_lifetime);
-        let slug = Slug::encode(&file.version, &file.path, &file.md5.to_string());
-        let signature = self.state.signer.sign(&slug, expires, &file.lock.session_hash);
-        Ok(data(&json!({
-            "url": format!("{base}/upload/object/{slug}?expires={expires}&signature={signature}"),
-            "md5sum_base64": md5sum_base64,
-        })))
+        let slugs = urls.iter().map(|url| match url.strip_prefix(PRESIGNED_FILE) {
+            Some(slug) => Slug::decode(slug),
+            None => Err(Refusal::new(400, format!("expected `{PRESIGNED_FILE}...`: `{url}`"))),
+        });
+        let slugs = slugs.collect::<Result<_, _>>()?;
+        Ok(data(&self.presigned(slugs, session).await?.into()))
+    }
+
+    fn presigned(
+        &self,
+        slugs: Vec<Slug>,
+        session: String,
+    ) -> impl Future<Output = Result<Vec<Value>, Refusal>> + use<> {
+        let base = base(self.state, self.headers);
+        self.run(move |state, _| {
+            let base = base.ok_or_else(|| Failure::invalid("the Host header is not a host"))?;
+            let lifetime = state.options.url_lifetime;
+            let expires = body::now().saturating_add(lifetime);
+            let lifetime = Duration::from_secs(lifetime);
+            let mut presigned = Vec::with_capacity(slugs.len());
+            let files = slugs.iter().map(|Slug { version, path, md5sum }| (version, path, md5sum));
+            for file in state.bucket.presign(files, &session)? {
+                let url = state.bucket.presign_in_store(&file, lifetime)?.unwrap_or_else(|| {
+                    let slug = Slug::encode(&file.version, &file.path, &file.md5.to_string());
+                    let signature = state.signer.sign(&slug, expires, &file.lock.session_hash);
+                    format!("{base}/upload/object/{slug}?expires={expires}&signature={signature}")
+                });
+                let md5sum_base64 = STANDARD.encode(file.md5.0);
+                presigned.push(json!({"url": url, "md5sum_base64": md5sum_base64}));
+            }
+            Ok(presigned)
+        })
     }
 
     async fn end(self, is_complete: bool, names: &[String; 3]) -> Answer {
@@ -517,7 +549,7 @@ fn describe(version: &VersionPath, started: &Started) -> Value {
         .iter()
         .map(|(path, md5sum)| {
             let slug = Slug::encode(version, path, md5sum);
-            let url = format!("/upload/presigned-file/{slug}");
+            let url = format!("{PRESIGNED_FILE}{slug}");
             json!({"path": path, "url": url, "method": "presigned"})
         })
         .collect();
