@@ -20,6 +20,7 @@ DESCRIPTIONS = {
     "W": "200,000 empty files in 1,000 directories",
     "J": "a manifest of 200,000 entries",
     "U": "1,000 files of 1 MiB",
+    "N": "2,000 files of 4 KiB in 10 directories, at any scale",
 }
 
 
@@ -43,6 +44,8 @@ def _plan(name: str, scale: float) -> Iterator[tuple[str, int]]:
         yield "file", count(1024) * MIB
     elif name == "W":
         yield from ((f"d{n // 200:03}/f{n:06}", 0) for n in range(count(200_000)))
+    elif name == "N":
+        yield from ((f"d{n // 200}/f{n:04}", 4 * KIB) for n in range(2000))
     elif name == "U":
         yield from ((f"f{n:04}", MIB) for n in range(count(1000)))
 

@@ -30,7 +30,7 @@ sys.path.insert(0, str(HERE))
 import data
 from cases.base import Case, Contestant, Row, Skip
 
-MODULES = ("hash", "copy", "walk", "http", "json", "imports", "jobs", "girder")
+MODULES = ("hash", "copy", "walk", "http", "json", "imports", "jobs", "girder", "far")
 UNSTABLE_SPREAD = 0.5
 GATE_RETRIES = 4
 BUSY = 0.15
@@ -80,10 +80,13 @@ class Line:
 class Worker:
     """The process of one contestant."""
 
-    def __init__(self, module: str, case: int, contestant: Contestant, peers: Path) -> None:
+    def __init__(
+        self, module: str, case: int, contestant: Contestant, peers: Path, before: str
+    ) -> None:
         order = {
             "benches": str(HERE),
             "peers": str(peers),
+            "before": before,
             "module": module,
             "case": case,
             "contestant": contestant.name,
@@ -191,7 +194,11 @@ class Bench:
                 facts = {**facts, "peers": str(self.peers)}
                 workers = {}
                 for contestant in contestants:
-                    worker = Worker(module, index, contestant, self.peers)
+                    if contestant.side == "before" and not self.options.before:
+                        outcomes[contestant.name].skip = "no `--before`"
+                        continue
+                    before = self.options.before
+                    worker = Worker(module, index, contestant, self.peers, before)
                     stack.callback(worker.end)
                     workers[contestant.name] = worker
                 for number in range(self.options.repetitions + 1):
@@ -462,10 +469,14 @@ def main() -> int:
     parser.add_argument("--only", help="names of rows, or letters, separated by commas")
     parser.add_argument("--json", metavar="FILE", help="keep all figures there")
     parser.add_argument("--gate", type=float, default=0, help="fail below this share of a must")
+    parser.add_argument(
+        "--before", default="", help="directory into which an older selenite was installed"
+    )
     parser.add_argument("--floors", help="program of the floors; by default it is built")
     parser.add_argument("--work", default=f"{cache}/selenite-benches", help="directory for files")
     options = parser.parse_args()
     options.scale = options.scale or (0.1 if options.quick else 1.0)
+    options.before = options.before and str(Path(options.before).resolve())
     options.repetitions = options.repetitions or (3 if options.quick else 5)
 
     bench = Bench(options)

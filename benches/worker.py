@@ -17,8 +17,8 @@ def main() -> None:
     """Run what standard input asks for until it ends."""
     order = json.loads(sys.argv[1])
     sys.path.insert(0, order["benches"])
-    if order["side"] == "peers":
-        sys.path.insert(0, order["peers"])
+    if order["side"] in ("peers", "before"):
+        sys.path.insert(0, order[order["side"]])
     # Whatever contestants print must not get among the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -82,7 +82,10 @@ def check_origins(order: dict[str, str]) -> None:
         origin = (getattr(module, "__file__", None) or "") if module is not None else ""
         if not origin:
             continue
-        is_right = origin.startswith(peers) == (order["side"] == "peers")
+        if order["side"] == "before":
+            is_right = origin.startswith(order["before"] + os.sep) or name == "requests"
+        else:
+            is_right = origin.startswith(peers) == (order["side"] == "peers")
         if not is_right or origin.startswith(tree):
             raise SystemExit(f"{order['contestant']}: {name} comes from {origin}")
 

@@ -86,8 +86,8 @@ class Contestant:
     Attributes:
         name: What the table calls it.
         prepare: Makes a repetition ready and returns the call to be timed.
-        side: `ours` runs what is installed, `peers` the pinned packages, `plain` only the standard
-            library and programs.
+        side: `ours` runs what is installed, `before` an older selenite, `peers` the pinned
+            packages, `plain` only the standard library and programs.
         environment: Variables set for its process.
         is_floor: Its result is not compared: it does less.
         repetitions: At most this many, for the very slow.

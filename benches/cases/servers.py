@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -35,8 +37,9 @@ http {{
     uwsgi_temp_path {run}/uwsgi;
     scgi_temp_path {run}/scgi;
     client_max_body_size 0;
+    {secure}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{ssl};
         root {root};
         location /put/ {{
             alias {run}/put/;
@@ -64,9 +67,11 @@ def user() -> str:
 def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
     if process.poll() is not None:
         raise Skip(f"{process.args!r} ended with status {process.returncode}")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         # Any answer will do; a connection alone may be made before the server is ready.
-        urllib.request.urlopen(url, timeout=5).close()
+        urllib.request.urlopen(url, timeout=5, context=context).close()
     except urllib.error.HTTPError:
         return True
     except OSError:
@@ -83,21 +88,125 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+_SECURE = "ssl_certificate {both}; ssl_certificate_key {both};"
+
+
 @contextmanager
-def nginx(root: Path, run: Path) -> Iterator[str]:
-    """Serve a directory with nginx, one worker; yields the URL."""
+def nginx(root: Path, run: Path, both: Path | None = None) -> Iterator[str]:
+    """Serve a directory with nginx, one worker; yields the URL.
+
+    With a file of a key and a certificate, by HTTP/2 over TLS.
+    """
     command = program("nginx", " (Debian: apt-get install nginx)")
     (run / "put").mkdir(parents=True)
     port = free_port()
     config = run / "nginx.conf"
-    config.write_text(_NGINX.format(root=root, run=run, port=port, user=user()))
+    secure, ssl = ("", "") if both is None else (_SECURE.format(both=both), " ssl http2")
+    values = {"root": root, "run": run, "port": port, "user": user(), "secure": secure, "ssl": ssl}
+    config.write_text(_NGINX.format(**values))
     process = subprocess.Popen([command, "-c", str(config)], stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http{'' if both is None else 's'}://127.0.0.1:{port}"
     try:
         wait_for(lambda: _answers(process, url), "nginx")
         yield url
     finally:
         _end(process)
+
+
+def certificate(folder: Path) -> Path:
+    """A key and a certificate for 127.0.0.1, in one file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    both = folder / "both.pem"
+    command = [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(both), "-out", str(folder / "certificate.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    with both.open("a") as file:
+        file.write((folder / "certificate.pem").read_text())
+    both.chmod(0o644)
+    return both
+
+
+@contextmanager
+def far(url: str, trip: int, floors: str | None, **options: int) -> Iterator[str]:
+    """Stand before a server as if it were so many milliseconds away; yields the other URL.
+
+    Options are those of `floors delay`, with underscores. At the end it says on standard error what
+    has happened.
+    """
+    if floors is None:
+        raise Skip("the delay is not built (no cargo)")
+    address = url.split("/")[2]
+    more = [f"{name.replace('_', '-')}={number}" for name, number in options.items()]
+    process = subprocess.Popen(
+        [floors, "delay", str(trip), address, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield url.replace(address, f"127.0.0.1:{int(process.stdout.readline())}")
+        process.stdin.write(b"?")
+        process.stdin.flush()
+        said = json.loads(process.stdout.readline())
+        print(f"far {more}: {said}", file=sys.stderr)
+    finally:
+        _end(process)
+
+
+@contextmanager
+def gypsum(run: Path, place: list[str]) -> Iterator[dict[str, str]]:
+    """Run selenite's gypsum service, with a project `bench`; yields its URL.
+
+    `place` says where its objects are, by default in a directory.
+    """
+    command = Path(sys.executable).with_name("selenite")
+    if not command.exists():
+        raise Skip("selenite is not installed for this interpreter")
+    (run / "registry").mkdir(parents=True)
+    tokens = run / "tokens.json"
+    tokens.write_text(json.dumps({"secret": {"login": "alice"}}))
+    tokens.chmod(0o600)
+    port = free_port()
+    flags = ["--tokens", str(tokens), "--admin", "alice", "--port", str(port), "--not-durable"]
+    flags += place or ["--registry", str(run / "registry")]
+    with (run / "log").open("wb") as log:
+        process = subprocess.Popen([str(command), "serve", "gypsum", *flags], stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: _answers(process, f"{url}/list"), "the service")
+        headers = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
+        request = urllib.request.Request(
+            f"{url}/create/bench", json.dumps({"owners": ["alice"]}).encode(), headers
+        )
+        urllib.request.urlopen(request).close()
+        yield {"url": url}
+    finally:
+        _end(process)
+
+
+@contextmanager
+def store(run: Path) -> Iterator[dict[str, str]]:
+    """Run an S3 server with an empty bucket; its keys are in this process's environment."""
+    command = os.environ.get("SELENITE_S3_SERVER")
+    if not command:
+        raise Skip("no S3 server: SELENITE_S3_SERVER names s3s-fs")
+    (run / "bench").mkdir(parents=True)
+    port = free_port()
+    keys = {"AWS_ACCESS_KEY_ID": "a-key", "AWS_SECRET_ACCESS_KEY": "a-secret"}
+    os.environ.update(keys)
+    flags = ["--host", "127.0.0.1", "--port", str(port)]
+    flags += ["--access-key", "a-key", "--secret-key", "a-secret", str(run)]
+    process = subprocess.Popen(
+        [command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: _answers(process, url), "the store")
+        yield {"url": url, "bucket": "bench"}
+    finally:
+        _end(process)
+        for name in keys:
+            os.environ.pop(name, None)
 
 
 @contextmanager

@@ -7,7 +7,8 @@
 //! floors statx ROOT                  the same, and look at every file
 //! floors sink CONNECTIONS ADDRESS LIST   GET every path of a list, keep nothing
 //! floors serve ROOT                  serve files until standard input ends
-//! floors delay MILLISECONDS ADDRESS  forward to a server, as if it were so far away, until then
+//! floors delay MILLISECONDS ADDRESS [NAME=NUMBER...]   forward to a server, as if it were so far
+//!                                    away, until then; see `delay.rs` for what else it may be
 //! ```
 //!
 //! Lists have one line for each file. All but the last two print `{"wall": SECONDS, "count": FILES}`.
@@ -73,8 +74,8 @@ fn main() -> io::Result<()> {
         ["statx", root] => walk::count(root, true)?,
         ["sink", connections, address, _] => http::sink(number(connections)?, address, &list)?,
         ["serve", root] => return http::serve(root.as_ref()),
-        ["delay", trip, address] => {
-            return delay::serve(Duration::from_millis(number(trip)? as u64), address);
+        ["delay", trip, address, options @ ..] => {
+            return delay::serve(Duration::from_millis(number(trip)? as u64), address, options);
         }
         _ => {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "see the crate's first lines"));
