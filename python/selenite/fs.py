@@ -12,16 +12,18 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
-from fsspec.callbacks import DEFAULT_CALLBACK
-from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
-from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
-from fsspec.utils import stringify_path
-
 from selenite import _core
 from selenite._failures import asking, missing
 from selenite._manifest import Entry
+from selenite._needing import needing
 from selenite._place import Service, place
 from selenite._registry import LATEST, Version
+
+with needing("this filesystem", "fsspec", "selenite[fsspec]"):
+    from fsspec.callbacks import DEFAULT_CALLBACK
+    from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
+    from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+    from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,6 +24,7 @@ NEED = {
     "selenite._compat": "click",
     "selenite._serve_gypsum": "click",
     "selenite._rest": "requests",
+    "selenite.fs": "fsspec",
     # Of the original alone.
     **{name: name for name in (f"selenite.dropin.pytupli.{one}" for one in ABSENT)},
     "selenite.dropin.pytupli._artifacts": "requests",
