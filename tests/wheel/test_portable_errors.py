@@ -80,7 +80,15 @@ def made(kind: type[BaseException]) -> BaseException:
         error = kind("text")
     else:
         parameters = inspect.signature(kind).parameters.values()
-        error = kind(*(VALUES[parameter.annotation] for parameter in parameters))
+        places: list[object] = []
+        names: dict[str, object] = {}
+        for parameter in parameters:
+            value = VALUES[parameter.annotation]
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                names[parameter.name] = value
+            else:
+                places.append(value)
+        error = kind(*places, **names)
     error.add_note("a note")
     error.items = ["object", "link"]  # type: ignore[attr-defined]
     if isinstance(error, OSError):
