@@ -6,6 +6,7 @@ import copy
 import io
 import itertools
 import json
+import os
 import pickle
 import threading
 import urllib.parse
@@ -21,6 +22,7 @@ import requests
 import requests_mock
 import responses
 from support.fake import Reply, as_json, serving
+from support.workers import fork
 
 WORDS = {"Login": "me", "Password": "word", "One-time": "123456"}
 ITEMS = [{"_id": f"{number:024}", "name": f"i{number}"} for number in range(7)]
@@ -216,6 +218,22 @@ def test_connections_are_kept_and_not_taken_for_changes_after_a_pause(
         monkeypatch.setattr("selenite._rest._IDLE_SECONDS", -1.0)
         gc.post("x")
         assert len(set(made)) == 2
+
+
+def test_a_child_has_connections_of_its_own() -> None:
+    made: list[str] = []
+
+    def script(method: str, path: str) -> Reply:
+        made.append(threading.current_thread().name)
+        return as_json({})
+
+    with serving(script) as server:
+        gc = client(server.url)
+        gc.get("x")
+        child = fork(lambda: gc.get("y"))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        gc.get("z")
+    assert made[0] == made[2] != made[1]
 
 
 def test_the_token_stays_with_its_server() -> None:
