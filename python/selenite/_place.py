@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     _Path = str | os.PathLike[str]
 
-Service = Literal["gobbler", "gypsum"]
+if TYPE_CHECKING:
+    _Service = Literal["gobbler", "gypsum"]
 
 #: What is wanted of all calls, by name.
 _configured: dict[str, Any] = {}
@@ -31,7 +32,7 @@ class Place(NamedTuple):
         offline: Whether nobody is asked, whatever the environment says.
     """
 
-    service: Service
+    service: _Service
     endpoint: str | None = None
     registry: str | None = None
     cache: str | None = None
@@ -59,7 +60,7 @@ class Place(NamedTuple):
 
 
 def place(
-    service: Service,
+    service: _Service,
     endpoint: str | None = None,
     registry: _Path | None = None,
     cache: _Path | None = None,

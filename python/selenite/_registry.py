@@ -13,12 +13,13 @@ from selenite._display import count_text, plain, size_text, table
 from selenite._exceptions import InvalidArgumentError
 from selenite._failures import address_of, asking, missing
 from selenite._manifest import Check, Entry, Manifest
-from selenite._place import Place, Service, place
+from selenite._place import Place, place
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from selenite._core import Summary
+    from selenite._place import _Service
 
     _Path = str | os.PathLike[str]
     _Patterns = str | Iterable[str]
@@ -96,7 +97,7 @@ class _Named:
         return self._place.endpoint
 
     @property
-    def service(self) -> Service:
+    def service(self) -> _Service:
         """Which kind of registry it is: ``gobbler`` or ``gypsum``."""
         return self._place.service
 
@@ -645,7 +646,7 @@ class Registry(_Level[Project]):
 
     def __init__(
         self,
-        service: Service | Place,
+        service: _Service | Place,
         *,
         endpoint: str | None = None,
         registry: _Path | None = None,

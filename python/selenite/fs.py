@@ -16,7 +16,7 @@ from selenite import _core
 from selenite._failures import asking, missing
 from selenite._manifest import Entry
 from selenite._needing import needing
-from selenite._place import Service, place
+from selenite._place import place
 from selenite._registry import LATEST, Version
 
 with needing("this filesystem", "fsspec", "selenite[fsspec]"):
@@ -28,6 +28,8 @@ with needing("this filesystem", "fsspec", "selenite[fsspec]"):
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from selenite._place import _Service
 
     _Info = dict[str, Any]
     _Path = str | os.PathLike[str]
@@ -53,7 +55,7 @@ class _RegistryFileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec ha
     root_marker = ""
     async_impl = False
     protocol: ClassVar[str]
-    service: ClassVar[Service]
+    service: ClassVar[_Service]
 
     def __init__(
         self,
