@@ -38,6 +38,7 @@ from selenite.dropin.gypsum_client.rest_url import rest_url as rest_url
 from selenite.dropin.gypsum_client.s3_config import public_s3_config as public_s3_config
 from selenite.dropin.gypsum_client.save_operations import save_file as save_file
 from selenite.dropin.gypsum_client.save_operations import save_version as save_version
+from selenite.dropin.gypsum_client.search_metadata import define_search_clause as define_search_clause
 from selenite.dropin.gypsum_client.search_metadata import define_text_query as define_text_query
 from selenite.dropin.gypsum_client.search_metadata import parse_text_query as parse_text_query
 from selenite.dropin.gypsum_client.search_metadata import search_metadata_text as search_metadata_text

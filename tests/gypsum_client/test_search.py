@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +282,62 @@ def test_people_write_queries_too(database: Path, query: str, same: GypsumSearch
 def test_queries_that_make_no_sense_are_refused(query: str) -> None:
     with pytest.raises(ValueError, match="cannot read the query"):
         parse(query)
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    """A database that knows who has uploaded what, and when."""
+    path = tmp_path / "uploads.sqlite3"
+    rows = [
+        (1, "p", "a", "v1", 0, "alice", 1_700_000_000, "x/one.h5"),
+        (2, "p", "a", "v2", 1, "bob", 1_800_000_000, "x/two.h5"),
+        (3, "q", "b", "v1", 1, "alice", 1_900_000_000, "three.csv"),
+    ]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            "CREATE TABLE versions(vid, project, asset, version, latest, user, time);"
+            "CREATE TABLE paths(pid, vid, path, metadata);"
+            "CREATE TABLE tokens(tid, token); CREATE TABLE fields(fid, field);"
+            "CREATE TABLE links(pid, fid, tid); INSERT INTO tokens VALUES (1, 'brain');"
+            "INSERT INTO links VALUES (1, 1, 1); INSERT INTO links VALUES (2, 1, 1);"
+            "PRAGMA user_version = 1001000;"
+        )
+        for number, *version, file in rows:
+            connection.execute("INSERT INTO versions VALUES (?,?,?,?,?,?,?)", (number, *version))
+            connection.execute("INSERT INTO paths VALUES (?,?,?,'{}')", (number, number, file))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({"project": "p"}, ["x/one.h5", "x/two.h5"]),
+        ({"asset": "b"}, ["three.csv"]),
+        ({"version": "v1"}, ["x/one.h5", "three.csv"]),
+        ({"version": "v_", "partial": True}, ["x/one.h5", "x/two.h5", "three.csv"]),
+        ({"path": "x/%", "partial": True}, ["x/one.h5", "x/two.h5"]),
+        ({"path": "x/%"}, []),
+        ({"user": "alice", "project": "p"}, ["x/one.h5"]),
+        ({"time": 1_700_000_000}, ["x/two.h5", "three.csv"]),
+        ({"time": 1_700_000_000, "after": False}, ["x/one.h5"]),
+        ({"time": "2027-06-01"}, ["three.csv"]),
+        ({"time": datetime(2027, 6, 1, tzinfo=UTC), "after": False}, ["x/one.h5", "x/two.h5"]),
+        ({"time": date(2027, 6, 1)}, ["three.csv"]),
+    ],
+)
+def test_what_the_metadata_is_of(
+    uploads: Path, conditions: dict[str, Any], expected: list[str]
+) -> None:
+    clause = gyp.define_search_clause(**conditions)
+    assert found(uploads, clause, latest=False) == expected
+    both = found(uploads, clause & text("brain"), latest=False)
+    assert both == [path for path in expected if path.startswith("x/")]
+    others = {"x/one.h5", "x/two.h5", "three.csv"} - {*expected}
+    assert {*found(uploads, ~clause, latest=False)} == others
+
+
+def test_databases_without_users_say_so(database: Path) -> None:
+    with pytest.raises(gyp.GypsumError, match="does not know users"):
+        found(database, gyp.define_search_clause(user="alice"))
+    with pytest.raises(ValueError, match="at least one"):
+        gyp.define_search_clause()

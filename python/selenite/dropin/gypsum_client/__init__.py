@@ -34,6 +34,7 @@ from .rest_url import rest_url
 from .s3_config import public_s3_config
 from .save_operations import save_file, save_version
 from .search_metadata import (
+    define_search_clause,
     define_text_query,
     parse_text_query,
     search_metadata_text,
@@ -60,6 +61,7 @@ __all__ = [
     "clone_version",
     "complete_upload",
     "create_project",
+    "define_search_clause",
     "define_text_query",
     "fetch_latest",
     "fetch_manifest",

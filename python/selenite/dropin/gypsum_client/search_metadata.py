@@ -9,6 +9,7 @@ from ._errors import GypsumError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
     from typing import Any, TypeAlias
 
     _Query: TypeAlias = str | "GypsumSearchClause" | Sequence["str | GypsumSearchClause"]
@@ -18,8 +19,8 @@ class GypsumSearchClause:
     """A condition on the text of metadata. Clauses are combined by ``&``, ``|`` and ``~``.
 
     Attributes:
-        type: ``"text"``, ``"and"``, ``"or"`` or ``"not"``.
-        text: Words to look for, of a ``"text"`` clause.
+        type: ``"text"``, ``"and"``, ``"or"`` or ``"not"``; or what `define_search_clause` looks at.
+        text: Words to look for, of a ``"text"`` clause; a name, a path, or seconds since 1970.
         field: Name of the field to look in, of a ``"text"`` clause; None for all fields.
         partial: Whether ``%`` in the text stands for anything, of a ``"text"`` clause.
         children: Clauses that are combined, of an ``"and"`` or ``"or"`` clause.
@@ -66,6 +67,10 @@ class GypsumSearchClause:
             return f"define_text_query({self.text!r}, {self.field!r}, {self.partial!r})"
         if self.type == "not":
             return f"~{self.child!r}"
+        if self.type in ("after", "before"):
+            return f"define_search_clause(time={self.text}, after={self.type == 'after'})"
+        if self.type in _KINDS:
+            return f"define_search_clause({self.type}={self.text!r}, partial={self.partial!r})"
         mark = " & " if self.type == "and" else " | "
         return "(" + mark.join(map(repr, self.children)) + ")"
 
@@ -102,6 +107,87 @@ def define_text_query(
         'and'
     """
     return GypsumSearchClause("text", text=text, field=field, partial=partial)
+
+
+# Where each kind of condition on versions and paths looks.
+_COLUMNS = {
+    "project": "versions.project",
+    "asset": "versions.asset",
+    "version": "versions.version",
+    "path": "paths.path",
+    "user": "versions.user",
+}
+_TIME = (
+    "CASE typeof(versions.time) WHEN 'text' THEN CAST(strftime('%s', versions.time) AS REAL)"
+    " ELSE versions.time END"
+)
+_KINDS = {**dict.fromkeys(_COLUMNS, ""), "after": ">", "before": "<="}
+# Databases say so by this number that they know users and times.
+_KNOWS_USERS = 1_001_000
+
+
+def define_search_clause(
+    *,
+    project: str | None = None,
+    asset: str | None = None,
+    version: str | None = None,
+    path: str | None = None,
+    user: str | None = None,
+    time: str | date | float | None = None,
+    after: bool = True,
+    partial: bool = False,
+) -> GypsumSearchClause:
+    """Define of what the metadata is to be, rather than what stands in it.
+
+    All conditions that are given must hold. Not all databases know users and times.
+
+    Args:
+        project: Name of the project.
+        asset: Name of the asset.
+        version: Name of the version.
+        path: Path within the version.
+        user: Who uploaded the version.
+        time: When it was uploaded: a datetime, a date, a text like ``"2024-02-29"``, or seconds
+            since 1970.
+        after: Find what was uploaded after that time, else what was until then.
+        partial: Let ``%`` in names and paths stand for any characters, and ``_`` for any one.
+
+    Returns:
+        A clause, to be combined with others by ``&``, ``|`` and ``~``.
+
+    Raises:
+        ValueError: If nothing is given, or the time is none.
+
+    Example:
+        >>> import gypsum_client
+        >>> brain = gypsum_client.define_text_query("brain")
+        >>> (brain & define_search_clause(project="celldex", path="%.h5", partial=True)).type
+        'and'
+    """
+    names = {"project": project, "asset": asset, "version": version, "path": path, "user": user}
+    found = [
+        GypsumSearchClause(kind, text=text, partial=partial)
+        for kind, text in names.items()
+        if text is not None
+    ]
+    if time is not None:
+        kind = "after" if after else "before"
+        found.append(GypsumSearchClause(kind, text=str(_seconds(time))))
+    if not found:
+        raise ValueError("give at least one of the conditions")
+    return found[0] if len(found) == 1 else _combined("and", *found)
+
+
+def _seconds(time: str | date | float) -> float:
+    from datetime import date, datetime
+
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    if isinstance(time, datetime):
+        return time.astimezone().timestamp()
+    if isinstance(time, date):
+        return datetime(time.year, time.month, time.day).astimezone().timestamp()
+    return float(time)
 
 
 def parse_text_query(text: str) -> GypsumSearchClause:
@@ -305,6 +391,9 @@ def _rows(
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
     uri = Path(path).absolute().as_uri() + "?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
+        known = connection.execute("PRAGMA user_version").fetchone()[0]
+        if known < _KNOWS_USERS and ("versions.user" in statement or "versions.time" in statement):
+            raise GypsumError(f"{os.fspath(path)!r} does not know users and times of uploads")
         return connection.execute(statement, parameters).fetchall()
 
 
@@ -371,6 +460,8 @@ def sanitize_query(query: GypsumSearchClause) -> GypsumSearchClause | None:
             for word in _words(query.text or "", query.partial)
         ]
         return _all_of("and", words)
+    if query.type in _KINDS:
+        return query
     if query.type == "not":
         child = None if query.child is None else sanitize_query(query.child)
         return None if child is None else ~child
@@ -433,6 +524,8 @@ def build_query(query: GypsumSearchClause, name: str, env: dict[str, str]) -> st
     """
     if query.type == "text":
         return _any_text([query], name, env)
+    if query.type in _KINDS:
+        return _of_version(query, name, env)
     if query.type == "not":
         child = query.child or GypsumSearchClause("and", children=[])
         return f"NOT ({build_query(child, name, env)})"
@@ -446,6 +539,17 @@ def build_query(query: GypsumSearchClause, name: str, env: dict[str, str]) -> st
     # One pass over the links finds all texts together.
     parts += [_any_text(texts, name, env)] if texts else []
     return " OR ".join(parts)
+
+
+def _of_version(clause: GypsumSearchClause, name: str, env: dict[str, str]) -> str:
+    """Write a condition on versions and paths in SQL."""
+    value = f":{add_query_parameter(env, clause.text or '')}"
+    if clause.type in _COLUMNS:
+        condition = f"{_COLUMNS[clause.type]} {'LIKE' if clause.partial else '='} {value}"
+    else:
+        condition = f"{_TIME} {_KINDS[clause.type]} CAST({value} AS REAL)"
+    tables = "paths LEFT JOIN versions ON paths.vid = versions.vid"
+    return f"{name} IN (SELECT paths.pid FROM {tables} WHERE {condition})"
 
 
 def _any_text(texts: list[GypsumSearchClause], name: str, env: dict[str, str]) -> str:
