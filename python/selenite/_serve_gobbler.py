@@ -74,6 +74,7 @@ def serve(words: Sequence[str]) -> int:
         whatever else prevents the start.
     """
     import json
+    import os
     import sys
 
     from selenite import _core
@@ -81,26 +82,45 @@ def serve(words: Sequence[str]) -> int:
     try:
         settings = parse(words)
     except FlagError as error:
-        print(f"{error}\n\n{_parser().format_help()}", file=sys.stderr)
-        return 2
+        return _complain(error, 2)
     except TextError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     if settings.pop("help", False):
         print(_parser().format_help())
         return 0
     missing = [f"`-{name}`" for name in ("staging", "registry") if not settings.get(name)]
     if missing:
-        what = f"missing {' and '.join(missing)}"
-        print(f"{what}\n\n{_parser().format_help()}", file=sys.stderr)
-        return 1
+        return _complain(f"missing {' and '.join(missing)}", 1)
+    for name in ("staging", "registry"):
+        if not os.path.isdir(settings[name]):  # noqa: PTH112 (this runs before everything else)
+            # The service makes neither: a misspelled name would be a new registry.
+            why = f"`{settings[name]}` is no directory"
+            print(f"error: invalid -{name}: {why}", file=sys.stderr)
+            return 1
     return _core.serve_gobbler(json.dumps(settings))
+
+
+def _complain(what: object, status: int) -> int:
+    """Say how the command is used, and then what is wrong."""
+    import sys
+
+    usage = _parser().format_usage().replace("usage:", "Usage:", 1)
+    hint = "hint: `selenite serve gobbler -help` lists the flags"
+    print(f"{usage}\nerror: {what}\n{hint}", file=sys.stderr)
+    return status
 
 
 def _truth(text: str) -> bool:
     if text not in _TRUTHS:
         raise argparse.ArgumentTypeError(f"it takes true or false, not {text!r}")
     return _TRUTHS[text]
+
+
+def _form(text: str) -> str:
+    if text not in ("text", "json"):
+        raise argparse.ArgumentTypeError(f"it takes `text` or `json`, not {text!r}")
+    return text
 
 
 def _number(text: str) -> int:
@@ -150,6 +170,8 @@ def _parser() -> argparse.ArgumentParser:
     text("concurrency", "NUMBER", "requests processed at a time (default 100)", type=_number)
     renamed = "serve although others may rename what is in the staging directory"
     truth("insecure-staging", renamed)
+    text("log-format", "FORM", "lines of the log: `text` (default) or `json`", type=_form)
+    truth("print-url", "write the service's URL to standard output once it answers")
     truth("durable", "`false` answers before changes are safe from a power failure")
     parser.add_argument("--help", "--h", action="store_true", help="print this")
     parser.add_argument("ignored", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)

@@ -36,7 +36,13 @@ class _Command(click.Command):
 
 
 @click.command(
-    "gypsum", cls=_Command, context_settings={"auto_envvar_prefix": _PREFIX, "show_default": True}
+    "gypsum",
+    cls=_Command,
+    context_settings={
+        "auto_envvar_prefix": _PREFIX,
+        "show_default": True,
+        "help_option_names": ["-h", "--help"],
+    },
 )
 @click.option(
     "--registry",
@@ -95,6 +101,10 @@ class _Command(click.Command):
     metavar="SECONDS",
     help="How long a file may be sent to its presigned URL.",
 )
+@click.option(
+    "--log-format", default="text", type=click.Choice(["text", "json"]), help="Form of the log."
+)
+@click.option("--print-url", is_flag=True, help="Write the URL to standard output, too.")
 @click.option("--durable/--not-durable", default=True, help="Wait for disks; not: for tests.")
 @click.option("--s3-endpoint", metavar="URL", help="Handed out for reading by S3, with the next 3.")
 @click.option("--s3-bucket", metavar="NAME")
@@ -118,6 +128,8 @@ def serve_gypsum(
     quota_growth: float,
     lock_timeout: float | None,
     url_lifetime: int,
+    log_format: str,
+    print_url: bool,
     durable: bool,
     s3_endpoint: str | None,
     s3_bucket: str | None,
@@ -128,7 +140,7 @@ def serve_gypsum(
 ) -> None:
     """Run the gypsum service until SIGTERM or SIGINT.
 
-    The first line of standard error tells its URL. Every option can be given by a variable
+    A line of standard error tells its URL. Every option can be given by a variable
     instead: SELENITE_GYPSUM_ and its name in capitals.
     """
     import json
@@ -155,8 +167,13 @@ def serve_gypsum(
         "quota_growth": quota_growth,
         "lock_timeout": lock_timeout,
         "url_lifetime": url_lifetime,
+        "print_url": print_url,
+        "log_format": log_format,
         "durable": durable,
         "s3_credentials": _all_or_none(s3, "credentials for S3"),
         "github_app": _all_or_none(app, "credentials of a GitHub application"),
     }
+    if tokens is None and github_url is None:
+        note = "warning: nobody may write, since there is neither --tokens nor --github-url"
+        click.echo(note, err=True)
     click.get_current_context().exit(_core.serve_gypsum(json.dumps(settings)))

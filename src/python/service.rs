@@ -6,6 +6,7 @@ use std::io::Write as _;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
+use crate::error::system_message;
 use crate::service::Embedding;
 use crate::service::{gobbler, gypsum};
 use crate::{Error, Result, settings};
@@ -17,7 +18,7 @@ use crate::{Error, Result, settings};
 #[pyo3(signature = (settings, *, embedded = false))]
 pub(super) fn serve_gobbler(py: Python<'_>, settings: &str, embedded: bool) -> PyResult<u8> {
     until_stopped(py, || match serde_json::from_str::<gobbler::Settings>(settings) {
-        Err(error) => complain(&format!("bad settings: {error}\n"), 2),
+        Err(error) => complain(&format!("error: bad settings: {error}\n"), 2),
         Ok(settings) => status(settings.check().and_then(|options| {
             let own = embedding(embedded)?;
             gobbler::serve(options, own)
@@ -32,7 +33,7 @@ pub(super) fn serve_gobbler(py: Python<'_>, settings: &str, embedded: bool) -> P
 #[pyo3(signature = (settings, *, embedded = false))]
 pub(super) fn serve_gypsum(py: Python<'_>, settings: &str, embedded: bool) -> PyResult<u8> {
     until_stopped(py, || match serde_json::from_str(settings) {
-        Err(error) => complain(&format!("bad settings: {error}\n"), 2),
+        Err(error) => complain(&format!("error: bad settings: {error}\n"), 2),
         Ok(options) => status(embedding(embedded).and_then(|own| gypsum::serve(options, own))),
     })
 }
@@ -56,7 +57,15 @@ fn embedding(embedded: bool) -> Result<Option<Embedding>> {
 fn status(ended: Result<()>) -> u8 {
     match ended {
         Ok(()) => 0,
-        Err(error) => complain(&format!("{}\n", error.chain()), 1),
+        Err(error) => complain(&format!("error: {}\n", shown(&error)), 1),
+    }
+}
+
+/// The message, without the number of a system error.
+fn shown(error: &Error) -> String {
+    match error {
+        Error::Io { path, source } => format!("{}: {}", path.display(), system_message(source)),
+        other => other.chain(),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::Result;
 use crate::error::IoContext;
-use crate::service::log::Log;
+use crate::service::log::{Form, Log};
 use crate::service::work::Work;
 use crate::service::{server, threads};
 use crate::system::{self, EndSignals, LocalStream};
@@ -28,6 +28,10 @@ pub(super) struct Place {
     pub(super) port: u16,
     /// Further requests wait.
     pub(super) concurrency: usize,
+    /// Whether the URL is written to standard output, too.
+    pub(super) print_url: bool,
+    /// How lines of the log are written.
+    pub(super) log_format: Form,
 }
 
 /// Where a service listens that is given no host: nobody else can reach it.
@@ -79,13 +83,16 @@ pub(super) fn run<H: Future<Output = ()> + Send + 'static>(
     let address = listener.local_addr().at("listening socket")?;
     let url = url_of(address);
     // The writer is dropped last: it waits for the lines of everything else.
-    let (_writer, log) = Log::start().at("log")?;
+    let (_writer, log) = Log::start(place.log_format).at("log")?;
     let runtime = runtime(place.concurrency)?;
     let ready = prepare(&Start { address, url: &url, log: &log, runtime: runtime.handle() })?;
     runtime.block_on(async {
         let end = end_of_service(lifeline.as_ref())?;
         // From here on signals are obeyed, so others may know.
         announce(&url, lifeline, &log);
+        if place.print_url {
+            print(&url).at("standard output")?;
+        }
         tokio::spawn(ready.upkeep);
         server::serve(listener, ready.router, &ready.work, &log, end).await?;
         log.line("stopped");
@@ -120,6 +127,13 @@ fn announce(url: &str, lifeline: Option<LocalStream>, log: &Log) {
         let _ = lifeline.write_all(format!("listening on {url}\n").as_bytes());
     }
     log.line(format!("listening on {url}"));
+}
+
+/// Writes the URL for a program that has started the service and waits for it.
+fn print(url: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{url}")?;
+    output.flush()
 }
 
 /// Threads that answer connections. Half of the cores: the work of requests has threads of its own,

@@ -40,6 +40,17 @@ pub(crate) fn told(record: &Record<'_>) {
     }
 }
 
+/// How lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// The time, and the text.
+    #[default]
+    Text,
+    /// An object of JSON with both.
+    Json,
+}
+
 /// Takes lines and writes them on a thread of its own: a reader of stderr that stops reading does
 /// not stop the service.
 #[derive(Debug, Clone)]
@@ -57,13 +68,13 @@ pub(crate) struct Writer {
 impl Log {
     /// Starts the writing thread, and takes what the engine tells. All clones of the log must be gone
     /// when the writer is dropped.
-    pub(crate) fn start() -> std::io::Result<(Writer, Self)> {
+    pub(crate) fn start(form: Form) -> std::io::Result<(Writer, Self)> {
         let (lines, receiver) = sync_channel(BACKLOG);
         let lost = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&lost);
         let thread = std::thread::Builder::new()
             .name("selenite-log".to_owned())
-            .spawn(move || write_all(&receiver, &count))?;
+            .spawn(move || write_all(form, &receiver, &count))?;
         let log = Self { lines, lost };
         CURRENT.store(Some(Arc::new((std::process::id(), log.clone()))));
         ::log::set_max_level(TOLD.to_level_filter());
@@ -157,23 +168,34 @@ impl Drop for Entry<'_> {
     }
 }
 
-fn write_all(lines: &Receiver<(SystemTime, String)>, lost: &AtomicU64) {
+fn write_all(form: Form, lines: &Receiver<(SystemTime, String)>, lost: &AtomicU64) {
     let mut block = Vec::new();
     let mut clock = Clock::default();
     while let Ok(first) = lines.recv() {
         block.clear();
         for (time, text) in std::iter::once(first).chain(lines.try_iter().take(BACKLOG)) {
-            let _ = writeln!(block, "{} {text}", clock.show(time));
+            write_line(form, clock.show(time), &text, &mut block);
         }
         match lost.swap(0, Ordering::Relaxed) {
             0 => {}
-            count => block.extend_from_slice(format!("{count} lines were lost\n").as_bytes()),
+            count => {
+                let text = format!("{count} lines were lost");
+                write_line(form, clock.show(SystemTime::now()), &text, &mut block);
+            }
         }
         // There is nowhere to report that the log itself cannot be written.
         let _ = std::io::stderr().write_all(&block);
         // Lines that come meanwhile wake nobody: under load they are written in blocks.
         std::thread::sleep(PAUSE);
     }
+}
+
+fn write_line(form: Form, time: &str, text: &str, block: &mut Vec<u8>) {
+    // Writing into memory does not fail.
+    let _ = match form {
+        Form::Text => writeln!(block, "{time} {text}"),
+        Form::Json => writeln!(block, "{}", serde_json::json!({"time": time, "message": text})),
+    };
 }
 
 /// Shows times; the part that changes once in a second is made once in a second.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -303,3 +304,27 @@ def test_nobody_else_can_hold_the_locks(tmp_path: Path) -> None:
             lambda: {lock.stat().st_mode & 0o777 for lock in locks} == {0o600},
             "all locks are closed to others",
         )
+
+
+def test_its_url_can_be_read_from_standard_output(places: list[str]) -> None:
+    flags = [*places, "-port", "0", "-print-url", "-log-format=json", "-insecure-staging"]
+    with subprocess.Popen(
+        [str(COMMAND), "serve", "gobbler", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = process.stdout.readline().decode().strip()
+        assert exchange(url, "GET", "/info").status == 200
+        process.terminate()
+        lines = process.stderr.read().decode().splitlines()
+    assert f"listening on {url}" in [json.loads(line)["message"] for line in lines]
+
+
+def test_what_is_wrong_is_said_last(places: list[str]) -> None:
+    ended = run(*places, "-nope")
+    lines = ended.stderr.splitlines()
+    assert lines[0].startswith("Usage: selenite serve gobbler")
+    assert lines[-2].startswith("error: ")
+    assert lines[-1].startswith("hint: ")
+    ended = run(*places[:2], "-registry", "nope")
+    assert ended.stderr == "error: invalid -registry: `nope` is no directory\n"

@@ -128,3 +128,21 @@ def test_a_server_for_tests_reports_why_it_did_not_start(tmp_path: Path) -> None
     with GypsumServer(tmp_path) as running, pytest.raises(RuntimeError, match="already"):
         running.start()
     running.stop()
+
+
+def test_its_url_can_be_read_from_standard_output(tmp_path: Path) -> None:
+    options = ["--registry", str(tmp_path), "--print-url", "--log-format", "json"]
+    with subprocess.Popen(
+        [str(COMMAND), "serve", "gypsum", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = process.stdout.readline().decode().strip()
+        assert exchange(url, "GET", "/list").json() == []
+        process.terminate()
+        first, *lines = process.stderr.read().decode().splitlines()
+    assert first.startswith("warning: nobody may write")
+    told = [json.loads(line) for line in lines]
+    assert told[0]["message"] == f"listening on {url}"
+    assert "GET /list" in told[1]["message"]
+    assert all(set(one) == {"time", "message"} for one in told)

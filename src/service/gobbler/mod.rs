@@ -57,8 +57,13 @@ pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     }
     // Before anybody can connect: a request file made after that is no old one.
     let answers = Arc::new(Answers::starting_with(&options.staging)?);
-    let place =
-        Place { host: options.host.clone(), port: options.port, concurrency: options.concurrency };
+    let place = Place {
+        host: options.host.clone(),
+        port: options.port,
+        concurrency: options.concurrency,
+        print_url: options.print_url,
+        log_format: options.log_format,
+    };
     lifetime::run(&place, embedding, |start| {
         let engine = Engine::open(tree::Options {
             registry: options.registry.clone(),

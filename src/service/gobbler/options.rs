@@ -11,6 +11,7 @@ use crate::error::IoContext;
 use crate::quote::quote_path;
 use crate::relpath::clean_path;
 use crate::service::lifetime;
+use crate::service::log::Form;
 use crate::system;
 use crate::{Error, Result};
 
@@ -61,6 +62,12 @@ pub struct Settings {
     /// Whether changes are safe from a power failure before they are answered.
     #[serde(default = "lifetime::durable")]
     durable: bool,
+    /// Whether the URL is written to standard output once the service answers.
+    #[serde(default)]
+    print_url: bool,
+    /// How lines of the log are written.
+    #[serde(default)]
+    log_format: Form,
 }
 
 fn usual_port() -> i64 {
@@ -106,6 +113,10 @@ pub struct Options {
     pub insecure_staging: bool,
     /// Whether changes are safe from a power failure before they are answered.
     pub durable: bool,
+    /// Whether the URL is written to standard output once the service answers.
+    pub print_url: bool,
+    /// How lines of the log are written.
+    pub log_format: Form,
 }
 
 impl Settings {
@@ -156,6 +167,8 @@ impl Settings {
                 })?,
             insecure_staging: self.insecure_staging,
             durable: self.durable,
+            print_url: self.print_url,
+            log_format: self.log_format,
         })
     }
 }

@@ -40,7 +40,13 @@ const FIRST_PURGE: Duration = Duration::from_secs(60);
 /// Runs the service; see [`lifetime::run`].
 pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
     let rules = options.bucket()?;
-    let place = Place { host: options.host.clone(), port: options.port, concurrency: CONCURRENCY };
+    let place = Place {
+        host: options.host.clone(),
+        port: options.port,
+        concurrency: CONCURRENCY,
+        print_url: options.print_url,
+        log_format: options.log_format,
+    };
     lifetime::run(&place, embedding, |start| {
         let identities = Identities::new(
             options.tokens.clone(),

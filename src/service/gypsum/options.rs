@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::registry::bucket::{self, QuotaDefaults};
 use crate::service::lifetime;
+use crate::service::log::Form;
 use crate::{Error, Result};
 
 /// Settings of the service.
@@ -47,6 +48,12 @@ pub struct Options {
     /// Whether a finished change survives a power failure.
     #[serde(default = "lifetime::durable")]
     pub durable: bool,
+    /// Whether the URL is written to standard output once the service answers.
+    #[serde(default)]
+    pub print_url: bool,
+    /// How lines of the log are written.
+    #[serde(default)]
+    pub log_format: Form,
     /// Users and organizations that may do everything.
     #[serde(default)]
     pub administrators: Vec<String>,
