@@ -5,7 +5,7 @@
 //! so each of them is told, and what cannot fail may pass over it.
 
 use std::ffi::OsString;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -31,6 +31,19 @@ pub(crate) enum Verify {
 static JOBS: AtomicUsize = AtomicUsize::new(0);
 /// 0 for nothing, 1 for no, 2 for yes.
 static OFFLINE: AtomicU8 = AtomicU8::new(0);
+
+/// Whether every server is believed, whatever its certificate.
+static BELIEVES_EVERYBODY: AtomicBool = AtomicBool::new(false);
+
+/// Lets every server be believed, whatever its certificate, or no longer.
+pub(crate) fn believe_everybody(wanted: bool) {
+    BELIEVES_EVERYBODY.store(wanted, Ordering::Relaxed);
+}
+
+/// Whether every server is believed: no variable says that.
+pub(crate) fn believes_everybody() -> bool {
+    BELIEVES_EVERYBODY.load(Ordering::Relaxed)
+}
 
 /// Puts what the program wants above the environment; `None` for nothing.
 pub(crate) fn set(jobs: Option<usize>, offline: Option<bool>) {

@@ -1,18 +1,15 @@
-"""The command ``selenite compat``: whose code the import of a drop-in package runs, and why."""
+"""Whose code the import of a drop-in package runs, and why."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 from pathlib import Path
 
-import click
-
-from selenite import SeleniteError, __version__, _dropin
+from selenite import _dropin
 
 
 @dataclass
@@ -123,40 +120,3 @@ def _of_path(name: str, found: ModuleSpec | None) -> tuple[str, str]:
         return why, "`pip install --force-reinstall selenite`"
     directory = Path(behind[0].origin or "").parents[1]
     return "it comes first on the path of modules", f"let `{directory}` come before it"
-
-
-@click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(as_json: bool) -> None:
-    """Say whose code the import of each drop-in runs, and why.
-
-    Nothing is imported for that. The exit status is 1 if an import would fail, and something can be
-    done about it.
-    """
-    try:
-        states = [state(name) for name in _dropin.DISTRIBUTIONS]
-    except SeleniteError as error:
-        raise click.ClickException(str(error)) from error
-    if as_json:
-        facts = {
-            "selenite": __version__,
-            "python": sys.executable,
-            "dropins": [asdict(one) for one in states],
-        }
-        click.echo(json.dumps(facts, indent=2))
-    else:
-        for one in states:
-            click.echo(_text(one))
-    click.get_current_context().exit(int(any(one.is_broken for one in states)))
-
-
-def _text(one: State) -> str:
-    installed = f"{one.version} is installed" if one.version else "is not installed"
-    lines = [
-        f"{one.name}: {one.runs}",
-        f"  why           {one.why}",
-        f"  location      {one.location}" if one.location else "",
-        f"  distribution  {one.distribution} {installed}",
-        f"  advice        {one.advice}" if one.advice else "",
-    ]
-    return "\n".join(line for line in lines if line)

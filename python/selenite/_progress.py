@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Protocol, TypeAlias, cast
 
+from selenite._display import size_text
 from selenite._needing import needing
 from selenite._settings import is_log_wanted, progress_mode
 from selenite._terminal import is_terminal
-from selenite._units import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -70,6 +70,7 @@ impl Http {
 
     /// [`Http::new`] with certificates of the caller's choice.
     pub fn trusting(trust: &Trust, runtime: &Arc<Runtime>) -> Result<Self> {
+        let trust = if crate::settings::believes_everybody() { &Trust::Everybody } else { trust };
         let Environment { settings, idle_limit, retries, is_offline, netrc } =
             Environment::now(trust)?;
         Ok(Self {

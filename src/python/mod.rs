@@ -62,9 +62,9 @@ mod _core {
     use super::json::read_json;
     #[pymodule_export]
     use super::registry::{
-        Checked, Difference, Table, check_folder, is_offline, registry_at_hand, registry_document,
-        registry_fetch, registry_file, registry_folder, registry_get, registry_manifest,
-        registry_names, registry_ranges, set_settings, upload_plan,
+        Checked, Difference, Table, believe_everybody, check_folder, is_offline, registry_at_hand,
+        registry_document, registry_fetch, registry_file, registry_folder, registry_get,
+        registry_manifest, registry_names, registry_ranges, set_settings, upload_plan,
     };
     #[pymodule_export]
     use super::service::{check_gobbler_settings, serve_gobbler, serve_gypsum};

@@ -215,6 +215,12 @@ pub(super) fn set_settings(jobs: Option<usize>, offline: Option<bool>) -> PyResu
     Ok(())
 }
 
+/// Lets every server be believed, whatever its certificate, or no longer.
+#[pyfunction]
+pub(super) fn believe_everybody(wanted: bool) {
+    settings::believe_everybody(wanted);
+}
+
 /// Whether all requests are forbidden.
 #[pyfunction]
 pub(super) fn is_offline() -> PyResult<bool> {

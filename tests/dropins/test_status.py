@@ -172,4 +172,4 @@ def test_the_exit_status_tells_of_what_is_broken(site: Site) -> None:
 
 def test_a_bad_value_of_the_variable_is_named(site: Site) -> None:
     said = status(sites=(site,), dropin="theirs")
-    assert said.startswith("Error: invalid SELENITE_DROPIN `theirs`: expected `original` or ")
+    assert said.startswith("error: invalid SELENITE_DROPIN `theirs`: expected `original` or ")

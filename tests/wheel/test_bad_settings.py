@@ -25,7 +25,7 @@ BAD = {
     "SELENITE_LOG": ["loud", "2"],
     "SELENITE_PROGRESS": ["bar"],
 }
-COMMAND = "from selenite._cli import main; main()"
+COMMAND = "from selenite.cli import main; main()"
 PAIRS = [(name, value) for name, values in BAD.items() for value in values if value]
 
 
@@ -77,6 +77,8 @@ def test_services_say_it_too(kind: str, tmp_path: Path) -> None:
         "gobbler": ["-staging", str(tmp_path / "s"), "-registry", str(tmp_path / "r")],
         "gypsum": ["--registry", str(tmp_path)],
     }
+    for name in ("s", "r"):
+        (tmp_path / name).mkdir()
     command = [sys.executable, "-c", COMMAND, "serve", kind, *places[kind]]
     own = {"SELENITE_JOBS": "many"} if kind == "gobbler" else {"SELENITE_GYPSUM_PORT": "many"}
     done = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True)

@@ -20,8 +20,7 @@ PYTUPLI = ("_given", "_matching", "_records", "schema", "storage")
 ABSENT = ("benchmark", "cli", "dataset", "quality_metrics", "server")
 # What the command imports, and the exception that is one of `requests`.
 NEED = {
-    "selenite._cli": "click",
-    "selenite._compat": "click",
+    "selenite.cli": "click",
     "selenite._serve_gypsum": "click",
     "selenite._rest": "requests",
     "selenite.fs": "fsspec",
