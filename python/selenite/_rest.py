@@ -33,7 +33,7 @@ _IDLE_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 # A server that asks for a longer pause than this gets no further request.
-_LONGEST_RETRY_AFTER = 60.0
+LONGEST_RETRY_AFTER = 60.0
 _CONNECTIONS = 64
 _REPEATABLE = {"GET", "HEAD", "OPTIONS", "PUT"}
 _BUSY = {502, 503, 504}
@@ -364,7 +364,7 @@ def sent(
                 tried == most
                 or not is_busy
                 or not is_harmless
-                or (asked or 0) > _LONGEST_RETRY_AFTER
+                or (asked or 0) > LONGEST_RETRY_AFTER
             ):
                 return response
             response.close()

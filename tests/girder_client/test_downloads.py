@@ -15,6 +15,7 @@ from typing import Any
 
 import girder_client
 import pytest
+from girder_client import _download_tree
 from support.fake import Fake, Reply, as_json, serving
 
 CONTENT = os.urandom(300_000)
@@ -428,6 +429,69 @@ def test_pages_are_asked_for_together(
     last = [] if is_told else ["9&limit=3"]
     assert asked == ["0&limit=3", "3&limit=3", "6&limit=3", *last]
     assert len(files_in(tmp_path)) == 9
+
+
+@pytest.mark.parametrize("total", ["9" * 15, "9" * 5000])
+def test_no_server_is_believed_how_long_a_list_is(
+    total: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(girder_client, "DEFAULT_PAGE_LIMIT", 3)
+    tree = Tree([(f"{number}", [(f"{number}", b"1")]) for number in range(9)])
+
+    def paged(method: str, path: str) -> Reply:
+        if not path.startswith("/item?"):
+            return tree(method, path)
+        offset = int(path.partition("offset=")[2].partition("&")[0])
+        return replace(
+            as_json(tree.items[offset : offset + 3]), headers={"Girder-Total-Count": total}
+        )
+
+    with serving(paged) as server:
+        girder_client.GirderClient(apiUrl=server.url).downloadFolderRecursive("f", tmp_path)
+        assert sum("/item?" in line for line in server.asked) < 40
+    assert len(files_in(tmp_path)) == 9
+
+
+def test_a_server_that_gives_less_at_once_is_asked_for_the_rest(tmp_path: Path) -> None:
+    tree = Tree([(f"{number}", [(f"{number}", b"1")]) for number in range(9)])
+
+    def paged(method: str, path: str) -> Reply:
+        if not path.startswith("/item?"):
+            return tree(method, path)
+        offset = int(path.partition("offset=")[2].partition("&")[0])
+        page = as_json(tree.items[offset : offset + 2])
+        return replace(page, headers={"Girder-Total-Count": "9"})
+
+    with serving(paged) as server:
+        girder_client.GirderClient(apiUrl=server.url).downloadFolderRecursive("f", tmp_path)
+    assert len(files_in(tmp_path)) == 9
+
+
+def test_many_folders_are_listed_not_far_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, begun = _download_tree.Tree.of_folder, _download_tree.Tree.folder
+    ahead: list[int] = [0]
+
+    def of_folder(*given: Any) -> Any:
+        ahead.append(ahead[-1] + 1)
+        return listed(*given)
+
+    def folder(*given: Any) -> None:
+        ahead.append(ahead[-1] - 1)
+        begun(*given)
+
+    monkeypatch.setattr(_download_tree.Tree, "of_folder", of_folder)
+    monkeypatch.setattr(_download_tree.Tree, "folder", folder)
+    folders = [{"_id": f"{number}", "name": f"{number}"} for number in range(100)]
+
+    def script(method: str, path: str) -> Reply:
+        return as_json(folders if path.startswith("/folder?") and "parentId=f&" in path else [])
+
+    with serving(script) as server:
+        girder_client.GirderClient(apiUrl=server.url).downloadFolderRecursive("f", tmp_path)
+    assert max(ahead) == 64
+    assert len(os.listdir(tmp_path)) == 100
 
 
 @pytest.mark.parametrize("is_tree", [True, False])

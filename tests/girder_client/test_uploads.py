@@ -429,6 +429,29 @@ def test_a_token_that_expires_on_the_way_is_replaced(
     assert bytes(list(store.uploads.values())[-1].content) == b"abc"
 
 
+def test_a_server_that_refuses_each_token_is_not_asked_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = itertools.count()
+    monkeypatch.setattr(
+        "girder_client._login.by_key", lambda gc, key: gc.setToken(f"t{next(count)}")
+    )
+    refusal = as_json({"message": "You must be logged in.", "type": "access"}, 401)
+    with storing(fault=lambda _, __: (0, refusal)) as (gc, *_):
+        gc._serverVersion, gc._apiKey = ["1"], "key"
+        with pytest.raises(girder_client.HttpError, match="401"):
+            gc.uploadStreamToFolder("p", io.BytesIO(b"abc"), "n", 3)
+    assert next(count) < 20
+
+
+def test_nobody_waits_for_as_long_as_a_server_likes() -> None:
+    busy = Reply(b"", 503, headers={"Retry-After": "inf"})
+    with storing(fault=once((0, busy))) as (gc, *_):
+        gc._serverVersion = ["1"]
+        with pytest.raises(girder_client.HttpError, match="503"):
+            gc.uploadStreamToFolder("p", io.BytesIO(b"abc"), "n", 3)
+
+
 @pytest.mark.parametrize("status", [408, 413])
 def test_chunks_that_are_too_large_are_halved(status: int) -> None:
     def fault(upload: Upload, body: bytes) -> tuple[int, Reply | None]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from . import _bodies
@@ -13,7 +15,7 @@ from ._bodies import own_method
 from ._downloads import download_file, is_there
 from ._names import unused_name
 from ._reporting import _logger
-from ._together import Team, check, reporting
+from ._together import Task, Team, check, reporting
 from ._upload_tree import team_for
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ _PAGE = 500
 _USUAL_PAGE = 50
 # A larger file is asked for as such: what has come of it is of use when the connection breaks.
 _LARGEST_ONLY = 8 << 20
+# So much is asked for before it is needed: what a server says of how much there is may be untrue.
+_PAGES_AHEAD = 16
+_FOLDERS_AHEAD = 64
+_MOST_DIGITS = 18
 _KINDS = {"collection", "user"}
 
 
@@ -100,9 +106,12 @@ class Tree:
             for folder, place in places:
                 gc.downloadFolderRecursive(folder["_id"], place, self._sync)
             return
-        ahead = [self.of_folder(folder["_id"]) for folder, _ in places]
-        for (_, place), content in zip(places, ahead, strict=True):
-            self.folder(content, place)
+        following = iter(places)
+        ahead: deque[tuple[Listed, Listed]] = deque()
+        for _, place in places:
+            for folder, _ in islice(following, _FOLDERS_AHEAD - len(ahead)):
+                ahead.append(self.of_folder(folder["_id"]))
+            self.folder(ahead.popleft(), place)
 
     def of_folder(self, folder: str) -> tuple[Listed, Listed]:
         """Let the content of a folder be asked for: its folders and its items."""
@@ -139,7 +148,7 @@ class Tree:
 
 
 class Listed:
-    """All records of a list, which is asked for ahead: its first page, and then all others at once.
+    """All records of a list, which is asked for ahead: its first page, then others side by side.
 
     Of a server that does not say how many there are, or of a client that does one thing after the
     other, each page is asked for after the one before it.
@@ -170,24 +179,27 @@ class Listed:
             return self._gc.get(self._path, parameters=asked), 0
         answer = self._gc.get(self._path, parameters=asked, jsonResp=False)
         total = answer.headers.get("Girder-Total-Count", "")
-        return answer.json(), int(total) if total.isdecimal() else 0
+        is_number = total.isdecimal() and len(total) <= _MOST_DIGITS
+        return answer.json(), int(total) if is_number else 0
 
     def __iter__(self) -> Iterator[Record]:
         """Give the records."""
-        size = self._size
         page, total = self._first.value()
-        offsets = range(size, total, size)
-        others = [self._team.ask(partial(self._ask, offset)) for offset in offsets]
-        yield from page
-        for other in others:
-            page, _ = other.value()
+        # Of a server that gives less at once than it is asked for, nothing is passed over.
+        size = len(page) if len(page) < total else self._size
+        offset, ahead = size, deque[Task]()
+        while page:
+            while offset < total and len(ahead) < _PAGES_AHEAD:
+                ahead.append(self._team.ask(partial(self._ask, offset)))
+                offset += size
             yield from page
-        offset = size * (1 + len(others))
-        # There may be more by now.
-        while len(page) == size and offset != total:
-            page, _ = self._team.ask(partial(self._ask, offset)).value()
-            yield from page
-            offset += size
+            if not ahead:
+                # There may be more by now.
+                if len(page) != size or offset == total:
+                    return
+                ahead.append(self._team.ask(partial(self._ask, offset)))
+                offset += size
+            page, _ = ahead.popleft().value()
 
 
 class Only:

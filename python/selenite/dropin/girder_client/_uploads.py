@@ -426,7 +426,11 @@ class _Transfer:
     def _recover(self, error: requests.RequestException) -> None:
         """Wait, and find out where the server is; or raise the error if that is of no use."""
         wait = 0.0
-        if isinstance(error, HttpError) and error.status == 401 and self._gc._renew(self._token):
+        if isinstance(error, HttpError) and error.status == 401:
+            self._failures += 1
+            # A server may refuse whatever token it gives.
+            if self._failures > _settings.retries() + 1 or not self._gc._renew(self._token):
+                raise error
             self._ask(error)
             return
         if isinstance(error, HttpError):
@@ -438,6 +442,8 @@ class _Transfer:
             if error.status not in _BUSY:
                 raise error
             wait = (error.response is not None and _rest.retry_after(error.response)) or 0.0
+            if wait > _rest.LONGEST_RETRY_AFTER:
+                raise error
         elif not _rest.is_broken(error) and not _rest.was_not_sent(error):
             raise error
         before = self._offset
