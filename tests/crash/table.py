@@ -13,6 +13,7 @@ def main() -> None:
     """Read the rows that `support.crash.row` has written."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     kinds: dict[str, list[int]] = {}
+    order = ("kill", "lost", "EIO", "ENOSPC", "EDQUOT")
     for line in sorted(Path(sys.argv[1]).read_text().splitlines()):
         service, action, kind, points, tried, faults, _ = line.strip("| ").split(" | ")
         shown = points if points == tried else f"{tried} of {points}"
@@ -20,11 +21,13 @@ def main() -> None:
         total = kinds.setdefault(kind, [0, 0, 0])
         for at, number in enumerate((points, tried, faults)):
             total[at] += int(number)
+    kinds = dict(sorted(kinds.items(), key=lambda kind: order.index(kind[0].split(",")[0])))
+    kinds = dict(sorted(kinds.items(), key=lambda kind: "," in kind[0]))
     print("| | " + " | ".join(kinds) + " |")
     print("|---|" + "---|" * len(kinds))
     for (service, action), cells in found.items():
         print(f"| {service} {action} | " + " | ".join(cells.get(kind, "") for kind in kinds) + " |")
-    sums = [f"{tried} of {points} ({faults})" for points, tried, faults in kinds.values()]
+    sums = [f"{tried} of {points}, {faults} faults" for points, tried, faults in kinds.values()]
     print("| sum | " + " | ".join(sums) + " |")
 
 

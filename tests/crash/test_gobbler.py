@@ -411,10 +411,9 @@ class Trial:
                 self.note(point, f"left after the start: {left}")
 
 
-def told(name: str, kind: str, tried: int, trial: Trial, began: float) -> None:
-    """Add a row to the table."""
-    points, seconds = trial.recording.count, time.monotonic() - began
-    row("Gobbler", name, kind, points, tried, len(trial.wrong), f"{seconds:.1f}")
+def told(name: str, kind: str, counts: tuple[int, int], trial: Trial, began: float) -> None:
+    """Add a row to the table: of how many points how many were tried."""
+    row("Gobbler", name, kind, *counts, len(trial.wrong), f"{time.monotonic() - began:.1f}")
 
 
 @pytest.mark.parametrize("world", WORLDS if WHOLE else [""])
@@ -426,7 +425,8 @@ def test_a_cut_leaves_all_or_nothing(ground: Ground, name: str, world: str) -> N
         points = sample(trial.recording.points(kind), POINTS)
         for state in points:
             trial.cut(kind, state)
-        told(name, f"{kind}, {world}" if world else kind, len(points), trial, began)
+        shown = f"{kind}, {world}" if world else kind
+        told(name, shown, (trial.recording.count, len(points)), trial, began)
     assert not trial.wrong, "\n".join(trial.wrong)
 
 
@@ -450,5 +450,5 @@ if WHOLE:
                 trial.fail(server, failing)
                 if failing.hit is None:
                     break
-        told(name, fault, count - 1, trial, began)
+        told(name, fault, (count - 1, count - 1), trial, began)
         assert not trial.wrong, "\n".join(trial.wrong)

@@ -232,7 +232,8 @@ def record(
         folder: The folder that it is traced for.
         copies: Where the copies come to.
         act: Makes the process do something, and waits for the end of the process.
-        every: Keep each state, or only one of so many, and the last.
+        every: Keep each state; or only one of so many, the last, and those where a file is synced
+            or renamed.
     """
     recording = Recording()
     dirty: set[int] = set()
@@ -240,7 +241,9 @@ def record(
 
     def keep(call: Call | None) -> None:
         number = recording.count = recording.count + 1
-        if call is not None and number % every:
+        # Files that are named before they are synced are what is looked for.
+        is_telling = call is None or (dirty and call.name in {"rename", "fsync", "syncfs"})
+        if number % every and not is_telling:
             return
         mark = fingerprint(folder)
         before = recording.states[-1] if recording.states else None
