@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 
 use crate::error::IoContext;
-use crate::fs::atomic;
 use crate::fs::lock::{LockTable, Mode};
 use crate::fs::owner::{make_folders, other_writer};
+use crate::fs::{atomic, litter};
 use crate::http::{Document, Object};
 use crate::job::Job;
 use crate::registry::format::layout::{
@@ -55,6 +55,7 @@ fn make_parent(path: &Path) -> Result<()> {
 /// there, then it is looked at again next time.
 pub(super) fn mark(folder: &Path, marker: &str) -> Result<()> {
     let made = make_folders(folder);
+    litter::clear_once(folder);
     match made.and_then(|()| atomic::write(&folder.join(marker), b"", FILE_MODE, false)) {
         Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => {
             log::info!(target: TARGET, "cannot note what is complete: {}", error.chain());
@@ -95,7 +96,7 @@ fn name_of(file: &Path) -> &str {
 pub(super) fn keep(scratch: &Path, target: &Path, content: &[u8]) -> Result<()> {
     make_parent(target)?;
     make_folders(scratch)?;
-    atomic::write_through(scratch, target, content, FILE_MODE)
+    atomic::write_through(scratch, target, content, FILE_MODE, false)
 }
 
 /// Gives the content of `original` a second name, replacing what is there: the first kind of link
@@ -146,6 +147,7 @@ pub fn store_private(file: &Path, content: &[u8], job: &Job) -> Result<()> {
         other => other.at(folder)?,
     }
     check_private(folder)?;
+    litter::clear_once(folder);
     let mut lock = file.as_os_str().to_owned();
     lock.push(".LOCK");
     let _guard = locks().lock(Path::new(&lock), Mode::Exclusive, job)?;

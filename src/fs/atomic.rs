@@ -47,7 +47,7 @@ pub(crate) fn stage_nameless(folder: &Path, mode: u32) -> Result<Staged> {
 }
 
 /// A name that no other process has, nor this one before: without asking the system for random
-/// bytes for each of a million files.
+/// bytes for each of a million files. It tells whose it is: see [`is_left_by_dead`].
 fn unused_name() -> String {
     // Not a `OnceLock`: another thread could hold its lock during a fork.
     static BASE: AtomicU64 = AtomicU64::new(0);
@@ -60,7 +60,26 @@ fn unused_name() -> String {
     let base = BASE.load(Ordering::Relaxed);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     // The base is shared with forked processes, and the process id with other machines.
-    format!("{STAGE_PREFIX}{base:016x}-{:x}-{count:x}", std::process::id())
+    format!("{STAGE_PREFIX}{base:016x}-{:x}-{:x}-{count:x}", processes(), std::process::id())
+}
+
+/// [`system::processes`], asked once.
+fn processes() -> u64 {
+    static KNOWN: AtomicU64 = AtomicU64::new(0);
+    if KNOWN.load(Ordering::Relaxed) == 0 {
+        KNOWN.store(system::processes(), Ordering::Relaxed);
+    }
+    KNOWN.load(Ordering::Relaxed)
+}
+
+/// True for the name of something unfinished if the process that made it is certainly dead.
+pub(crate) fn is_left_by_dead(name: &str) -> bool {
+    let mut parts = name.strip_prefix(STAGE_PREFIX).unwrap_or_default().split('-').skip(1);
+    let number = |part: Option<&str>| part.and_then(|part| u64::from_str_radix(part, 16).ok());
+    let (whose, process) = (number(parts.next()), number(parts.next()));
+    // Of an id that has been given away since then nothing is known.
+    whose.is_some_and(|whose| whose != 0 && whose == processes())
+        && process.and_then(|id| i32::try_from(id).ok()).is_some_and(system::is_dead)
 }
 
 /// An unfinished folder, which goes away with its content when dropped.
@@ -124,7 +143,7 @@ pub(crate) fn rename(file: &Path, target: &Path) -> Result<()> {
 /// Places a copy of a file on another file system: a folder may be a link to one. Nothing is left
 /// beside the target, whose folder is for finished files alone.
 fn copy_over(file: &Path, target: &Path) -> Result<()> {
-    let folder = target.parent().unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(target);
     let mut from = File::open(file).at(file)?;
     let mode = system::mode_of(&from.metadata().at(file)?.permissions());
     let staged = stage_nameless(folder, mode & 0o777)?;
@@ -167,34 +186,37 @@ pub(crate) fn rename_new(old: &Path, new: &Path) -> std::io::Result<()> {
 
 /// Replaces `target` by `content` in one step; `durable` syncs the file and its folder.
 pub(crate) fn write(target: &Path, content: &[u8], mode: u32, durable: bool) -> Result<()> {
-    let folder = target.parent().unwrap_or_else(|| Path::new("."));
-    let staged = stage(folder, mode)?;
-    staged.file().write_all(content).at(target)?;
-    if durable {
-        staged.file().sync_all().at(target)?;
-    }
-    persist(staged, target)?;
-    if durable {
-        sync_folder(folder)?;
-    }
-    Ok(())
+    write_through(folder_of(target), target, content, mode, durable)
 }
 
-/// Replaces `target` by `content` in one step, by way of a file in `scratch`.
+/// As [`write`], by way of a file in `scratch`: where what is unfinished is looked for.
 pub(crate) fn write_through(
     scratch: &Path,
     target: &Path,
     content: &[u8],
     mode: u32,
+    durable: bool,
 ) -> Result<()> {
     let staged = stage(scratch, mode)?;
     staged.file().write_all(content).at(target)?;
-    persist(staged, target)
+    if durable {
+        staged.file().sync_all().at(target)?;
+    }
+    persist(staged, target)?;
+    if durable { sync_folder(folder_of(target)) } else { Ok(()) }
+}
+
+fn folder_of(target: &Path) -> &Path {
+    target.parent().unwrap_or_else(|| Path::new("."))
 }
 
 /// Makes the entries of a folder durable.
+///
+/// By then they are there, so a failure would be told of what was done: the whole file system is
+/// synced before that.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|handle| handle.sync_all()).at(folder)
+    let handle = File::open(folder).at(folder)?;
+    handle.sync_all().or_else(|_| system::sync_file_system(&handle)).at(folder)
 }
 
 /// Makes everything written to the file system of `path` durable, in one call where there is one.
@@ -239,6 +261,21 @@ mod tests {
         write(&target, b"two", 0o644, true).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"two");
         assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_name_tells_that_its_process_is_dead() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let ours = unused_name();
+        let (id, child_id) = (std::process::id(), child.id());
+        let theirs = ours.replace(&format!("-{id:x}-"), &format!("-{child_id:x}-"));
+        assert!(!is_left_by_dead(&ours) && !is_left_by_dead(&theirs));
+        child.wait().unwrap();
+        assert_eq!(is_left_by_dead(&theirs), processes() != 0);
+        let elsewhere = theirs.replace(&format!("-{:x}-", processes()), "-1-");
+        for name in [&elsewhere, "..tmp-1", "..tmp-0123456789abcdef", ".tmpX", ""] {
+            assert!(!is_left_by_dead(name), "{name}");
+        }
     }
 
     #[test]

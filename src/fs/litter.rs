@@ -3,12 +3,15 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use super::atomic::{STAGE_PREFIX, remove_file, remove_tree};
+use super::atomic::{STAGE_PREFIX, is_left_by_dead, remove_file, remove_tree};
 use super::walk;
 use crate::error::tell;
+use crate::runtime::PerProcess;
+use crate::shared::{Memory, lock};
 use crate::system::Stat;
 
 /// Unfinished files stay for so long.
@@ -32,11 +35,25 @@ pub(crate) fn is_old(path: &Path, life: Duration, now: SystemTime) -> io::Result
     walk::any(path, is_young).map(|is_young| !is_young)
 }
 
-/// Removes from `folder` what [`super::atomic`] has left unfinished there long ago.
+/// Folders that were cleared, so many of them.
+const CLEARED: usize = 256;
+
+/// Removes from `folder` what [`super::atomic`] has left unfinished there: of processes that are
+/// dead, and of others what is old.
 ///
 /// That is never worth a failure: it may be another user's, or gone.
 pub(crate) fn clear(folder: &Path) {
     clear_named(folder, SystemTime::now(), |name| name.starts_with(STAGE_PREFIX));
+}
+
+/// [`clear`], once in a process: for whoever puts many files into one folder, one at a time.
+pub(crate) fn clear_once(folder: &Path) {
+    static FOLDERS: PerProcess<Mutex<Memory<PathBuf, (), CLEARED>>> = PerProcess::empty();
+    let folders = FOLDERS.get(Mutex::default);
+    if lock(folders).get(folder).is_none() {
+        clear(folder);
+        lock(folders).insert(folder.to_owned(), ());
+    }
 }
 
 /// As [`clear`], in a folder that only holds what is unfinished.
@@ -52,8 +69,10 @@ fn clear_named(folder: &Path, now: SystemTime, is_litter: impl Fn(&str) -> bool)
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        if is_litter(&entry.file_name().to_string_lossy())
-            && is_old(&path, LIFE, now).is_ok_and(|is_old| is_old)
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if is_litter(&name)
+            && (is_left_by_dead(&name) || is_old(&path, LIFE, now).is_ok_and(|is_old| is_old))
         {
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let removed = if is_folder { remove_tree(&path) } else { remove_file(&path) };

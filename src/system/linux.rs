@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -112,6 +113,17 @@ pub(crate) fn give_name(file: &File, path: &Path) -> io::Result<()> {
 /// Exchanges what has the same name in two folders, in one step; false where that is impossible.
 pub(crate) fn exchange(one: &Folder, other: &Folder, name: &str) -> bool {
     renameat_with(one, name, other, name, RenameFlags::EXCHANGE).is_ok()
+}
+
+/// A number for all processes whose ids mean the same: of one system, since it was started; 0 if that
+/// cannot be told.
+pub(crate) fn processes() -> u64 {
+    let boot = fs::read("/proc/sys/kernel/random/boot_id");
+    let space = fs::read_link("/proc/self/ns/pid");
+    let (Ok(boot), Ok(space)) = (boot, space) else { return 0 };
+    let mut hasher = DefaultHasher::new();
+    (boot, space).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Makes everything written to the file system of an open file durable.

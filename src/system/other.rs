@@ -58,6 +58,11 @@ pub(crate) fn exchange(_: &super::Folder, _: &super::Folder, _: &str) -> bool {
     false
 }
 
+/// Nobody knows whose process ids these are.
+pub(crate) fn processes() -> u64 {
+    0
+}
+
 /// Makes everything written to all file systems durable.
 pub(crate) fn sync_file_system(handle: &File) -> io::Result<()> {
     rustix::fs::sync();

@@ -381,6 +381,12 @@ pub(crate) fn remove_attribute(path: &Path, name: &str) -> io::Result<()> {
     Ok(rustix::fs::removexattr(path, name)?)
 }
 
+/// True if no process has this id.
+pub(crate) fn is_dead(process: i32) -> bool {
+    rustix::process::Pid::from_raw(process)
+        .is_some_and(|process| rustix::process::test_kill_process(process) == Err(Errno::SRCH))
+}
+
 /// The user for whom this process acts.
 #[inline]
 pub(crate) fn user_id() -> u32 {

@@ -280,7 +280,7 @@ impl Transfer<'_> {
             if let Some(expected) = expected {
                 expected.check(&seen, &item.name)?;
             }
-            atomic::write_through(&scratch, &item.target, &body, FILE_MODE)
+            atomic::write_through(&scratch, &item.target, &body, FILE_MODE, false)
         };
         self.lanes.whole(content, place).await
     }

@@ -10,6 +10,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, R
 use crate::digest::running::{Kind, Running};
 use crate::error::IoContext;
 use crate::fs::atomic::{self, Staged};
+use crate::fs::litter;
 use crate::http::{Http, Response, was_refused};
 use crate::job::{Job, Share};
 use crate::parallel::aside;
@@ -351,6 +352,7 @@ impl Part {
             None => {
                 let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
                 let folder = folder.unwrap_or_else(|| ".".as_ref());
+                litter::clear_once(folder);
                 // A large one has time to be left behind by a process that is killed.
                 let stage = if is_small { atomic::stage } else { atomic::stage_nameless };
                 stage(folder, FILE_MODE)?

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::client::cache;
-use crate::fs::atomic;
+use crate::fs::{atomic, litter};
 use crate::http::url::quote_plus;
 use crate::relpath::RelPath;
 use crate::settings;
@@ -73,7 +73,9 @@ impl Cache {
             CacheFolder::Shared(folder) => folder.join(folder_name(url)),
             CacheFolder::Own(folder) => folder.clone(),
         };
-        Ok(Self { root })
+        let cache = Self { root };
+        litter::clear_once(&cache.scratch());
+        Ok(cache)
     }
 
     pub(super) fn into_root(self) -> PathBuf {

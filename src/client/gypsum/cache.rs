@@ -11,15 +11,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::client::cache::{self, Link};
-use crate::fs::atomic;
 use crate::fs::lock::{LockGuard, Mode};
 use crate::fs::owner::make_folders;
+use crate::fs::{atomic, litter};
 use crate::job::Job;
 use crate::relpath::RelPath;
 use crate::system;
 use crate::{Error, Result};
 
 const BUCKET: &str = "bucket";
+const SCRATCH: &str = "tmp";
 const MARKER: &str = "COMPLETE";
 const LOCK: &str = "LOCK";
 /// The cache in one folder.
@@ -31,7 +32,9 @@ pub struct Cache {
 impl Cache {
     /// The cache in `root`, which is made when something is to be kept.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        litter::clear_once(&root.join(SCRATCH));
+        Self { root }
     }
 
     /// The folder of all objects.
@@ -48,7 +51,7 @@ impl Cache {
 
     /// Where unfinished files go.
     pub fn scratch(&self) -> Result<PathBuf> {
-        let scratch = self.root.join("tmp");
+        let scratch = self.root.join(SCRATCH);
         make_folders(&scratch)?;
         Ok(scratch)
     }

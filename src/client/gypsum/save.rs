@@ -37,8 +37,6 @@ use crate::{Error, Refusal, Result, runtime};
 
 /// Links to links to links: real ones need one step.
 const MOST_STEPS: usize = 16;
-/// Ends the names of the lock files that other clients leave beside what they download.
-const LOCK_SUFFIX: &str = ".LOCK";
 
 /// How to save.
 #[derive(Debug, Clone, Copy, Default)]
@@ -140,10 +138,11 @@ impl<'a> Saver<'a> {
     }
 
     /// Makes sure that all files of a manifest are in the cache, also if the version was complete and
-    /// some were removed since.
+    /// some were removed since, or emptied by a power failure.
     fn whole(&self, version: &str, manifest: &Manifest) -> Result<()> {
-        for path in manifest.keys() {
-            if !self.cache.object(&format!("{version}/{path}"))?.exists() {
+        for (path, entry) in manifest {
+            let file = self.cache.object(&format!("{version}/{path}"))?;
+            if !fs::metadata(file).is_ok_and(|found| found.len() > 0 || entry.size == 0) {
                 let _guard = self.cache.lock(version, self.job)?;
                 return runtime::current()?.block_on(self.job.race(self.fill(version, true)));
             }
@@ -244,9 +243,8 @@ impl<'a> Saver<'a> {
         if form_of(path).is_document() {
             return cache::has_document(file);
         }
-        // An empty file may be another client's, in the place of one of the registry's.
+        // An empty file may be another client's lock, or have lost its content in a power failure.
         let is_litter = meta.len() == 0
-            && path.strip_suffix(LOCK_SUFFIX).is_some()
             && manifest.and_then(|manifest| manifest.get(path)).is_some_and(|entry| entry.size > 0);
         Ok(!is_litter)
     }

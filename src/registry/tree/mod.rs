@@ -244,7 +244,7 @@ impl Engine {
     /// The same for any content. The next start finds what a kill leaves of it: in the registry's
     /// folder.
     fn replace(&self, path: &Path, content: &[u8]) -> Result<()> {
-        atomic::write_through(self.layout.root(), path, content, FILE_MODE)
+        atomic::write_through(self.layout.root(), path, content, FILE_MODE, false)
     }
 
     /// Makes everything written so far survive a power failure, if the engine is durable.

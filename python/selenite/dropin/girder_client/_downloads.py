@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 import tempfile
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import requests
 
-from selenite import _rest, _settings
+from selenite import _placing, _rest, _settings
 
 from . import _bodies
 from ._errors import ChecksumError, HttpError, IncompleteResponseError
-from ._names import shortened
 from ._reporting import _logger, say
 from ._together import pause, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from typing import Any, BinaryIO
 
     from . import GirderClient
@@ -152,30 +151,16 @@ def _remember(gc: GirderClient, key: str, content: BinaryIO) -> None:
         gc.cache.set(key, content, read=True)
 
 
-@contextmanager
-def placed(path: str) -> Iterator[BinaryIO]:
+def placed(path: str) -> AbstractContextManager[BinaryIO]:
     """Write a file that gets its name when it is whole.
 
     Args:
         path: Where it comes to. A link there is replaced itself, what it leads to stays.
 
-    Yields:
+    Returns:
         The file, to be written and read.
     """
-    directory, name = os.path.split(path)
-    spare = os.path.join(directory, f".{shortened(name, 200)}.{secrets.token_hex(6)}.part")
-    descriptor = os.open(spare, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
-    try:
-        with open(descriptor, "w+b") as target:
-            yield target
-            target.flush()
-            if target.tell() >= _DURABLE:
-                os.fsync(descriptor)
-        os.replace(spare, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(spare)
-        raise
+    return _placing.placed(path, sync_from=_DURABLE)
 
 
 def _receive(gc: GirderClient, file: str, document: Record, target: BinaryIO, label: str) -> None:

@@ -6,6 +6,7 @@ import os
 
 from selenite import _core
 from selenite._arguments import path_text
+from selenite._placing import placed
 
 from ._defaults import DEFAULT, CacheDir, base_of, optional_cache
 from ._errors import translated
@@ -140,13 +141,7 @@ def _download(path: str, base: str, name: str) -> None:
     # Asked first: a database that changes meanwhile is fetched again next time.
     modified = get_last_modified_date(base)
     _download_and_rename_file(f"{base}/{name}", path, form="database")
-    staged = f"{path}.modified.{os.getpid()}"
-    try:
-        with open(staged, "w", encoding="utf-8") as file:
-            file.write(f"{modified:.0f}")
-        os.replace(staged, path + ".modified")
-    except BaseException:
-        os.unlink(staged)
-        raise
+    with placed(path + ".modified") as file:
+        file.write(f"{modified:.0f}".encode())
     LAST_CHECK["req_time"] = float(get_current_unix_time())
     LAST_CHECK["mod_time"] = modified

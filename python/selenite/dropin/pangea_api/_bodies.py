@@ -17,14 +17,14 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from selenite import _rest, _settings
+from selenite import _placing, _rest, _settings
 from selenite._translating import Translating
 
 from .knex import error_of
 from .remote_object import RemoteObjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
 
     from .knex import Knex
 
@@ -481,42 +481,14 @@ def download(
         if not is_whole:
             raise RemoteObjectError(f"{what} was changed while it was downloaded")
         return
-    with _staged(path) as file:
+    with _placing.placed(path) as file:
         if is_ftp:
             _copy_ftp(url, file)
         else:
             tag = _Fetch(knex, url, file, anew, what).run()
             known = known or (tag if has_etag and tag else None)
-        file.flush()
-        os.fsync(file.fileno())
         if known and _md5(file) != known:
             raise RemoteObjectError(f"{what} has another MD5 digest than the store says")
-
-
-@contextlib.contextmanager
-def _staged(path: str) -> Iterator[io.BufferedRandom]:
-    """Open a file that gets its name at the end, and is gone if there is a failure.
-
-    It has no name before, where there are such files: nothing stays of a process that is killed.
-    """
-    folder, name = os.path.split(os.path.abspath(path))
-    staged = os.path.join(folder, f"{name[:200]}.part-{os.urandom(4).hex()}")
-    try:
-        handle = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
-        is_named = False
-    except (AttributeError, OSError):
-        handle = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        is_named = True
-    try:
-        with open(handle, "w+b") as file:
-            yield file
-            if not is_named:
-                # A descriptor of a folder, which an absolute path does not need, asks for `linkat`.
-                os.link(f"/proc/self/fd/{handle}", staged, src_dir_fd=handle, follow_symlinks=True)
-        os.replace(staged, path)
-    except BaseException:
-        remove(staged)
-        raise
 
 
 def _md5(file: io.BufferedRandom) -> str:

@@ -7,6 +7,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from selenite import _placing
+
 from ._names import inside
 
 if TYPE_CHECKING:
@@ -76,8 +78,8 @@ def write_blob(field: Any, path: str) -> None:
         path: The file.
     """
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(field.stored_data, file)
+    with _placing.placed(path) as file:
+        file.write(json.dumps(field.stored_data).encode())
 
 
 def download_field(field: Any, path: str) -> str:

@@ -6,10 +6,12 @@ import json
 import logging
 import os
 import random
-import tempfile
+import sys
 import time
 from hashlib import sha256
 from typing import Any
+
+from selenite._placing import placed
 
 logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())
@@ -18,6 +20,8 @@ CACHED_BLOB_TIME = 3 * 60 * 60
 CACHE_DIR = os.environ.get("PANGEA_API_CACHE_DIR", ".")
 
 _PREFIX = "pangea_api_cache__"
+# What cannot be read is asked for again.
+_NEVER = sys.maxsize
 
 
 def hash_obj(obj: Any) -> str:
@@ -119,15 +123,9 @@ class FileSystemCache:
                 return
             self.clear_blob(obj)
             path = self.get_cached_blob_filepath(obj)[0]
-        # A private file that is whole as soon as it has its name.
-        handle, staged = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                json.dump(blob, file)
-            os.replace(staged, path)
-        except BaseException:
-            _remove(staged)
-            raise
+        part = f"new-{hash_obj(obj)}"
+        with placed(path, sync_from=_NEVER, part=part, mode=0o600) as file:
+            file.write(json.dumps(blob).encode())
 
     def clear_blob(self, obj: Any) -> None:
         """Forget what is kept of a text or an object.

@@ -76,7 +76,8 @@ def write(path: str, record: Record, kind: str) -> None:
         raise TupliStorageError(message) from error
     os.makedirs(os.path.dirname(path), exist_ok=True)
     try:
-        with placed(path) as file:
+        # Their names are random: what is left of one is found by that of the next.
+        with placed(path, part="record") as file:
             file.write(content)
     except FileExistsError as error:
         message = f"The file {path} already exists and will not be overwritten."

@@ -850,25 +850,33 @@ class FileStorage(TupliStorage):
         import hashlib
         from uuid import uuid4
 
+        from selenite._placing import part_of
+
         from . import _sources
-        from ._files import part_of
         from ._records import METADATA_SUFFIX, same
 
         metadata = _given.as_metadata(metadata)
-        uri, digest = uuid4().hex, hashlib.sha256()
-        path = str(self._artifacts / uri)
+        digest = hashlib.sha256()
         try:
             self._artifacts.mkdir(parents=True, exist_ok=True)
-            with _sources.opened(artifact) as source, part_of(path) as part:
-                with open(part, "xb") as file:
-                    for block in source.blocks():
-                        digest.update(block)
-                        file.write(block)
+            start = os.path.join(self._artifacts, "artifact")
+            with _sources.opened(artifact) as source, part_of(start) as (part, file):
+                for block in source.blocks():
+                    digest.update(block)
+                    file.write(block)
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
                 value = digest.hexdigest()
                 with self._storing():
                     older = same(self._artifacts, METADATA_SUFFIX, value, ArtifactMetadataItem)
                     if older is not None:
                         return older  # type: ignore[no-any-return]
+                    # What was not described before a process died has the same name again.
+                    uri = value[:32]
+                    if os.path.lexists(self._artifacts / f"{uri}{METADATA_SUFFIX}"):
+                        uri = uuid4().hex
+                    path = str(self._artifacts / uri)
                     os.rename(part, path)
                     # What is described can be loaded.
                     return _describe(path, uri, value, metadata)
