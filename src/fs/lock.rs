@@ -8,14 +8,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::IoContext;
-use crate::fs::owner;
+use crate::fs::{atomic, owner};
 use crate::job::Job;
 use crate::shared::{lock, wait};
 use crate::system::{self, Stat};
@@ -279,6 +279,29 @@ impl LockGuard<'_> {
     pub fn is_made(&self) -> bool {
         lock(&self.slot.state).is_made
     }
+
+    /// Replaces the file, which must be held alone, in one step by one with `content`, which is held
+    /// in its place. Whoever waits for the old one notices: see [`is_still_there`].
+    ///
+    /// If this fails at the very end, the new file may be there.
+    pub(crate) fn replace(&self, content: &[u8], is_durable: bool) -> Result<()> {
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
+        let staged = atomic::stage(folder, self.table.mode)?;
+        staged.file().write_all(content).at(&self.path)?;
+        if is_durable {
+            staged.file().sync_all().at(&self.path)?;
+        }
+        let file = staged.file().try_clone().at(&self.path)?;
+        let locked = Locked::try_new(file, Mode::Exclusive).or_else(|(file, error)| match error {
+            TryLockError::Error(error) if !system::lacks_locks(&error) => Err(error),
+            // Nobody else knows the file yet, so it is not locked: there are no locks.
+            _ => Ok(Locked { file, owner: std::process::id() }),
+        });
+        let locked = locked.at(&self.path)?;
+        atomic::persist(staged, &self.path)?;
+        lock(&self.slot.state).file = Some(locked);
+        if is_durable { atomic::sync_folder(folder) } else { Ok(()) }
+    }
 }
 
 /// Removes a lock file that is held, unless it has content or others hold it too.
@@ -401,6 +424,25 @@ mod tests {
 
     fn table(patience: u64) -> LockTable {
         LockTable::new(Duration::from_millis(patience))
+    }
+
+    #[test]
+    fn a_lock_file_is_replaced_without_letting_anybody_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("..LOCK");
+        let (ours, others) = (table(0), table(0));
+        let job = Job::default();
+        let held = ours.lock(&path, Mode::Exclusive, &job).unwrap();
+        let old = File::open(&path).unwrap();
+        for text in ["one", "two"] {
+            held.replace(text.as_bytes(), true).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+            assert!(others.lock(&path, Mode::Shared, &job).is_err());
+        }
+        old.try_lock().unwrap();
+        drop(held);
+        assert!(others.lock(&path, Mode::Shared, &job).is_ok());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

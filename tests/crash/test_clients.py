@@ -203,7 +203,7 @@ class Trial:
             self.ground.traced.ask = go
         if failing.hit is None:
             return
-        point = f"errno {errno.errorcode[failing.errno]} {failing.number} at {failing.hit}"
+        point = f"errno {errno.errorcode[failing.code]} {failing.number} at {failing.hit}"
         self.look(point)
         if answer == "" and shape(self.place) != self.after:
             self.wrong.append(f"{point}: succeeded, but not with what it makes without faults")

@@ -6,45 +6,19 @@ without it this folder is not collected.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import gypsum
 from support.gypsum import Api
-from support.s3 import BUCKET, Store
-from support.service import free_port, wait_until
+from support.s3 import Store, serving
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    port = free_port()
-    directory = tmp_path / "store" / BUCKET
-    directory.mkdir(parents=True)
-    store = Store(f"http://127.0.0.1:{port}", directory)
-    command = [os.environ["SELENITE_S3_SERVER"], "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--access-key", store.key, "--secret-key", store.secret, str(directory.parent)]
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", store.key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", store.secret)
-    with (tmp_path / "store.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_until(lambda: answers(port), "the S3 server answers")
+def store(tmp_path: Path) -> Iterator[Store]:
+    with serving(tmp_path) as store:
         yield store
-    finally:
-        process.kill()
-        process.wait()
-
-
-def answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import http.client
+import os
+import socket
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
+
+from support.service import free_port, wait_until
 
 BUCKET = "data"
 
@@ -34,10 +41,41 @@ class Store:
 
 
 @contextmanager
-def one_at_a_time(store: Store) -> Iterator[str]:
+def serving(folder: Path) -> Iterator[Store]:
+    """An S3 server with an empty bucket, below a folder, and its credentials in the environment."""
+    port = free_port()
+    directory = folder / "store" / BUCKET
+    directory.mkdir(parents=True)
+    store = Store(f"http://127.0.0.1:{port}", directory)
+    command = [os.environ["SELENITE_S3_SERVER"], "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--access-key", store.key, "--secret-key", store.secret, str(directory.parent)]
+    with (folder / "store.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: _answers(port), "the S3 server answers")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", store.key)
+            patch.setenv("AWS_SECRET_ACCESS_KEY", store.secret)
+            yield store
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def one_at_a_time(store: Store, fault: Callable[[], str] = lambda: "") -> Iterator[str]:
     """The store behind a proxy that lets one request through at a time.
 
     `s3s-fs` looks for an object and then writes it; what is promised by S3 is both in one step.
+    `fault` is asked before each request: `drop` it, `refuse` it, or `lose` its answer.
     """
     turn = threading.Lock()
 
@@ -48,6 +86,14 @@ def one_at_a_time(store: Store) -> Iterator[str]:
         def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             with turn:
+                wanted = fault()
+                if wanted in ("drop", "refuse"):
+                    if wanted == "refuse":
+                        self.send_response(403)
+                        self.send_header("Content-Length", "0")
+                        self.end_headers()
+                    self.close_connection = True
+                    return
                 connection = http.client.HTTPConnection(urlsplit(store.url).netloc, timeout=30)
                 connection.putrequest(
                     self.command, self.path, skip_host=True, skip_accept_encoding=True
@@ -59,6 +105,9 @@ def one_at_a_time(store: Store) -> Iterator[str]:
                 response = connection.getresponse()
                 answer = response.read()
                 connection.close()
+            if wanted == "lose":
+                self.close_connection = True
+                return
             self.send_response(response.status)
             for name, value in response.getheaders():
                 if name.lower() not in ("transfer-encoding", "content-length", "connection"):

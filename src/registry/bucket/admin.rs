@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::access::{Identity, Permissions};
-use super::{Bucket, no_project};
+use super::{Bucket, no_project, token};
 use crate::job::Job;
 use crate::names::{AssetName, ProjectName};
-use crate::registry::bucket::store::Purpose;
+use crate::registry::bucket::store::{Batch, Lock, Purpose};
 use crate::registry::failure::Failure;
 use crate::registry::format::model::{Latest, Summary, Usage, latest_of, total_of};
 use crate::registry::format::{layout, time};
@@ -119,10 +119,18 @@ impl Bucket {
         job: &Job,
     ) -> Result<(), Failure> {
         let exists = || Failure::invalid(format!("project '{project}' already exists"));
+        let receipt =
+            |body: &Value| token::receipt(&["create", project.as_str(), &body.to_string()]);
         if self.project_exists(project)? {
-            return Err(exists());
+            let hold = self.objects.enter(project, Purpose::Session, job)?;
+            let mut hold = hold.ok_or_else(exists)?;
+            self.finish(hold.as_mut())?;
+            let is_repeat = hold.receipt().is_some()
+                && body().is_ok_and(|body| Self::is_repeat(hold.as_mut(), &receipt(&body)));
+            return if is_repeat { Ok(()) } else { Err(exists()) };
         }
         let body = body()?;
+        let receipt = receipt(&body);
         let body = body
             .as_object()
             .ok_or_else(|| Failure::invalid("expected a JSON object in the request body"))?;
@@ -143,7 +151,22 @@ impl Bucket {
         // The permissions last: they decide whether a project exists.
         let objects =
             [(layout::QUOTA, quota), (layout::USAGE, usage), (layout::PERMISSIONS, permissions)];
-        if self.objects.make_project(project, &objects, job)? { Ok(()) } else { Err(exists()) }
+        let Some(mut hold) = self.objects.enter(project, Purpose::Create, job)? else {
+            let is_made = self.objects.make_project(project, &objects, &receipt, job)?;
+            return if is_made { Ok(()) } else { Err(exists()) };
+        };
+        self.finish(hold.as_mut())?;
+        if Self::is_repeat(hold.as_mut(), &receipt) {
+            return Ok(());
+        }
+        // Whoever has locked it is making it.
+        if hold.lock().is_some() || self.project_exists(project)? {
+            return Err(exists());
+        }
+        let of_project = |(name, value)| (format!("{project}/{name}"), value);
+        let writes = objects.into_iter().map(of_project).collect();
+        let batch = Batch { writes, receipt: Some(receipt), ..Batch::default() };
+        self.commit(hold.as_mut(), Self::lock_for_change(), batch)
     }
 
     /// Changes the permissions of a project.
@@ -227,10 +250,15 @@ impl Bucket {
         let Some(mut hold) = self.objects.enter(project, Purpose::Session, job)? else {
             return Ok(());
         };
-        if self.finish(hold.as_mut())? || hold.lock().is_none() {
+        if self.finish(hold.as_mut())? {
             return Ok(());
         }
-        hold.clear_lock()
+        match hold.lock() {
+            None => Ok(()),
+            // Half of it may be made.
+            Some(Lock { ending: Some(_), .. }) => Err(super::being_ended()),
+            Some(_) => hold.clear_lock(),
+        }
     }
 
     /// Bytes of the user files below a folder.

@@ -2,7 +2,8 @@
 //!
 //! A project is changed by one session at a time: its `..LOCK` is made in one step before anything
 //! else, and removed last. What ends a session is noted in the lock before it is carried out, and
-//! every step of it can be repeated; whoever finds such a note of a dead process carries it out.
+//! every step of it can be repeated; whoever finds such a note of a dead process carries it out, and
+//! leaves a receipt: the same request, whose requester was not told, succeeds then.
 //!
 //! | who | may |
 //! | --- | --- |
@@ -23,6 +24,7 @@ mod token;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -31,7 +33,7 @@ pub use admin::QuotaDefaults;
 pub use session::{PresignedFile, Started, check_start};
 pub use token::is_equal;
 
-use super::failure::Failure;
+use super::failure::{Failure, FailureContext, tell};
 use super::format::history::Event;
 use super::format::links::Owner;
 use super::format::model::{BucketManifest, Summary};
@@ -43,6 +45,8 @@ use store::{Batch, Hold, Lock, Objects, Purpose};
 
 /// Manifests kept in memory for the digests of files that are read.
 const CACHED_MANIFESTS: usize = 32;
+/// How long a client has to ask again for what a dead process has not answered.
+const RECEIPT_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a [`Bucket`] is set up.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +65,8 @@ pub struct Bucket {
     objects: Arc<dyn Objects>,
     options: Options,
     manifests: Mutex<Memory<String, (String, Arc<BucketManifest>), CACHED_MANIFESTS>>,
+    /// What was begun before was begun by another process.
+    opened: DateTime<Utc>,
 }
 
 /// The names in the path of a request.
@@ -130,6 +136,10 @@ fn already_locked() -> Failure {
     Failure::forbidden("project asset has already been locked")
 }
 
+fn being_ended() -> Failure {
+    Failure::unavailable("the session is being ended; try again later")
+}
+
 fn no_project() -> Failure {
     Failure::invalid("project does not exist")
 }
@@ -137,7 +147,7 @@ fn no_project() -> Failure {
 impl Bucket {
     /// A registry in `objects`.
     pub fn new(objects: Arc<dyn Objects>, options: Options) -> Self {
-        Self { objects, options, manifests: Mutex::default() }
+        Self { objects, options, manifests: Mutex::default(), opened: Utc::now() }
     }
 
     /// Where the objects are.
@@ -150,22 +160,30 @@ impl Bucket {
         user.is_in(&self.options.administrators)
     }
 
-    /// Carries out what dead processes have noted; what cannot be is tried again with the next
-    /// change of its project. Returns how many projects were settled.
+    /// Carries out what dead processes have noted, and removes what else they have left; what
+    /// cannot be is tried again with the next change of its project, and the first such failure is
+    /// returned. Gives how many projects were settled.
     pub fn settle(&self, job: &Job) -> Result<usize, Failure> {
+        let mut result = self.objects.sweep_outside(job);
         let mut settled = 0;
-        for folder in self.objects.list("", false, job)? {
-            let name = folder.trim_end_matches('/');
-            let Ok(project) = ProjectName::parse(name) else { continue };
-            let lock = self.objects.lock_of(&project)?;
-            if lock.is_some_and(|lock| lock.ending.is_some())
-                && let Some(mut hold) = self.objects.enter(&project, Purpose::Session, job)?
-                && self.finish(hold.as_mut())?
-            {
-                settled += 1;
+        for project in self.objects.marked(job)? {
+            match self.settle_project(&project, job) {
+                Ok(is_settled) => settled += usize::from(is_settled),
+                Err(failure) => result = result.and(Err(failure)),
             }
+            job.check()?;
         }
-        Ok(settled)
+        result.map(|()| settled)
+    }
+
+    fn settle_project(&self, project: &ProjectName, job: &Job) -> Result<bool, Failure> {
+        let hold = self.objects.enter(project, Purpose::Session, job)?;
+        let Some(mut hold) = hold else { return Ok(false) };
+        let age = hold.locked_since().and_then(|since| since.elapsed().ok());
+        if hold.receipt().is_some() && age.is_some_and(|age| age > RECEIPT_LIFE) {
+            hold.clear_lock()?;
+        }
+        self.finish(hold.as_mut())
     }
 
     /// Reads a JSON object; `None` if there is none.
@@ -211,16 +229,31 @@ impl Bucket {
         self.enter_if_there(project, purpose, job)?.ok_or_else(no_project)
     }
 
-    /// Carries out what the lock of a dead process says. True if there was something.
+    /// Carries out what the lock of a dead process says, and leaves its receipt. True if there was
+    /// something.
     fn finish(&self, hold: &mut dyn Hold) -> Result<bool, Failure> {
-        let noted = hold.lock().and_then(|lock| lock.ending.clone());
-        let Some(batch) = noted.filter(|_| hold.is_abandoned()) else { return Ok(false) };
-        self.apply(&batch)?;
-        for (folder, _) in batch.writes.iter().filter_map(|(key, _)| key.rsplit_once('/')) {
-            self.objects.sweep(folder)?;
+        let Some(lock) = hold.lock().cloned() else { return Ok(false) };
+        if !(lock.ending.is_some() || lock.is_claim()) || !hold.take_over()? {
+            return Ok(false);
         }
-        hold.clear_lock()?;
+        let batch = lock.ending.unwrap_or_default();
+        self.apply(&batch)?;
+        match &batch.receipt {
+            // On a full disk the repeat is refused, but the project is not locked.
+            Some(receipt) => hold.leave(receipt).or_else(|_| hold.clear_lock())?,
+            None => hold.clear_lock()?,
+        }
         Ok(true)
+    }
+
+    /// True if this very request was carried out for a process that died before it answered.
+    fn is_repeat(hold: &mut dyn Hold, receipt: &str) -> bool {
+        let is_repeat = hold.receipt() == Some(receipt);
+        if is_repeat {
+            // One that stays is removed when it is old.
+            tell("cannot remove a receipt", hold.release(receipt));
+        }
+        is_repeat
     }
 
     /// Puts an end to an upload that has taken too long.
@@ -241,17 +274,29 @@ impl Bucket {
     /// They are noted in the lock first, so that a crash does not leave half of them.
     fn commit(&self, hold: &mut dyn Hold, lock: Lock, batch: Batch) -> Result<(), Failure> {
         let lock = Lock { ending: Some(batch), ..lock };
-        match hold.set_lock(&lock) {
-            Ok(true) => {}
-            Ok(false) => return Err(already_locked()),
-            // Removing is how room is made, so it must not need any.
-            Err(failure) => match &lock.ending {
-                Some(Batch { removed: Some(folder), .. }) => self.objects.remove(folder)?,
-                _ => return Err(failure),
-            },
+        let batch = lock.ending.as_ref().expect("it was put there");
+        match (hold.set_lock(&lock), &batch.removed) {
+            (Ok(true), _) => {}
+            (Ok(false), _) => return Err(already_locked()),
+            // Removing is how room is made, so it must not need any; then there is some.
+            (Err(_), Some(folder)) => {
+                self.objects.remove(folder)?;
+                tell("cannot note a removal", hold.set_lock(&lock));
+            }
+            (Err(failure), None) => return Err(failure),
         }
-        self.apply(lock.ending.as_ref().expect("it was put there"))?;
-        hold.clear_lock()
+        // It is noted, so it will be made: what fails once is tried again before that is told.
+        if let Err(failure) = self.apply(batch) {
+            tell("cannot make a change at once", Err::<(), _>(failure));
+            self.apply(batch).within(|| "the change will be finished later")?;
+        }
+        // It is made: whoever finds the lock makes it again, which changes nothing.
+        let unlocked = match &batch.receipt {
+            Some(receipt) => hold.release(receipt).or_else(|_| hold.clear_lock()),
+            None => hold.clear_lock(),
+        };
+        tell("cannot unlock a project", unlocked.or_else(|_| hold.clear_lock()));
+        Ok(())
     }
 
     fn apply(&self, batch: &Batch) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::access::{Identity, Right};
-use super::{Bucket, VersionPath};
+use super::{Bucket, VersionPath, token};
 use crate::job::Job;
 use crate::registry::bucket::store::{Batch, Purpose};
 use crate::registry::failure::Failure;
@@ -36,6 +36,10 @@ impl Bucket {
             return Err(Failure::forbidden(format!("user is not an owner of project '{project}'")));
         }
         let mut hold = self.enter(project, Purpose::Change, job)?;
+        let receipt = token::receipt(&["approve", &version.folder(), &user.login]);
+        if Self::is_repeat(hold.as_mut(), &receipt) {
+            return Ok(());
+        }
         let summary = self.probational(version, "approve")?;
         if !summary.is_finished() {
             return Err(Failure::invalid("cannot approve probation for incomplete upload"));
@@ -52,7 +56,7 @@ impl Bucket {
         let is_latest =
             known.is_none_or(|known| finish_of(&summary).is_some_and(|own| own > known));
         let approved = Summary { on_probation: None, ..summary };
-        let mut batch = Batch::default();
+        let mut batch = Batch { receipt: Some(receipt), ..Batch::default() };
         batch.writes.push((version.key(layout::SUMMARY), json!(approved.in_bucket())));
         if is_latest {
             let latest = json!(Latest { version: version.version.to_string() });
@@ -67,6 +71,10 @@ impl Bucket {
     pub fn reject(&self, version: &VersionPath, user: &Identity, job: &Job) -> Result<(), Failure> {
         let right = self.upload_right(user, version)?;
         let mut hold = self.enter(&version.project, Purpose::Change, job)?;
+        let receipt = token::receipt(&["reject", &version.folder(), &user.login]);
+        if Self::is_repeat(hold.as_mut(), &receipt) {
+            return Ok(());
+        }
         let summary = self.probational(version, "reject")?;
         if right != Right::Owner && summary.upload_user_id != user.login {
             return Err(Failure::invalid("cannot reject probation for different user"));
@@ -76,6 +84,7 @@ impl Bucket {
             writes: vec![self.usage_less(&version.project, freed)?],
             deletes: Vec::new(),
             removed: Some(version.folder()),
+            receipt: Some(receipt),
         };
         self.commit(hold.as_mut(), Self::lock_for_change(), batch)
     }

@@ -40,8 +40,9 @@ impl Bucket {
             // Nothing to remove, but others are told what was asked for.
             return self.objects.write(&event.0, &plain(&event.1));
         };
+        // A receipt would be removed with the project; the repeat finds nothing to remove.
         let batch =
-            Batch { writes: vec![event], deletes: Vec::new(), removed: Some(project.to_string()) };
+            Batch { writes: vec![event], removed: Some(project.to_string()), ..Batch::default() };
         self.commit(hold.as_mut(), Self::lock_for_change(), batch)
     }
 
@@ -55,12 +56,17 @@ impl Bucket {
         self.check_project(project)?;
         let mut hold = self.enter(project, Purpose::Change, job)?;
         let folder = format!("{project}/{asset}");
+        let receipt = token::receipt(&["remove", &folder]);
+        if Self::is_repeat(hold.as_mut(), &receipt) {
+            return Ok(());
+        }
         let event = Event::of_asset("delete-asset", project, asset);
         let freed = self.stored_bytes(&folder, job)?;
         let batch = Batch {
             writes: vec![self.usage_less(project, freed)?, event.to_object()],
             deletes: Vec::new(),
             removed: Some(folder),
+            receipt: Some(receipt),
         };
         self.commit(hold.as_mut(), Self::lock_for_change(), batch)
     }
@@ -69,12 +75,17 @@ impl Bucket {
     pub fn remove_version(&self, version: &VersionPath, job: &Job) -> Result<(), Failure> {
         self.check_project(&version.project)?;
         let mut hold = self.enter(&version.project, Purpose::Change, job)?;
+        let receipt = token::receipt(&["remove", &version.folder()]);
+        if Self::is_repeat(hold.as_mut(), &receipt) {
+            return Ok(());
+        }
         let freed = self.stored_bytes(&version.folder(), job)?;
         let key = version.asset_key(layout::LATEST);
         let latest: Option<Latest> = self.get(&key)?;
         let name = version.version.as_str();
         let is_latest = latest.is_some_and(|latest| latest.version == name);
-        let mut batch = Batch { removed: Some(version.folder()), ..Batch::default() };
+        let mut batch =
+            Batch { removed: Some(version.folder()), receipt: Some(receipt), ..Batch::default() };
         if is_latest {
             match self.find_latest(&version.project, &version.asset, Some(name), job)? {
                 Some(version) => batch.writes.push((key, json!(Latest { version }))),

@@ -28,6 +28,14 @@ pub struct Started {
     pub files: Vec<(String, String)>,
 }
 
+impl Started {
+    fn new(token: String, manifest: &BucketManifest) -> Self {
+        let files =
+            stored(manifest).map(|(path, entry)| (path.clone(), entry.md5sum.clone())).collect();
+        Self { token, files }
+    }
+}
+
 /// A file that may be sent.
 #[derive(Debug, Clone)]
 pub struct PresignedFile {
@@ -75,7 +83,23 @@ impl Bucket {
         let on_probation = check_start(body)?;
         let right = self.upload_right(user, version)?;
         let is_trusted = right != Right::Uploader { is_trusted: false };
-        let mut hold = self.enter(&version.project, Purpose::Change, job)?;
+        let is_probational = on_probation || !is_trusted;
+        let hold = self.objects.enter(&version.project, Purpose::Change, job)?;
+        let mut hold = hold.ok_or_else(super::no_project)?;
+        self.finish(hold.as_mut())?;
+        self.end_overdue(&version.project, hold.as_mut())?;
+        let token = token::new();
+        if let Some(lock) = hold.lock().cloned() {
+            let begun = self.begun_before(version, &lock, body, user, is_probational, job)?;
+            let manifest = begun.ok_or_else(super::already_locked)?;
+            let lock = Lock { session_hash: token::hash(&token), ..lock };
+            let is_ours = hold.set_lock(&lock)?;
+            return if is_ours {
+                Ok(Started::new(token, &manifest))
+            } else {
+                Err(super::already_locked())
+            };
+        }
         let folder = version.folder();
         // Whatever is there was not made by this session, and is not to be removed with it.
         let is_new = self.summary(version)?.is_none()
@@ -93,7 +117,6 @@ impl Bucket {
         }
         job.check()?;
 
-        let token = token::new();
         let lock = Lock {
             session_hash: token::hash(&token),
             asset: version.asset.to_string(),
@@ -109,7 +132,7 @@ impl Bucket {
         let summary = Summary {
             upload_user_id: user.login.clone(),
             upload_start: time::now_in_utc(),
-            on_probation: Some(on_probation || !is_trusted),
+            on_probation: Some(is_probational),
             upload_finish: String::new(),
         };
         let written = self
@@ -121,9 +144,39 @@ impl Bucket {
             hold.clear_lock()?;
             return Err(failure);
         }
-        let files =
-            stored(&manifest).map(|(path, entry)| (path.clone(), entry.md5sum.clone())).collect();
-        Ok(Started { token, files })
+        Ok(Started::new(token, &manifest))
+    }
+
+    /// The manifest of a session that has locked the project, if a process that is dead by now has
+    /// started it for just this request, and nothing was sent: perhaps nobody knows its token.
+    fn begun_before(
+        &self,
+        version: &VersionPath,
+        lock: &Lock,
+        body: &Value,
+        user: &Identity,
+        is_probational: bool,
+        job: &Job,
+    ) -> Result<Option<BucketManifest>, Failure> {
+        let is_of_version =
+            lock.asset == version.asset.as_str() && lock.version == version.version.as_str();
+        let (true, None) = (is_of_version, &lock.ending) else { return Ok(None) };
+        let Some(summary) = self.summary(version)? else { return Ok(None) };
+        let start = time::parse_any(&summary.upload_start);
+        let is_same = start.is_some_and(|start| start < self.opened)
+            && !summary.is_finished()
+            && summary.is_probational() == is_probational
+            && summary.upload_user_id == user.login;
+        if !is_same {
+            return Ok(None);
+        }
+        let files = files::parse(body.get("files"), self.objects.limits());
+        // What would be refused is another request.
+        let plan = files.and_then(|files| self.plan(version, files, job)).ok();
+        let manifest = self.get::<BucketManifest>(&version.key(layout::MANIFEST))?;
+        let sent = self.objects.list(&format!("{}/", version.folder()), true, job)?;
+        let is_same = manifest == plan && sent.iter().all(|key| layout::is_internal_key(key));
+        Ok(manifest.filter(|_| is_same))
     }
 
     /// The manifest of an upload: what is stored, then what is linked.
@@ -238,20 +291,27 @@ impl Bucket {
         Ok(lock)
     }
 
-    /// Enters the project that a session has locked.
+    /// Enters the project that a session has locked, to end it; `None` if that was done already for
+    /// the same request.
     fn enter_session(
         &self,
+        verb: &str,
         version: &VersionPath,
         session: &str,
         job: &Job,
-    ) -> Result<(Box<dyn Hold + '_>, Lock), Failure> {
+    ) -> Result<Option<Session<'_>>, Failure> {
         let hold = self.objects.enter(&version.project, Purpose::Session, job)?;
-        let hold = hold.ok_or_else(not_locked)?;
-        let lock = Self::check_session(hold.lock(), version, session)?.clone();
-        if lock.ending.is_some() && !hold.is_abandoned() {
-            return Err(Failure::unavailable("the session is being ended; try again later"));
+        let mut hold = hold.ok_or_else(not_locked)?;
+        self.finish(hold.as_mut())?;
+        let receipt = token::receipt(&[verb, &version.folder(), &token::hash(session)]);
+        if Self::is_repeat(hold.as_mut(), &receipt) {
+            return Ok(None);
         }
-        Ok((hold, lock))
+        let lock = Self::check_session(hold.lock(), version, session)?.clone();
+        if lock.ending.is_some() {
+            return Err(super::being_ended());
+        }
+        Ok(Some(Session { hold, lock, receipt }))
     }
 
     /// Allows a session to send some of its files, each given by version, path and MD5 digest.
@@ -326,20 +386,20 @@ impl Bucket {
     ///
     /// If something is missing the session goes on.
     pub fn complete(&self, version: &VersionPath, session: &str, job: &Job) -> Result<(), Failure> {
-        let (mut hold, lock) = self.enter_session(version, session, job)?;
-        // A process has died while it did just that.
-        if self.finish(hold.as_mut())? {
+        let Some(Session { mut hold, lock, receipt }) =
+            self.enter_session("complete", version, session, job)?
+        else {
             return Ok(());
-        }
+        };
         let missing = |name: &str| Failure::internal(format!("no file at '{}'", version.key(name)));
         let manifest = self.manifest(version)?.ok_or_else(|| missing(layout::MANIFEST))?;
         let summary = self.summary(version)?.ok_or_else(|| missing(layout::SUMMARY))?;
         let total = self.check_content(version, &manifest, job)?;
+        // Files that were being sent when a process died.
+        self.objects.sweep(&version.folder())?;
         for (folder, links) in by_folder::<BucketLinks>(&*manifest) {
             let folder = version.key(&folder);
-            let folder = folder.trim_end_matches('/');
-            self.objects.sweep(folder)?;
-            self.put(&format!("{folder}/{}", layout::LINKS), &links)?;
+            self.put(&format!("{}/{}", folder.trim_end_matches('/'), layout::LINKS), &links)?;
         }
         let is_probational = summary.is_probational();
         let summary = Summary {
@@ -347,7 +407,7 @@ impl Bucket {
             on_probation: summary.on_probation.filter(|on_probation| *on_probation),
             ..summary
         };
-        let mut batch = Batch::default();
+        let mut batch = Batch { receipt: Some(receipt), ..Batch::default() };
         batch.writes.push((version.key(layout::SUMMARY), json!(summary.in_bucket())));
         if !is_probational {
             let latest = Latest { version: version.version.to_string() };
@@ -388,11 +448,13 @@ impl Bucket {
 
     /// Ends an upload without a trace.
     pub fn abort(&self, version: &VersionPath, session: &str, job: &Job) -> Result<(), Failure> {
-        let (mut hold, lock) = self.enter_session(version, session, job)?;
-        if self.finish(hold.as_mut())? {
-            return Err(not_locked());
-        }
-        let batch = Batch { removed: Some(version.folder()), ..Batch::default() };
+        let Some(Session { mut hold, lock, receipt }) =
+            self.enter_session("abort", version, session, job)?
+        else {
+            return Ok(());
+        };
+        let batch =
+            Batch { removed: Some(version.folder()), receipt: Some(receipt), ..Batch::default() };
         self.commit(hold.as_mut(), lock, batch)
     }
 
@@ -437,6 +499,14 @@ impl Bucket {
 
 fn not_locked() -> Failure {
     Failure::forbidden("project has not been previously locked for upload")
+}
+
+/// A session that is to be ended.
+struct Session<'a> {
+    hold: Box<dyn Hold + 'a>,
+    lock: Lock,
+    /// What tells this end from all others.
+    receipt: String,
 }
 
 /// Manifests of versions that links lead to.

@@ -11,19 +11,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::hold::{Locks, parse_lock};
+use super::hold::{Locks, parse, parse_lock};
 use super::incoming::{Incoming, Received, identity_of};
-use super::{Content, Hold, Limits, Lock, Objects, Purpose, Stat};
+use super::{Content, Hold, Limits, Lock, Note, Objects, Purpose, Stat};
 use crate::digest::{self, Digest};
 use crate::error::IoContext;
 use crate::fs::atomic::{self, STAGE_PREFIX};
-use crate::fs::litter;
-use crate::fs::lock::Mode;
+use crate::fs::lock::{LockTable, Mode};
 use crate::fs::open::{self, Root};
 use crate::fs::walk::{self, Kind};
 use crate::job::Job;
 use crate::names::ProjectName;
-use crate::registry::failure::Failure;
+use crate::registry::failure::{Failure, tell};
 use crate::registry::format::json;
 use crate::registry::format::layout::{self, Layout, PENDING_PREFIX};
 use crate::relpath::RelPath;
@@ -31,6 +30,7 @@ use crate::system::{self, Links, is_absent};
 
 const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
+const LOCK_MODE: u32 = 0o600;
 
 /// The objects of a registry in a directory.
 #[derive(Debug)]
@@ -44,8 +44,9 @@ pub struct Directory {
     ignores_case: OnceLock<bool>,
 }
 
+/// A name for what is about to be removed.
 fn stage_name() -> String {
-    format!("{STAGE_PREFIX}{:016x}", rand::random::<u64>())
+    format!("{STAGE_PREFIX}removed-{:016x}", rand::random::<u64>())
 }
 
 impl Directory {
@@ -194,25 +195,38 @@ impl Directory {
         }
     }
 
+    /// Where what becomes `key`, or was it, stands meanwhile: in the folder of the project, which
+    /// whoever enters it sweeps, or in the registry's own.
+    fn scratch(&self, key: &str) -> PathBuf {
+        key.split_once('/')
+            .filter(|(project, _)| !layout::is_internal(project))
+            .map_or_else(|| self.root.clone(), |(project, _)| self.root.join(project))
+    }
+
     /// Removes what is unfinished or half removed in a folder that is held alone.
     fn sweep_folder(&self, folder: &Path) -> Result<(), Failure> {
-        // What a Gobbler service has noted it will settle itself.
-        let is_noted = |(name, _): &(String, Kind)| name.starts_with(PENDING_PREFIX);
-        if read_folder(&self.root)?.iter().any(is_noted) {
-            return Ok(());
-        }
-        for (name, kind) in read_folder(folder)? {
-            if name.starts_with(STAGE_PREFIX) {
-                let path = folder.join(name);
-                if kind == Kind::Folder {
-                    atomic::remove_tree(&path)?;
-                } else {
-                    atomic::remove_file(&path)?;
+        for (name, kind) in read_folder(folder)?.into_iter().filter(is_litter) {
+            let path = folder.join(&name);
+            if kind == Kind::Folder {
+                atomic::remove_tree(&path)?;
+            } else {
+                // A project that was on another disk: its link goes last.
+                let place = self.layout.place_of_link(&name).filter(|_| folder == self.root);
+                if let Some(place) = place {
+                    atomic::remove_tree(&place)?;
                 }
+                atomic::remove_file(&path)?;
             }
         }
         Ok(())
     }
+}
+
+/// True for files that were being written, and what was about to be removed. What a Gobbler service
+/// has prepared has other names; it settles that itself.
+fn is_litter((name, _): &(String, Kind)) -> bool {
+    let rest = name.strip_prefix(STAGE_PREFIX);
+    rest.is_some_and(|rest| rest.contains('-')) && !name.starts_with(PENDING_PREFIX)
 }
 
 /// The entries of a folder; one that is not there has none.
@@ -325,7 +339,7 @@ impl Objects for Directory {
     fn write(&self, key: &str, content: &[u8]) -> Result<(), Failure> {
         let path = self.target(key)?;
         self.make_parents(&path)?;
-        Ok(atomic::write(&path, content, FILE_MODE, self.is_durable)?)
+        Ok(atomic::write_through(&self.scratch(key), &path, content, FILE_MODE, self.is_durable)?)
     }
 
     fn delete(&self, key: &str) -> Result<(), Failure> {
@@ -345,22 +359,17 @@ impl Objects for Directory {
     fn remove(&self, folder: &str) -> Result<(), Failure> {
         let path = self.target(folder)?;
         let parent = path.parent().unwrap_or(&self.root).to_owned();
-        if !folder.contains('/')
-            && let Some(place) = self.layout.place_of_link(folder)
-        {
-            // A project on another disk: its link goes first.
-            atomic::remove_file(&path)?;
-            return Ok(atomic::remove_tree(&place)?);
-        }
+        let scratch = self.scratch(folder);
         // Gone for every reader in one step.
-        match fs::rename(&path, parent.join(stage_name())) {
+        match fs::rename(&path, scratch.join(stage_name())) {
             Err(error) if is_absent(&error) => {}
             other => other.map_err(|error| Failure::system("rename", &path, &error))?,
         }
         if self.is_durable && parent.exists() {
             atomic::sync_folder(&parent)?;
         }
-        self.sweep_folder(&parent)?;
+        // Tried again by whoever enters next, or starts.
+        tell("cannot remove everything", self.sweep_folder(&scratch));
         self.received.forget(folder);
         self.prune(&parent);
         Ok(())
@@ -368,30 +377,54 @@ impl Objects for Directory {
 
     fn sweep(&self, folder: &str) -> Result<(), Failure> {
         let Some(path) = self.path(folder) else { return Ok(()) };
-        if folder == layout::LOGS {
-            litter::clear(&path);
-            return Ok(());
-        }
         self.sweep_folder(&path)
+    }
+
+    fn sweep_outside(&self, job: &Job) -> Result<(), Failure> {
+        let folders = [self.layout.root().to_owned(), self.layout.logs()];
+        for folder in &folders {
+            if !read_folder(folder)?.iter().any(is_litter) {
+                continue;
+            }
+            // Alone with the registry, or not at all: whoever holds a lock may be at work.
+            let alone = LockTable::private(Duration::ZERO);
+            let path = self.root.join(layout::LOCK);
+            let Ok(_lock) = alone.lock_tidily(&path, Mode::Exclusive, job) else { return Ok(()) };
+            self.sweep_folder(folder)?;
+        }
+        Ok(())
+    }
+
+    fn marked(&self, job: &Job) -> Result<Vec<ProjectName>, Failure> {
+        let mut marked = Vec::new();
+        // Those without objects, too.
+        for (name, _) in read_folder(&self.root)? {
+            job.check()?;
+            let Ok(project) = ProjectName::parse(&name) else { continue };
+            let folder = self.layout.project(&project);
+            // What cannot be opened is no note of ours.
+            let lock = open::regular(&folder.join(layout::LOCK), Links::Refuse).ok();
+            let noted = lock.and_then(|(file, _)| parse(&file));
+            if noted.is_some_and(|note| note.is_to_be_settled())
+                || read_folder(&folder)?.iter().any(is_litter)
+            {
+                marked.push(project);
+            }
+        }
+        Ok(marked)
     }
 
     fn make_project(
         &self,
         project: &ProjectName,
         objects: &[(&str, Value)],
+        receipt: &str,
         job: &Job,
     ) -> Result<bool, Failure> {
-        let _registry = self.locks.registry(&self.layout, Mode::Exclusive, job)?;
+        let registry = self.locks.registry(&self.layout, Mode::Exclusive, job)?;
         let folder = self.root.join(project);
-        let (deciding, _) = objects.last().expect("a project has objects");
-        if self.stat(&format!("{project}/{deciding}"))?.is_some() {
-            return Ok(false);
-        }
         if folder.symlink_metadata().is_ok() {
-            for (name, value) in objects {
-                self.write(&format!("{project}/{name}"), &json::plain(value))?;
-            }
-            return Ok(true);
+            return Ok(false);
         }
         let stage = atomic::stage_folder(&self.root)?;
         system::set_mode(stage.path(), FOLDER_MODE)
@@ -400,6 +433,8 @@ impl Objects for Directory {
             let path = stage.path().join(name);
             atomic::write(&path, &json::plain(value), FILE_MODE, self.is_durable)?;
         }
+        let note = json::plain(&Note::Ended { ended: receipt.to_owned() });
+        atomic::write(&stage.path().join(layout::LOCK), &note, LOCK_MODE, self.is_durable)?;
         fs::rename(stage.path(), &folder)
             .map_err(|error| Failure::system("rename", &folder, &error))?;
         // It has its name: there is nothing left to remove.
@@ -407,6 +442,10 @@ impl Objects for Directory {
         if self.is_durable {
             atomic::sync_folder(&self.root)?;
         }
+        // Nobody can have entered it yet. A receipt that stays is removed when it is old.
+        let hold = self.locks.enter_with(&self.layout, project, Mode::Exclusive, registry, job);
+        let released = hold.and_then(|hold| hold.map_or(Ok(()), |mut hold| hold.release(receipt)));
+        tell("cannot remove a receipt", released);
         Ok(true)
     }
 
@@ -416,7 +455,7 @@ impl Objects for Directory {
         purpose: Purpose,
         job: &Job,
     ) -> Result<Option<Box<dyn Hold + '_>>, Failure> {
-        let is_alone = purpose == Purpose::Remove;
+        let is_alone = matches!(purpose, Purpose::Remove | Purpose::Create);
         let hold = self.locks.enter(&self.layout, project, Mode::Exclusive, is_alone, job)?;
         let Some(hold) = hold else { return Ok(None) };
         self.sweep_folder(&self.root.join(project))?;
@@ -455,7 +494,7 @@ impl Objects for Directory {
         let Some(hold) = hold else {
             return Ok(false);
         };
-        if hold.lock.as_ref() != Some(lock) {
+        if hold.lock() != Some(lock) {
             return Ok(false);
         }
         self.make_parents(&target)?;
@@ -495,16 +534,50 @@ mod tests {
     fn a_sweep_leaves_what_other_projects_are_at_work_on() {
         let root = tempfile::tempdir().unwrap();
         let objects = Directory::new(root.path(), false);
-        for folder in [layout::LOGS, "p/a/v"] {
+        for folder in ["", layout::LOGS, "p", "p/a/v"] {
             let folder = root.path().join(folder);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(stage_name()), "unfinished").unwrap();
-            fs::write(folder.join("whole"), "").unwrap();
+            fs::write(folder.join("..whole"), "").unwrap();
         }
-        let swept = |folder: &str| {
-            objects.sweep(folder).unwrap();
-            fs::read_dir(root.path().join(folder)).unwrap().count()
+        let prepared = root.path().join(format!("{STAGE_PREFIX}0123456789abcdef"));
+        fs::create_dir(&prepared).unwrap();
+        let left = |folder: &str| {
+            let found = walk::entries(&root.path().join(folder)).unwrap();
+            found.iter().filter(|entry| is_litter(entry)).count()
         };
-        assert_eq!((swept("p/a/v"), swept(layout::LOGS)), (1, 2));
+        let job = Job::default();
+        let project = ProjectName::parse("p").unwrap();
+        assert_eq!(objects.marked(&job).unwrap(), std::slice::from_ref(&project));
+        objects.sweep("p/a/v").unwrap();
+        let hold = objects.enter(&project, Purpose::Change, &job).unwrap();
+        objects.sweep_outside(&job).unwrap();
+        let found = ["p/a/v", "p", "", layout::LOGS].map(left);
+        assert_eq!(found, [0, 0, 1, 1], "somebody is in the registry");
+        drop(hold);
+        objects.sweep_outside(&job).unwrap();
+        assert_eq!(["", layout::LOGS].map(left), [0, 0]);
+        assert!(root.path().join("..whole").exists() && prepared.exists());
+    }
+
+    #[test]
+    fn a_project_elsewhere_is_removed_even_by_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, disk) = (folder.path().join("r"), folder.path().join("disk"));
+        for project in ["p", "q"] {
+            fs::create_dir_all(disk.join(project)).unwrap();
+            fs::write(disk.join(project).join("f"), "").unwrap();
+        }
+        fs::create_dir(&root).unwrap();
+        let layout = Layout::new(&root).allowing(vec![disk.clone()]);
+        let objects = Directory::of(layout, false);
+        system::new_link(disk.join("p"), root.join("p")).unwrap();
+        objects.remove("p").unwrap();
+        // As a process leaves it that dies at its first step.
+        system::new_link(disk.join("q"), root.join(stage_name())).unwrap();
+        objects.sweep_outside(&Job::default()).unwrap();
+        for folder in [&root, &disk] {
+            assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "{folder:?}");
+        }
     }
 }

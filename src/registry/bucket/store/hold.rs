@@ -1,16 +1,16 @@
 //! Projects of a directory that are held by the lock files which a Gobbler service would take too.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Hold, Lock};
+use super::{Hold, Lock, Note};
 use crate::fs::lock::{LockGuard, LockTable, Mode};
 use crate::fs::open;
 use crate::job::Job;
 use crate::names::ProjectName;
-use crate::registry::failure::Failure;
+use crate::registry::failure::{Failure, tell};
 use crate::registry::format::json;
 use crate::registry::format::layout::{self, Layout};
 use crate::registry::tree::store;
@@ -61,12 +61,24 @@ impl Locks {
         is_alone: bool,
         job: &Job,
     ) -> Result<Option<DirectoryHold<'_>>, Failure> {
-        let folder = layout.project(project);
         if !store::is_project(layout, project.as_str())? {
             return Ok(None);
         }
         let registry_mode = if is_alone { Mode::Exclusive } else { Mode::Shared };
         let registry = self.registry(layout, registry_mode, job)?;
+        self.enter_with(layout, project, mode, registry, job)
+    }
+
+    /// The same with the registry's lock that is held.
+    pub(super) fn enter_with<'a>(
+        &'a self,
+        layout: &Layout,
+        project: &ProjectName,
+        mode: Mode,
+        registry: LockGuard<'a>,
+        job: &Job,
+    ) -> Result<Option<DirectoryHold<'a>>, Failure> {
+        let folder = layout.project(project);
         // Where nobody else keeps lock files, none stay behind.
         let is_tidy = registry.is_made();
         let held = match self.lock(&folder, mode, is_tidy, job) {
@@ -76,15 +88,16 @@ impl Locks {
         let path = folder.join(layout::LOCK);
         let (file, _) = open::regular(&path, Links::Refuse)?;
         let since = file.metadata().and_then(|metadata| metadata.modified()).ok();
-        let lock = parse_lock(&file);
+        let noted = parse(&file);
         Ok(Some(DirectoryHold {
             is_durable: self.is_durable,
             path,
-            is_tidy,
-            is_alone: mode == Mode::Exclusive,
-            since: since.filter(|_| lock.is_some()),
-            lock,
-            _locks: [held, registry],
+            is_tidy: is_tidy && mode == Mode::Exclusive,
+            since: since.filter(|_| noted.is_some()),
+            noted,
+            is_told: false,
+            held,
+            registry: Some(registry),
         }))
     }
 }
@@ -98,92 +111,125 @@ fn busy(error: Error, what: &str) -> Failure {
     }
 }
 
-/// The lock that a file holds; `None` for the empty lock files of a Gobbler service, and for what a
-/// crash has left unfinished.
-pub(super) fn parse_lock(mut file: &File) -> Option<Lock> {
+/// What a lock file holds; `None` for the empty ones of a Gobbler service.
+pub(super) fn parse(mut file: &File) -> Option<Note> {
     let mut text = Vec::new();
     file.read_to_end(&mut text).ok()?;
-    // What stands behind it is left from an older text.
-    let lock = serde_json::Deserializer::from_slice(&text).into_iter().next()?.ok();
     io::Seek::rewind(&mut file).ok()?;
-    lock
+    serde_json::from_slice(&text).ok()
+}
+
+/// The lock that a file holds, if it does.
+pub(super) fn parse_lock(file: &File) -> Option<Lock> {
+    match parse(file)? {
+        Note::Lock(lock) => Some(lock),
+        Note::Ended { .. } => None,
+    }
 }
 
 /// A project whose lock files are held.
 pub(super) struct DirectoryHold<'a> {
     is_durable: bool,
     path: PathBuf,
-    /// Whether nobody else keeps lock files here.
+    /// Whether it is held alone where nobody else keeps lock files.
     is_tidy: bool,
-    is_alone: bool,
-    pub(super) lock: Option<Lock>,
+    noted: Option<Note>,
     since: Option<SystemTime>,
+    /// Whether the receipt goes with this hold.
+    is_told: bool,
     // The project's lock file goes before the registry's.
-    _locks: [LockGuard<'a>; 2],
+    held: LockGuard<'a>,
+    registry: Option<LockGuard<'a>>,
 }
 
 impl Drop for DirectoryHold<'_> {
     fn drop(&mut self) {
-        if self.is_tidy && self.is_alone && self.lock.is_none() {
+        if self.is_told {
+            // The receipt is the last thing to go, and all that it is for is done.
+            self.registry = None;
+        }
+        if self.is_tidy && (self.noted.is_none() || self.is_told) {
             // While it is still held. An empty file that stays behind means nothing.
             let _ = fs::remove_file(&self.path);
+        } else if self.is_told {
+            // One that stays is removed when it is old.
+            let _ = fs::OpenOptions::new().write(true).truncate(true).open(&self.path);
         }
     }
 }
 
 impl DirectoryHold<'_> {
-    /// Replaces the text of the lock file in place, since others hold this very file. What a crash
-    /// leaves unfinished locks nothing.
-    fn rewrite(&self, text: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).open(&self.path)?;
-        file.write_all(text)?;
-        file.set_len(text.len() as u64)?;
+    /// Empties the lock file in place: that takes no room, and cannot be done by half.
+    fn empty(&self) -> io::Result<()> {
+        let file = match OpenOptions::new().write(true).open(&self.path) {
+            // Gone with its project.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        file.set_len(0)?;
         if self.is_durable {
             file.sync_all()?;
         }
         system::close(file)
     }
 
-    fn failure(&self, error: &io::Error) -> Failure {
-        Failure::system("write", &self.path, error)
+    fn write(&mut self, note: Note) -> Result<(), Failure> {
+        if let Err(error) = self.held.replace(&json::plain(&note), self.is_durable) {
+            // What fails must not be found, and carried out, later.
+            let old = self.noted.as_ref().map(json::plain);
+            tell(
+                "cannot take a note back",
+                match &old {
+                    Some(old) => self.held.replace(old, self.is_durable).map_err(Failure::from),
+                    None => self.clear_lock(),
+                },
+            );
+            return Err(error.into());
+        }
+        self.noted = Some(note);
+        self.since = Some(SystemTime::now());
+        Ok(())
     }
 }
 
 impl Hold for DirectoryHold<'_> {
     fn lock(&self) -> Option<&Lock> {
-        self.lock.as_ref()
+        self.noted.as_ref().and_then(Note::lock)
+    }
+
+    fn receipt(&self) -> Option<&str> {
+        self.noted.as_ref().and_then(Note::receipt)
     }
 
     fn locked_since(&self) -> Option<SystemTime> {
         self.since
     }
 
-    fn is_abandoned(&self) -> bool {
+    fn take_over(&mut self) -> Result<bool, Failure> {
         // Whoever is at work holds the lock files.
-        true
-    }
-
-    fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure> {
-        if let Err(error) = self.rewrite(&json::plain(lock)) {
-            // On a full disk the old text, which is the shorter one, still has its place.
-            if let Some(old) = &self.lock {
-                self.rewrite(&json::plain(old)).map_err(|error| self.failure(&error))?;
-            }
-            return Err(self.failure(&error));
-        }
-        self.lock = Some(lock.clone());
-        self.since = Some(SystemTime::now());
         Ok(true)
     }
 
-    fn clear_lock(&mut self) -> Result<(), Failure> {
-        // Emptied, not removed: others wait for this very file.
-        match self.rewrite(b"") {
-            // Gone with its project.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            other => other.map_err(|error| self.failure(&error))?,
+    fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure> {
+        self.write(Note::Lock(lock.clone()))?;
+        Ok(true)
+    }
+
+    fn leave(&mut self, receipt: &str) -> Result<(), Failure> {
+        self.write(Note::Ended { ended: receipt.to_owned() })
+    }
+
+    fn release(&mut self, receipt: &str) -> Result<(), Failure> {
+        if self.receipt() != Some(receipt) {
+            self.leave(receipt)?;
         }
-        self.lock = None;
+        self.is_told = true;
+        Ok(())
+    }
+
+    fn clear_lock(&mut self) -> Result<(), Failure> {
+        self.empty().map_err(|error| Failure::system("write", &self.path, &error))?;
+        self.noted = None;
         Ok(())
     }
 }

@@ -69,6 +69,8 @@ pub enum Purpose {
     Settings,
     /// To remove the project itself.
     Remove,
+    /// To make it where something of that name is already.
+    Create,
 }
 
 /// `..LOCK` of a project: its existence means that an upload, or another change, is under way.
@@ -87,6 +89,47 @@ pub struct Lock {
     pub ending: Option<Batch>,
 }
 
+impl Lock {
+    /// Whether it keeps others away and says nothing else yet.
+    pub(super) fn is_claim(&self) -> bool {
+        self.asset.is_empty() && self.version.is_empty() && self.ending.is_none()
+    }
+}
+
+/// What `..LOCK` holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Note {
+    /// The project is locked.
+    Lock(Lock),
+    /// It is not: this is the receipt of what was last carried out for a process that had died.
+    Ended {
+        /// See [`Batch::receipt`].
+        ended: String,
+    },
+}
+
+impl Note {
+    fn lock(&self) -> Option<&Lock> {
+        match self {
+            Self::Lock(lock) => Some(lock),
+            Self::Ended { .. } => None,
+        }
+    }
+
+    fn receipt(&self) -> Option<&str> {
+        match self {
+            Self::Lock(_) => None,
+            Self::Ended { ended } => Some(ended),
+        }
+    }
+
+    /// True for all but the lock of an upload that goes on.
+    fn is_to_be_settled(&self) -> bool {
+        self.lock().is_none_or(|lock| lock.ending.is_some() || lock.is_claim())
+    }
+}
+
 /// Changes that belong together, in the order in which they are made. Each can be repeated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
@@ -99,6 +142,10 @@ pub struct Batch {
     /// A folder to remove with everything in it.
     #[serde(default)]
     pub removed: Option<String>,
+    /// What tells the request for them from all others. If a process dies before it answers, the
+    /// same request succeeds afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
 }
 
 /// A project that others keep their hands off for now. Ends when dropped.
@@ -106,16 +153,26 @@ pub trait Hold {
     /// The lock as it was found or last written.
     fn lock(&self) -> Option<&Lock>;
 
-    /// When the lock was written.
+    /// The receipt that was left instead of a lock.
+    fn receipt(&self) -> Option<&str>;
+
+    /// When the lock or the receipt was written.
     fn locked_since(&self) -> Option<SystemTime>;
 
-    /// True if nobody can be at work any more on what the lock has noted.
-    fn is_abandoned(&self) -> bool;
+    /// Takes over what the lock has noted. False if somebody may still be at work on it.
+    fn take_over(&mut self) -> Result<bool, Failure>;
 
     /// Writes the lock. False if somebody else has locked the project first.
     fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure>;
 
-    /// Removes the lock.
+    /// Puts a receipt into the place of the lock.
+    fn leave(&mut self, receipt: &str) -> Result<(), Failure>;
+
+    /// Removes the lock, or the receipt, of a change that is made, as the last thing before its
+    /// requester is told: whatever is cut off until then leaves the receipt, or the lock.
+    fn release(&mut self, receipt: &str) -> Result<(), Failure>;
+
+    /// Removes the lock, or the receipt.
     fn clear_lock(&mut self) -> Result<(), Failure>;
 }
 
@@ -150,19 +207,29 @@ pub trait Objects: Debug + Send + Sync {
     /// Removes everything below a folder; one that is not there is fine.
     fn remove(&self, folder: &str) -> Result<(), Failure>;
 
-    /// Removes what dead processes have left unfinished in a folder of a project that is entered; in
-    /// that of the events, where changes of all projects write, only what is old.
+    /// Removes what dead processes have left unfinished in a folder of a project that is entered.
+    /// Its own folder is swept when it is entered.
     fn sweep(&self, folder: &str) -> Result<(), Failure>;
 
-    /// Makes a project of these objects. False if it exists: if the last of them does.
+    /// Removes what dead processes have left unfinished outside of all projects, unless others are
+    /// at work.
+    fn sweep_outside(&self, job: &Job) -> Result<(), Failure>;
+
+    /// Projects in which a dead process may have left something.
+    fn marked(&self, job: &Job) -> Result<Vec<ProjectName>, Failure>;
+
+    /// Makes a project of these objects in one step, where nothing of that name can be entered.
+    /// False if there is by now. Dying before its end, it leaves the receipt.
     fn make_project(
         &self,
         project: &ProjectName,
         objects: &[(&str, Value)],
+        receipt: &str,
         job: &Job,
     ) -> Result<bool, Failure>;
 
-    /// Enters a project; `None` if there is nothing of that name.
+    /// Enters a project; `None` if there is nothing of that name, which a store may be unable to
+    /// tell from one that is to be made.
     fn enter(
         &self,
         project: &ProjectName,
@@ -170,7 +237,7 @@ pub trait Objects: Debug + Send + Sync {
         job: &Job,
     ) -> Result<Option<Box<dyn Hold + '_>>, Failure>;
 
-    /// The lock of a project as it is now.
+    /// The lock of a project as it is now; `None` for a receipt, too.
     fn lock_of(&self, project: &ProjectName) -> Result<Option<Lock>, Failure>;
 
     /// Begins to receive an object, or `None` if clients send it to the store itself.

@@ -26,7 +26,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
-use super::{Content, Hold, Incoming, Limits, Lock, Objects, Purpose, Stat};
+use super::{Content, Hold, Incoming, Limits, Lock, Note, Objects, Purpose, Stat};
 use crate::digest::{Digest, Hasher, hex};
 use crate::job::Job;
 use crate::names::ProjectName;
@@ -183,32 +183,55 @@ impl S3 {
         Ok(objects)
     }
 
-    /// The lock of a project, with what it takes to replace just this one.
-    fn read_lock(&self, project: &ProjectName) -> Result<Option<(Lock, ObjectMeta)>, Failure> {
-        let path = lock_path(project);
-        let Some(result) = found(self.wait(self.store.get(&path)))? else { return Ok(None) };
+    /// What the lock of a project says, with what it takes to replace just this.
+    fn read_note(&self, path: &Path) -> Result<Option<(Note, ObjectMeta)>, Failure> {
+        let Some(result) = found(self.wait(self.store.get(path)))? else { return Ok(None) };
         let meta = result.meta.clone();
         let text = self.wait(result.bytes()).map_err(|error| failure(&error))?;
-        Ok(serde_json::from_slice(&text).ok().map(|lock| (lock, meta)))
+        Ok(serde_json::from_slice(&text).ok().map(|note| (note, meta)))
     }
 
-    /// Locks a project in one step, for as long as nothing else is written there.
-    fn claim(&self, project: &ProjectName) -> Result<Option<UpdateVersion>, Failure> {
-        let claim = Lock {
-            session_hash: STANDARD.encode(Sha256::digest(rand::random::<[u8; 32]>())),
-            asset: String::new(),
-            version: String::new(),
-            ending: None,
+    /// Writes the lock of a project where there is none, or in the place of the one that was seen.
+    /// `None` if something else is there.
+    fn put_note(
+        &self,
+        path: &Path,
+        note: &Note,
+        seen: Option<UpdateVersion>,
+    ) -> Result<Option<UpdateVersion>, Failure> {
+        let is_new = seen.is_none();
+        let mode = seen.map_or(PutMode::Create, PutMode::Update);
+        let error = match self.put(path, &json::plain(note), mode) {
+            Ok(put) => return Ok(Some(put.into())),
+            Err(error) => error,
         };
-        match self.put(&lock_path(project), &json::plain(&claim), PutMode::Create) {
-            Ok(put) => Ok(Some(UpdateVersion::from(put))),
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. },
-            ) => Ok(None),
-            Err(error) => Err(failure(&error)),
+        // If an answer was lost, what is in the way may be just this. No two locks are the same.
+        if let Ok(Some((found, meta))) = self.read_note(path)
+            && found == *note
+        {
+            return Ok(Some(version_of(meta)));
+        }
+        match error {
+            object_store::Error::AlreadyExists { .. }
+            | object_store::Error::Precondition { .. } => Ok(None),
+            object_store::Error::NotFound { .. } if !is_new => Ok(None),
+            error => Err(failure(&error)),
         }
     }
+}
+
+fn version_of(meta: ObjectMeta) -> UpdateVersion {
+    UpdateVersion { e_tag: meta.e_tag, version: meta.version }
+}
+
+/// A lock that only keeps others away, and is known from all others.
+fn claim() -> Note {
+    Note::Lock(Lock {
+        session_hash: STANDARD.encode(Sha256::digest(rand::random::<[u8; 32]>())),
+        asset: String::new(),
+        version: String::new(),
+        ending: None,
+    })
 }
 
 fn lock_path(project: &ProjectName) -> Path {
@@ -219,52 +242,56 @@ fn lock_path(project: &ProjectName) -> Path {
 struct S3Hold<'a> {
     objects: &'a S3,
     path: Path,
-    lock: Option<Lock>,
+    noted: Option<Note>,
     since: Option<SystemTime>,
     seen: Option<UpdateVersion>,
-    /// Whether the lock is ours and says nothing yet.
+    /// Whether what is there is a claim of ours instead of what is noted.
     is_claim: bool,
 }
 
 impl Hold for S3Hold<'_> {
     fn lock(&self) -> Option<&Lock> {
-        self.lock.as_ref()
+        self.noted.as_ref().and_then(Note::lock)
+    }
+
+    fn receipt(&self) -> Option<&str> {
+        self.noted.as_ref().and_then(Note::receipt)
     }
 
     fn locked_since(&self) -> Option<SystemTime> {
         self.since
     }
 
-    fn is_abandoned(&self) -> bool {
+    fn take_over(&mut self) -> Result<bool, Failure> {
         let age = self.since.and_then(|since| since.elapsed().ok());
-        age.is_some_and(|age| age > ABANDONED)
-    }
-
-    fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure> {
-        let mode = self.seen.clone().map_or(PutMode::Create, PutMode::Update);
-        match self.objects.put(&self.path, &json::plain(lock), mode) {
-            Ok(put) => {
-                self.seen = Some(put.into());
-                self.lock = Some(lock.clone());
-                self.is_claim = false;
-                Ok(true)
-            }
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. }
-                | object_store::Error::NotFound { .. },
-            ) => {
-                // Whatever is there now is not ours to remove.
-                self.is_claim = false;
-                Ok(false)
-            }
-            Err(error) => Err(failure(&error)),
+        match &self.noted {
+            // Written anew, it is not old, and not what others have seen.
+            Some(noted) if age.is_some_and(|age| age > ABANDONED) => self.write(noted.clone()),
+            _ => Ok(false),
         }
     }
 
+    fn set_lock(&mut self, lock: &Lock) -> Result<bool, Failure> {
+        self.write(Note::Lock(lock.clone()))
+    }
+
+    fn leave(&mut self, receipt: &str) -> Result<(), Failure> {
+        // If others were faster, they have settled it.
+        self.write(Note::Ended { ended: receipt.to_owned() }).map(drop)
+    }
+
+    fn release(&mut self, _: &str) -> Result<(), Failure> {
+        // In one step.
+        self.clear_lock()
+    }
+
     fn clear_lock(&mut self) -> Result<(), Failure> {
+        // A receipt keeps nobody away, so it must not be another one's lock that is deleted.
+        if self.receipt().is_some() && !self.is_claim && !self.claim()? {
+            return Ok(());
+        }
         found(self.objects.wait(self.objects.store.delete(&self.path)))?;
-        (self.lock, self.seen, self.is_claim) = (None, None, false);
+        (self.noted, self.seen, self.is_claim) = (None, None, false);
         Ok(())
     }
 }
@@ -272,8 +299,15 @@ impl Hold for S3Hold<'_> {
 impl Drop for S3Hold<'_> {
     fn drop(&mut self) {
         if self.is_claim {
-            // A claim that stays behind is removed by an administrator, as the original's is.
-            tell("cannot remove a claim", self.clear_lock());
+            let receipt = self.receipt().map(str::to_owned);
+            // A claim that stays behind is removed when it is old.
+            tell(
+                "cannot remove a claim",
+                match receipt {
+                    Some(receipt) => self.leave(&receipt),
+                    None => self.clear_lock(),
+                },
+            );
         }
     }
 }
@@ -395,30 +429,32 @@ impl Objects for S3 {
         Ok(())
     }
 
-    fn make_project(
-        &self,
-        project: &ProjectName,
-        objects: &[(&str, Value)],
-        _: &Job,
-    ) -> Result<bool, Failure> {
-        let Some(seen) = self.claim(project)? else { return Ok(false) };
-        let mut hold = S3Hold {
-            objects: self,
-            path: lock_path(project),
-            lock: None,
-            since: None,
-            seen: Some(seen),
-            is_claim: true,
-        };
-        let (deciding, _) = objects.last().expect("a project has objects");
-        let is_new = self.stat(&format!("{project}/{deciding}"))?.is_none();
-        if is_new {
-            for (name, value) in objects {
-                self.write(&format!("{project}/{name}"), &json::plain(value))?;
+    fn sweep_outside(&self, _: &Job) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn marked(&self, job: &Job) -> Result<Vec<ProjectName>, Failure> {
+        let mut marked = Vec::new();
+        for folder in self.list("", false, job)? {
+            job.check()?;
+            let Ok(project) = ProjectName::parse(folder.trim_end_matches('/')) else { continue };
+            let noted = self.read_note(&lock_path(&project))?;
+            if noted.is_some_and(|(note, _)| note.is_to_be_settled()) {
+                marked.push(project);
             }
         }
-        hold.clear_lock()?;
-        Ok(is_new)
+        Ok(marked)
+    }
+
+    fn make_project(
+        &self,
+        _: &ProjectName,
+        _: &[(&str, Value)],
+        _: &str,
+        _: &Job,
+    ) -> Result<bool, Failure> {
+        // Any name can be entered.
+        Ok(false)
     }
 
     fn enter(
@@ -429,10 +465,11 @@ impl Objects for S3 {
     ) -> Result<Option<Box<dyn Hold + '_>>, Failure> {
         let path = lock_path(project);
         let mut hold =
-            S3Hold { objects: self, path, lock: None, since: None, seen: None, is_claim: false };
+            S3Hold { objects: self, path, noted: None, since: None, seen: None, is_claim: false };
         match purpose {
             Purpose::Settings => {}
-            Purpose::Session => hold.see(project)?,
+            Purpose::Session => hold.see()?,
+            Purpose::Create => hold.claim_or_see()?,
             Purpose::Change | Purpose::Remove => {
                 let folder = Path::from_iter([project.as_str()]);
                 let mut listed = self.store.list(Some(&folder));
@@ -440,17 +477,15 @@ impl Objects for S3 {
                     None => return Ok(None),
                     Some(first) => first.map_err(|error| failure(&error))?,
                 };
-                match self.claim(project)? {
-                    Some(seen) => (hold.seen, hold.is_claim) = (Some(seen), true),
-                    None => hold.see(project)?,
-                }
+                hold.claim_or_see()?;
             }
         }
         Ok(Some(Box::new(hold)))
     }
 
     fn lock_of(&self, project: &ProjectName) -> Result<Option<Lock>, Failure> {
-        Ok(self.read_lock(project)?.map(|(lock, _)| lock))
+        let noted = self.read_note(&lock_path(project))?;
+        Ok(noted.and_then(|(note, _)| note.lock().cloned()))
     }
 
     fn receive(&self, _: &str) -> Result<Option<Incoming>, Failure> {
@@ -494,13 +529,46 @@ impl Objects for S3 {
 }
 
 impl S3Hold<'_> {
-    fn see(&mut self, project: &ProjectName) -> Result<(), Failure> {
-        if let Some((lock, meta)) = self.objects.read_lock(project)? {
-            self.lock = Some(lock);
+    fn see(&mut self) -> Result<(), Failure> {
+        if let Some((note, meta)) = self.objects.read_note(&self.path)? {
+            self.noted = Some(note);
             self.since = Some(meta.last_modified.into());
-            self.seen = Some(UpdateVersion { e_tag: meta.e_tag, version: meta.version });
+            self.seen = Some(version_of(meta));
         }
         Ok(())
+    }
+
+    /// Locks the project in one step, for as long as nothing else is written there. False if others
+    /// were faster.
+    fn claim(&mut self) -> Result<bool, Failure> {
+        let put = self.objects.put_note(&self.path, &claim(), self.seen.clone())?;
+        self.is_claim = put.is_some();
+        if self.is_claim {
+            self.seen = put;
+        }
+        Ok(self.is_claim)
+    }
+
+    /// The same over a receipt; sees what has locked the project otherwise.
+    fn claim_or_see(&mut self) -> Result<(), Failure> {
+        if !self.claim()? {
+            self.see()?;
+            if self.receipt().is_some() && !self.claim()? {
+                (self.noted, self.seen) = (None, None);
+                self.see()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the lock or a receipt; false if something else is there than was seen.
+    fn write(&mut self, note: Note) -> Result<bool, Failure> {
+        let put = self.objects.put_note(&self.path, &note, self.seen.clone())?;
+        // Whatever is there now is not a claim to be removed.
+        self.is_claim = false;
+        let Some(seen) = put else { return Ok(false) };
+        (self.noted, self.seen) = (Some(note), Some(seen));
+        Ok(true)
     }
 }
 
