@@ -49,6 +49,25 @@ pub(crate) fn serve_each(requests: &'static [usize]) -> (Url, JoinHandle<Vec<Str
     (url, server)
 }
 
+/// Answers every request, each on a connection and a thread of its own, with what `reply` makes of its
+/// head.
+pub(crate) fn serve_all(reply: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = super::url::parse(&format!("http://{}/x", listener.local_addr().unwrap())).unwrap();
+    let reply = std::sync::Arc::new(reply);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, reply) = (stream.unwrap(), std::sync::Arc::clone(&reply));
+            std::thread::spawn(move || {
+                let head = read_request(&mut stream);
+                // A client that has seen enough may close first.
+                let _ = stream.write_all(&reply(&head));
+            });
+        }
+    });
+    url
+}
+
 /// Reads a request, and the body that it announces if that is small: closing a connection with
 /// unread bytes would take the answer away from the client.
 fn read_request(stream: &mut impl Read) -> String {

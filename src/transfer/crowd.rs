@@ -72,6 +72,17 @@ impl Crowd {
         Turn { crowd: self, turn: Some(turn) }
     }
 
+    /// Leave for another to go on, if nobody else wants it now.
+    pub(crate) fn free_turn(&self) -> Option<Turn<'_>> {
+        let turn = self.turns.try_acquire().ok()?;
+        Some(Turn { crowd: self, turn: Some(turn) })
+    }
+
+    /// Whether another may go on now.
+    pub(crate) fn has_free_turn(&self) -> bool {
+        self.turns.available_permits() > 0
+    }
+
     /// The tries of a transfer of so many bytes.
     pub(crate) fn tries<'a>(
         &self,

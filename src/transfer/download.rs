@@ -17,13 +17,14 @@ use super::TARGET;
 pub(crate) use super::crowd::at_once as concurrency;
 use super::crowd::{Crowd, Turn};
 use super::plan::{Expected, Form, Item};
+use super::ranges::{Divided, Division, MOST_AT_ONCE, Pieces, Watch};
 use crate::digest::push::Lanes;
 use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen};
 use crate::error::{IoContext, tell};
 use crate::fs::atomic::{self, Staged};
 use crate::fs::litter::{self, PART_SUFFIX};
 use crate::fs::lock::{Locked, Mode};
-use crate::http::{Http, Response, Tries, counted};
+use crate::http::{Document, Http, Response, Tries, counted, url};
 use crate::job::{Job, Share};
 use crate::system::{self, Stat};
 use crate::{Error, Result};
@@ -53,6 +54,8 @@ pub(crate) struct Options {
     pub check_stated: bool,
     /// What else can be done about a file that turns out to be a directory.
     pub directory_advice: Option<&'static str>,
+    /// When a large file is divided.
+    pub division: Division,
 }
 
 /// Downloads all items; what is finished when one fails stays.
@@ -106,20 +109,21 @@ async fn download_all(
     // This thread receives. One other digests large content and writes it: more gain nothing.
     let lanes = Lanes::new(1);
     let (digesting, crowd) = (&lanes, &Crowd::new(options.concurrency));
-    let all = stream::iter(items)
-        .map(|item| async move {
-            let item = Arc::new(item);
-            let (name, size) = (item.name.clone(), item.size());
-            let transfer = Transfer { http, item, options, lanes: digesting, crowd, job };
-            match transfer.run().await {
-                Ok(()) => Ok(None),
-                Err(Error::Status { status: 404, .. }) if may_miss => {
-                    job.expect_no_more(size);
-                    Ok(Some(name))
-                }
-                Err(error) => Err(error.of(name)),
+    let one = |item: Item| async move {
+        let item = Arc::new(item);
+        let (name, size) = (item.name.clone(), item.size());
+        let transfer = Transfer { http, item, options, lanes: digesting, crowd, job };
+        match transfer.run().await {
+            Ok(()) => Ok(None),
+            Err(Error::Status { status: 404, .. }) if may_miss => {
+                job.expect_no_more(size);
+                Ok(Some(name))
             }
-        })
+            Err(error) => Err(error.of(name)),
+        }
+    };
+    let all = stream::iter(items)
+        .map(one)
         .buffer_unordered(crowd.most() + FINISHING)
         .try_filter_map(|missing| std::future::ready(Ok(missing)))
         .try_collect();
@@ -151,18 +155,19 @@ impl Transfer<'_> {
             if turn.is_none() {
                 turn = Some(self.crowd.turn().await);
             }
-            tries.begin().await;
-            let number = tries.number();
-            let attempt = counted(number, self.attempt(&mut part, &mut tries, &mut turn));
-            let error = match attempt.await {
-                Ok(()) => break,
+            let error = match self.go_on(&mut part, &mut tries, &mut turn).await {
+                Ok(true) => break,
+                Ok(false) => continue,
                 Err(error) => error,
             };
             // Content that differs from what is expected may have been damaged on the way.
             let again = if matches!(error, Error::Digest { .. }) {
                 log::info!(target: TARGET, "received damaged, to be sent again: {error}");
                 part.restart()?;
+                part.is_whole_only = true;
                 tries.failed_with(error, 2).await
+            } else if part.pieces.is_some() {
+                Err(error) // each piece had its own tries
             } else {
                 tries.failed(error).await
             };
@@ -184,6 +189,73 @@ impl Transfer<'_> {
                 && expected.size > 0
                 && expected.check(&part.hasher.clone().finish(), &self.item.name).is_ok()
         })
+    }
+
+    /// Receives more of the file; true once it is whole.
+    async fn go_on(
+        &self,
+        part: &mut Part,
+        tries: &mut Tries<'_>,
+        turn: &mut Option<Turn<'_>>,
+    ) -> Result<bool> {
+        if part.pieces.is_some() {
+            return self.receive_pieces(part).await;
+        }
+        tries.begin().await;
+        let number = tries.number();
+        counted(number, self.attempt(part, tries, turn)).await?;
+        if part.pieces.is_some() {
+            // The rest is other requests.
+            tries.answered();
+        }
+        Ok(part.pieces.is_none())
+    }
+
+    /// Receives the pieces that have not come; false if they are not to be had.
+    async fn receive_pieces(&self, part: &mut Part) -> Result<bool> {
+        let Some(mut pieces) = part.pieces.take() else { return Ok(false) };
+        let free = std::iter::repeat_with(|| self.crowd.free_turn());
+        let turns: Vec<_> = free.take(MOST_AT_ONCE - 1).map_while(|turn| turn).collect();
+        let hasher = self.item.expected.is_some().then(|| std::mem::take(&mut part.hasher));
+        let divided = Divided {
+            http: self.http,
+            url: &self.item.url,
+            headers: HeaderMap::new(),
+            validator: part.validator.clone(),
+            is_recorded: matches!(part.place, Some(Place::Named(..))),
+            file: Arc::new(part.file(&self.options.scratch)?.try_clone().at(&self.item.target)?),
+            target: &self.item.target,
+            at_once: turns.len() + 1,
+            job: self.job,
+        };
+        let received = part.received;
+        let (received, hasher, whole) =
+            divided.receive(&mut pieces, received, hasher, &mut part.share).await;
+        part.received = received;
+        part.hasher = hasher.unwrap_or_default();
+        if whole.is_err() {
+            part.pieces = Some(pieces);
+        }
+        if !whole? {
+            log::info!(target: TARGET, "{:?} cannot be had in pieces", self.item.target);
+            part.is_whole_only = true;
+            // What has come in order may be of use if a digest tells.
+            if self.item.expected.is_some() {
+                part.cut()?;
+            } else {
+                part.restart()?;
+            }
+            return Ok(false);
+        }
+        // The record of the pieces is no content.
+        part.cut()?;
+        if let Some(expected) = &self.item.expected {
+            expected.check(&part.hasher.clone().finish(), &self.item.name)?;
+        } else {
+            let origin = url::redacted(&self.item.url);
+            self.item.form.check(&Document::of_file(origin, part.head()?))?;
+        }
+        Ok(true)
     }
 
     async fn attempt(
@@ -224,16 +296,49 @@ impl Transfer<'_> {
             *turn = None;
             return self.place_small(body, expected, part).await;
         }
+        // What only this answer has told of the content says nothing of pieces.
+        let is_known = self.item.expected.is_some();
+        let watch = (is_known || expected.is_none()) && !part.is_whole_only;
+        let watch =
+            watch.then(|| Watch::new(self.options.division, &response, part.received, is_known));
+        let watch = watch.flatten();
         let Some(expected) = expected else {
             part.file(&self.options.scratch)?;
             while let Some(piece) = response.chunk().await? {
                 part.share.advance(piece.len() as u64);
                 part.write(&piece, &self.options.scratch)?;
+                if self.is_too_slow(watch.as_ref(), part.received) {
+                    break;
+                }
+            }
+            if self.divide(watch.as_ref(), part)? {
+                return Ok(());
             }
             return self.check_form(&part.head()?, &response);
         };
-        self.receive_digesting(&mut response, part).await?;
+        self.receive_digesting(&mut response, part, watch.as_ref()).await?;
+        if self.divide(watch.as_ref(), part)? {
+            return Ok(());
+        }
         expected.check(&part.hasher.clone().finish(), name)
+    }
+
+    /// True if the rest is to come in pieces, several at once.
+    fn is_too_slow(&self, watch: Option<&Watch>, received: u64) -> bool {
+        watch.is_some_and(|watch| self.crowd.has_free_turn() && watch.is_slow(received))
+    }
+
+    /// Divides what is left of a stream that was too slow, if it was; true if so.
+    fn divide(&self, watch: Option<&Watch>, part: &mut Part) -> Result<bool> {
+        let Some(watch) = watch.filter(|watch| part.received < watch.size) else {
+            return Ok(false);
+        };
+        let pieces = Pieces::new(watch.size, self.options.division.piece, part.received);
+        if let Some(Place::Named(_, locked)) = &part.place {
+            pieces.write(locked.file()).at(&self.item.target)?;
+        }
+        part.pieces = Some(pieces);
+        Ok(true)
     }
 
     async fn get(&self, headers: &HeaderMap) -> Result<Response> {
@@ -287,14 +392,21 @@ impl Transfer<'_> {
 
     /// Hands content to the hashing thread, which also writes it. The file itself stays with this
     /// future, so that dropping it leaves nothing behind.
-    async fn receive_digesting(&self, response: &mut Response, part: &mut Part) -> Result<()> {
+    async fn receive_digesting(
+        &self,
+        response: &mut Response,
+        part: &mut Part,
+        watch: Option<&Watch>,
+    ) -> Result<()> {
         let path = &self.item.target;
         let file = part.file(&self.options.scratch)?.try_clone().at(path)?;
         let mut stream = self.lanes.stream_to(std::mem::take(&mut part.hasher), file);
         let mut block = BytesMut::new();
+        let mut come = part.received;
         let received = async {
             while let Some(mut piece) = response.chunk().await? {
                 part.share.advance(piece.len() as u64);
+                come += piece.len() as u64;
                 if !block.is_empty() {
                     let missing = piece.len().min(PIECE_BYTES - block.len());
                     block.extend_from_slice(&piece.split_to(missing));
@@ -308,6 +420,9 @@ impl Transfer<'_> {
                     stream.push(next).await.at(path)?;
                 }
                 block.extend_from_slice(&piece);
+                if self.is_too_slow(watch, come) {
+                    break;
+                }
             }
             Ok(())
         }
@@ -340,7 +455,16 @@ impl Transfer<'_> {
     fn new_part(&self, place: Option<Place>) -> Part {
         let target = self.item.target.clone();
         let share = self.job.share(self.item.size());
-        Part { place, target, received: 0, share, hasher: Hasher::default(), validator: None }
+        Part {
+            place,
+            target,
+            received: 0,
+            share,
+            hasher: Hasher::default(),
+            validator: None,
+            pieces: None,
+            is_whole_only: false,
+        }
     }
 
     /// What an earlier call left at `path`, or a start of it; `None` if that is of no use: another
@@ -358,7 +482,8 @@ impl Transfer<'_> {
             return Ok(None);
         }
         let mut part = self.new_part(Some(Place::Named(path, locked)));
-        match part.digest_received(size, self.lanes, self.job).await {
+        let length = self.options.division.piece;
+        match part.digest_received(size, length, self.lanes, self.job).await {
             Ok(()) => Ok(Some(part)),
             Err(Error::Cancelled) => Err(Error::Cancelled),
             Err(error) => {
@@ -414,18 +539,33 @@ struct Part {
     /// Of these bytes, if there is a digest to compare with.
     hasher: Hasher,
     validator: Option<HeaderValue>,
+    /// If the rest is to come in pieces, or has.
+    pieces: Option<Pieces>,
+    /// Whether it is not to be divided.
+    is_whole_only: bool,
 }
 
 impl Part {
     /// Goes on behind what an earlier call received of a file of this size. A hashing thread digests
     /// it: other transfers go on meanwhile.
-    async fn digest_received(&mut self, size: u64, lanes: &Lanes, job: &Job) -> Result<()> {
+    ///
+    /// If it was divided into pieces of that length, those count that have come.
+    async fn digest_received(
+        &mut self,
+        size: u64,
+        length: u64,
+        lanes: &Lanes,
+        job: &Job,
+    ) -> Result<()> {
         let (Some(place), path) = (&self.place, &self.target) else { return Ok(()) };
-        let mut file = place.file();
-        if file.metadata().at(path)?.len() > size {
+        let file = place.file();
+        self.pieces = Pieces::read(file, size, length).at(path)?;
+        let end = self.pieces.as_ref().map_or(size, Pieces::in_order);
+        if self.pieces.is_none() && file.metadata().at(path)?.len() > size {
             return file.set_len(0).at(path); // it is not of that file
         }
         let mut stream = lanes.stream();
+        let mut file = file.take(end);
         loop {
             job.check()?;
             let mut window = vec![0; MOST_BYTES];
@@ -438,7 +578,15 @@ impl Part {
         }
         self.hasher = stream.finish().await.at(path)?;
         self.received = self.hasher.size();
-        Ok(())
+        // Whole, but for the record of its pieces.
+        if self.received == size && self.pieces.is_some() { self.cut() } else { Ok(()) }
+    }
+
+    /// Leaves in the file what has come in order, and nothing else.
+    fn cut(&mut self) -> Result<()> {
+        self.pieces = None;
+        let place = self.place.as_ref();
+        place.map_or(Ok(()), |place| place.file().set_len(self.received)).at(&self.target)
     }
 
     /// Asks for the rest, if what is here can be trusted: either the digest will tell, or the
@@ -499,18 +647,18 @@ impl Part {
     fn restart(&mut self) -> Result<()> {
         self.hasher = Hasher::default();
         self.validator = None;
-        match &self.place {
-            Some(place) if std::mem::take(&mut self.received) > 0 => {
-                place.file().set_len(0).at(&self.target)
-            }
-            _ => Ok(()),
+        if std::mem::take(&mut self.received) > 0 || self.pieces.is_some() {
+            self.cut()
+        } else {
+            Ok(())
         }
     }
 
     /// Nothing received, or content that cannot become right, is not worth keeping.
     fn abandon(self, error: &Error) {
         if let Some(Place::Named(path, _)) = &self.place
-            && (self.received == 0 || matches!(error, Error::Digest { .. }))
+            && (self.received == 0 && self.pieces.is_none()
+                || matches!(error, Error::Digest { .. }))
         {
             // The error matters more; what stays is found when it is old.
             tell(TARGET, "cannot remove what was received", atomic::remove_file(path));

@@ -259,7 +259,7 @@ impl<'a> Saver<'a> {
             concurrency: self.options.concurrency,
             scratch: self.cache.scratch()?,
             check_stated: self.verify != Verify::Never,
-            directory_advice: None,
+            ..Options::default()
         })
     }
 
