@@ -5,9 +5,9 @@
 //!
 //! ```text
 //! python -> address, client, digest, fs, http, job, registry, relpath, runtime, service, settings, shared, transfer
-//! client -> address, digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, shared, system, transfer
-//! service -> digest, fs, http, job, names, quote, registry, relpath, runtime, shared, system
-//! transfer -> digest, fs, http, job, parallel, relpath, runtime, shared, system
+//! client -> address, digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, shared, system, tar, transfer
+//! service -> digest, fs, http, job, names, quote, registry, relpath, runtime, shared, system, tar
+//! transfer -> digest, fs, http, job, parallel, relpath, runtime, shared, system, tar
 //! registry -> digest, fs, job, names, parallel, quote, relpath, shared, system
 //! http -> fs, job, parallel, quote, runtime, settings, shared, system
 //! digest -> fs, job, parallel, runtime, settings, shared, system
@@ -40,6 +40,7 @@ pub mod service;
 mod settings;
 mod shared;
 mod system;
+mod tar;
 mod transfer;
 
 pub use error::{Error, Refusal, Result};

@@ -14,15 +14,26 @@ use reqwest::{Method, Url};
 use crate::digest::{Digest, REPR_DIGEST};
 use crate::error::IoContext;
 use crate::fs::once_more_if_stale;
-use crate::http::{Http, Response};
+use crate::http::{Document, Http, Response};
 use crate::job::Job;
 use crate::registry::read::{Content, Stat};
 use crate::runtime::{self, Runtime};
-use crate::{Error, Result};
+use crate::{Error, Result, tar};
 
 /// True for the answer to a request for something that is not there.
 pub(super) fn is_missing(error: &Error) -> bool {
     matches!(error.root(), Error::Status { status: 404, .. })
+}
+
+/// The answer to a request for a list, and whether there are archives of what is listed.
+pub(super) async fn listed(http: &Http, url: &Url, job: &Job) -> Result<(Document, bool)> {
+    let headers = HeaderMap::new();
+    let ask = || async {
+        let response = http.get_once(url, &headers).await?;
+        let has_archives = response.header(tar::ANNOUNCEMENT) == Some("tar");
+        Ok((response.into_document().await?, has_archives))
+    };
+    http.repeat(url, |_| true, job, ask).await
 }
 
 /// What the server says of what is at a URL, which ends with a slash if it is a directory.

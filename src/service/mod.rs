@@ -1,6 +1,7 @@
 //! Services that are embedded in this package, on loopback or for a whole site.
 
 mod answer;
+mod archive;
 mod conditions;
 mod content;
 pub mod gobbler;

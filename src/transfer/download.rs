@@ -14,9 +14,10 @@ use reqwest::header::{
 };
 
 use super::TARGET;
+use super::archive::{self, Archive};
 pub(crate) use super::crowd::at_once as concurrency;
 use super::crowd::{Crowd, Turn};
-use super::plan::{Expected, Form, Item};
+use super::plan::{Expected, FILE_MODE, FINISHING, Form, Item, SMALL_BYTES};
 use super::ranges::{Divided, Division, MOST_AT_ONCE, Pieces, Watch};
 use crate::digest::push::Lanes;
 use crate::digest::{Digest, Hasher, REPR_DIGEST, Seen};
@@ -29,14 +30,8 @@ use crate::job::{Job, Share};
 use crate::system::{self, Stat};
 use crate::{Error, Result};
 
-/// Files up to this size are collected in memory and written at once.
-const SMALL_BYTES: u64 = 64 * 1024;
-/// Small files that have been received and are not placed yet, at most.
-const FINISHING: usize = 64;
 /// From this size on, what was received stays on disk when a call is interrupted.
 const RESUMABLE_BYTES: u64 = 8 * 1024 * 1024;
-/// Mode of new files, less the umask.
-const FILE_MODE: u32 = 0o666;
 /// Smaller pieces are joined before they are handed to a hashing thread.
 const PIECE_BYTES: usize = 32 * 1024;
 /// Larger pieces are divided.
@@ -54,6 +49,8 @@ pub(crate) struct Options {
     pub check_stated: bool,
     /// What else can be done about a file that turns out to be a directory.
     pub directory_advice: Option<&'static str>,
+    /// Out of what many small files can be had at once.
+    pub archive: Option<Archive>,
     /// When a large file is divided.
     pub division: Division,
 }
@@ -122,11 +119,16 @@ async fn download_all(
             Err(error) => Err(error.of(name)),
         }
     };
-    let all = stream::iter(items)
-        .map(one)
-        .buffer_unordered(crowd.most() + FINISHING)
-        .try_filter_map(|missing| std::future::ready(Ok(missing)))
-        .try_collect();
+    let all = async {
+        let items = match &options.archive {
+            None => items,
+            Some(archive) => {
+                archive::receive(http, archive, items, &options.scratch, digesting, job).await?
+            }
+        };
+        let all = stream::iter(items).map(one).buffer_unordered(crowd.most() + FINISHING);
+        all.try_filter_map(|missing| std::future::ready(Ok(missing))).try_collect().await
+    };
     let result = job.race(lanes.drive(all)).await.inspect_err(|_| job.give_up());
     // Nothing appears after the call.
     lanes.join();
@@ -225,6 +227,7 @@ impl Transfer<'_> {
             is_recorded: matches!(part.place, Some(Place::Named(..))),
             file: Arc::new(part.file(&self.options.scratch)?.try_clone().at(&self.item.target)?),
             target: &self.item.target,
+            is_same: &|_| true,
             at_once: turns.len() + 1,
             job: self.job,
         };

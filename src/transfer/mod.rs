@@ -1,5 +1,6 @@
 //! Moving many files at once: planned, verified, and placed only when whole.
 
+pub(crate) mod archive;
 mod crowd;
 pub(crate) mod download;
 // What Python alone asks for so far.

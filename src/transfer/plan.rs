@@ -12,6 +12,13 @@ use crate::job::Job;
 use crate::relpath::RelPath;
 use crate::{Error, Result};
 
+/// Files up to this size are collected in memory and written at once.
+pub(super) const SMALL_BYTES: u64 = 64 * 1024;
+/// Small files that have been received and are not placed yet, at most.
+pub(super) const FINISHING: usize = 64;
+/// Mode of new files, less the umask.
+pub(super) const FILE_MODE: u32 = 0o666;
+
 /// What is known of the content of a file before it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expected {

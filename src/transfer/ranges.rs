@@ -186,6 +186,8 @@ pub(super) struct Divided<'a> {
     pub(super) target: &'a std::path::Path,
     /// Whether the file keeps a record of its pieces.
     pub(super) is_recorded: bool,
+    /// Whether an answer is of the same file, as far as its own marks tell.
+    pub(super) is_same: &'a (dyn Fn(&Response) -> bool + Sync),
     /// Pieces at once.
     pub(super) at_once: usize,
     pub(super) job: &'a Job,
@@ -203,9 +205,9 @@ impl Digesting for crate::digest::Hasher {
     }
 }
 
-impl Digesting for sha2::Sha512 {
+impl Digesting for crate::digest::running::Running {
     fn take(&mut self, content: &[u8]) {
-        sha2::Digest::update(self, content);
+        self.update(content);
     }
 }
 
@@ -315,6 +317,7 @@ impl Divided<'_> {
             && response.length() == Some(end - start)
             && response.header(CONTENT_ENCODING).is_none_or(|coding| coding == "identity")
             // Servers that do not know the condition send what they have.
+            && (self.is_same)(response)
             && strong_tag(response).zip(tag).is_none_or(|(now, then)| now.as_bytes() == then)
     }
 

@@ -11,8 +11,9 @@ from typing import Any
 import pygobbler as pyg
 import pytest
 from support.errors import refused
+from support.proxy import Fault, between
 from support.service import Gobbler
-from support.tree import EMPTY, SAMPLE, Link, Tree, everything, read
+from support.tree import EMPTY, SAMPLE, Link, Node, Tree, everything, read
 
 Build = Callable[[Tree], str]
 VERSION = "test/sample/v1"
@@ -189,3 +190,46 @@ def test_paths_that_leave_the_registry_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r".+"):
         pyg.fetch_directory(path, **fetcher)
+
+
+def test_many_small_files_come_in_one_answer_that_may_break_off(
+    gobbler: Gobbler, source: Build, remote: dict[str, Any]
+) -> None:
+    tree: dict[str, Node] = {
+        f"d{number % 3}/f{number:03}": f"{number}" * 50 for number in range(60)
+    }
+    tree["large"] = "x" * 100_000
+    tree["d1/link"] = Link("f001")
+    pyg.create_project("p", **gobbler.writer)
+    pyg.upload_directory("p", "a", "v", source(tree), **gobbler.writer)
+
+    def plan(method: str, path: str, times: int) -> Fault | None:
+        is_first = path.endswith("?after=..summary&most=65536") and times == 0
+        return Fault(reset="answer") if is_first else None
+
+    with between(gobbler.url, plan) as proxy:
+        path = pyg.fetch_directory("p/a/v", **{**remote, "url": proxy.url})
+    found = read(Path(path))
+    assert found == read(gobbler.path("p", "a", "v")) | {"d1/link": found["d1/f001"]}
+    assert proxy.count("GET /archive/p/a/v?") == 2
+    alone = {line.split("/")[-1] for line in proxy.asked if line.startswith("GET /fetch/")}
+    assert alone == {"..manifest", "..summary", "..links", "large"}
+
+
+def test_damaged_archives_and_files_beside_it_do_no_harm(
+    gobbler: Gobbler, source: Build, remote: dict[str, Any]
+) -> None:
+    tree: Tree = {f"f{number:03}": f"{number}" * 50 for number in range(40)}
+    pyg.create_project("p", **gobbler.writer)
+    pyg.upload_directory("p", "a", "v", source(tree), **gobbler.writer)
+
+    def plan(method: str, path: str, times: int) -> Fault | None:
+        if not path.startswith("/archive/"):
+            return None
+        return Fault(body=lambda body: body.replace(b"7" * 50, b"8" * 50).replace(b"f008", b"../x"))
+
+    with between(gobbler.url, plan) as proxy:
+        path = pyg.fetch_directory("p/a/v", **{**remote, "url": proxy.url})
+    assert read(Path(path)) == as_bytes(tree)
+    assert sorted(Path(path).parent.iterdir()) == [Path(path)]
+    assert proxy.count("GET /archive/") == 1

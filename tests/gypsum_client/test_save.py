@@ -603,3 +603,26 @@ def test_the_network_can_be_switched_off(
     gyp.save_file("test-R", "basic", "v1", "blah.txt", cache, url=gypsum.url)
     with pytest.raises(gyp.GypsumConnectionError, match="SELENITE_OFFLINE"):
         gyp.save_file("test-R", "basic", "v1", "foo/bar.txt", cache, url=gypsum.url)
+
+
+def test_many_small_files_come_in_one_answer_that_may_break_off(
+    empty: Gypsum, cache: Path, anybody: Callable[..., None]
+) -> None:
+    tree: Tree = {f"d{number % 3}/f{number:03}": f"{number}" * 50 for number in range(60)}
+    anybody("v", {**tree, "large": "x" * 100_000})
+
+    def plan(method: str, path: str, times: int) -> Fault | None:
+        is_first = path.endswith("?after=..summary&most=65536") and times == 0
+        return Fault(reset="answer") if is_first else None
+
+    with between(empty.url, plan) as proxy:
+        folder = gyp.save_version("p", "a", "v", cache, url=proxy.url)
+        assert read(Path(folder)) == read(empty.path("p", "a", "v"))
+        assert proxy.count("GET /archive/p%2Fa%2Fv?") == 2
+        alone = {line.split("%2F")[-1] for line in proxy.asked if line.startswith("GET /file/")}
+        assert alone == {"..manifest", "..summary", "large"}
+        # Once more, some of which are there.
+        Path(folder, "d1", "f001").unlink()
+        gyp.save_version("p", "a", "v", cache, url=proxy.url, overwrite=True)
+        assert read(Path(folder)) == read(empty.path("p", "a", "v"))
+        assert proxy.count("GET /archive/p%2Fa%2Fv?") == 3

@@ -95,7 +95,8 @@ def between(url: str, plan: Plan) -> Iterator[Proxy]:
                 kept = {
                     name: value
                     for name, value in answer.getheaders()
-                    if name.lower() not in ("content-length", "connection", "date")
+                    if name.lower()
+                    not in ("content-length", "connection", "date", "transfer-encoding")
                 }
                 return answer.status, kept, answer.read()
             finally:

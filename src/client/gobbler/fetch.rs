@@ -37,6 +37,7 @@ use crate::registry::format::model::{Manifest, ManifestEntry, Summary};
 use crate::relpath::RelPath;
 use crate::settings::{self, Verify};
 use crate::system;
+use crate::transfer::archive::Archive;
 use crate::transfer::download::{self, Options};
 use crate::transfer::plan::{Expected, Item, differing};
 use crate::{Error, Result, runtime};
@@ -156,7 +157,7 @@ impl Fetcher<'_> {
         let get = |from_cache| async move {
             let paths = vec![path.clone()];
             let manifests = self.known(&paths, from_cache).await?;
-            self.get_all(paths, &manifests).await
+            self.get_all(paths, &manifests, None).await
         };
         match get(trusted).await {
             // The manifest may have been made anew since it was cached.
@@ -206,7 +207,7 @@ impl Fetcher<'_> {
                 return Ok(target);
             }
         }
-        let listing = self.remote.list(Some(path), true, self.job).await?;
+        let (listing, archive) = self.remote.listed(Some(path), true, self.job).await?;
         if listing.is_empty() && self.is_file(path).await? {
             let error = system::error(std::io::ErrorKind::NotADirectory);
             return Err(Error::Io { path: path.as_str().into(), source: error });
@@ -256,7 +257,12 @@ impl Fetcher<'_> {
                 atomic::remove_tree(&file)?;
             }
         }
-        self.get_all(files, &manifests).await?;
+        let names = listing.into_iter().filter(|name| !name.ends_with('/'));
+        let archive = archive.map(|url| {
+            let base = format!("{path}/");
+            Archive { url, base, names: names.collect() }
+        });
+        self.get_all(files, &manifests, archive).await?;
         for folder in complete.iter().chain([path]) {
             self.cache.mark_complete(folder)?;
         }
@@ -422,7 +428,12 @@ impl Fetcher<'_> {
     }
 
     /// Downloads files, or shares content that is cached already.
-    async fn get_all(&self, paths: Vec<RelPath>, manifests: &Manifests) -> Result<()> {
+    async fn get_all(
+        &self,
+        paths: Vec<RelPath>,
+        manifests: &Manifests,
+        archive: Option<Archive>,
+    ) -> Result<()> {
         if paths.is_empty() {
             return Ok(());
         }
@@ -462,6 +473,7 @@ impl Fetcher<'_> {
             concurrency: self.options.concurrency,
             scratch,
             directory_advice: Some("use `fetch_directory`"),
+            archive,
             ..Options::default()
         };
         download::download(&self.remote.http, items, &options, self.job).await?;

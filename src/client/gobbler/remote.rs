@@ -89,13 +89,26 @@ impl Remote {
         is_recursive: bool,
         job: &Job,
     ) -> Result<Vec<String>> {
-        let answer = self.http.get(&self.list_url(path, is_recursive)?, job).await?;
+        Ok(self.listed(path, is_recursive, job).await?.0)
+    }
+
+    /// [`Remote::list`], and the archive of the directory if the service sends those.
+    pub(super) async fn listed(
+        &self,
+        path: Option<&RelPath>,
+        is_recursive: bool,
+        job: &Job,
+    ) -> Result<(Vec<String>, Option<Url>)> {
+        let url = self.list_url(path, is_recursive)?;
+        let (answer, has_archives) = remote::listed(&self.http, &url, job).await?;
         let mut names: Vec<String> = answer.parse()?;
         for name in &names {
             RelPath::parse(name.strip_suffix('/').unwrap_or(name))?;
         }
         names.sort_unstable();
-        Ok(names)
+        let folder = path.map_or("", RelPath::as_str);
+        let archive = self.endpoint(&format!("archive/{}", quote_path(folder)))?;
+        Ok((names, has_archives.then_some(archive)))
     }
 
     /// Content of a file of the registry.

@@ -113,12 +113,24 @@ impl Remote {
 
     /// Keys that begin with `prefix`.
     pub async fn list(&self, prefix: &str, is_recursive: bool, job: &Job) -> Result<Vec<String>> {
+        Ok(self.listed(prefix, is_recursive, job).await?.0)
+    }
+
+    /// [`Remote::list`], and the archive of the directory `prefix` if the service sends those.
+    pub(super) async fn listed(
+        &self,
+        prefix: &str,
+        is_recursive: bool,
+        job: &Job,
+    ) -> Result<(Vec<String>, Option<Url>)> {
         let mut url = format!("{}/list?recursive={is_recursive}", self.base);
         if !prefix.is_empty() {
             url.push_str("&prefix=");
             url.push_str(&quote_component(prefix));
         }
-        self.http.get(&parse(&url)?, job).await?.parse()
+        let (answer, has_archives) = remote::listed(&self.http, &parse(&url)?, job).await?;
+        let archive = self.endpoint("archive", &[prefix.trim_end_matches('/')])?;
+        Ok((answer.parse()?, has_archives.then_some(archive)))
     }
 
     /// Content of an object.

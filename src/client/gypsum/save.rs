@@ -31,6 +31,7 @@ use crate::job::Job;
 use crate::registry::format::layout::{LINKS, MANIFEST, SUMMARY, is_internal};
 use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry, Summary};
 use crate::settings::{self, Verify};
+use crate::transfer::archive::Archive;
 use crate::transfer::download::{self, Options};
 use crate::transfer::plan::{Expected, Form, Item, differing};
 use crate::{Error, Refusal, Result, runtime};
@@ -336,12 +337,17 @@ impl<'a> Saver<'a> {
         // What was cached of a version that could still change may be of another upload.
         let mut doubt = summary.is_some() && !was_final;
         let prefix = format!("{version}/");
-        let keys = self.remote.list(&prefix, true, self.job).await?;
+        let (keys, archive) = self.remote.listed(&prefix, true, self.job).await?;
         let mut paths = BTreeSet::new();
         for key in &keys {
             self.cache.object(key)?;
             paths.extend(key.strip_prefix(&prefix).filter(|path| *path != MANIFEST));
         }
+        let mut names: Vec<String> =
+            keys.iter().filter_map(|key| key.strip_prefix(&prefix)).map(str::to_owned).collect();
+        names.sort_unstable();
+        let archive = archive.map(|url| Archive { url, base: prefix.clone(), names });
+        let archive = archive.as_ref();
         let is_kept = was_final && !self.options.overwrite;
         if !is_kept && self.cache.is_complete(version)? && !self.is_final_now(version).await? {
             self.cache.set_complete(version, false)?;
@@ -354,14 +360,14 @@ impl<'a> Saver<'a> {
         };
         self.check_listing(version, &manifest, &paths).await?;
         doubt |= self.verify == Verify::Always;
-        if let Err(error) = self.get_all(version, &paths, &manifest, doubt).await {
+        if let Err(error) = self.get_all(version, &paths, &manifest, doubt, archive).await {
             if is_fresh || !matches!(error.root(), Error::Digest { .. }) {
                 return Err(error);
             }
             // The version may have been made anew since its manifest was cached.
             manifest = self.fresh_record(version, MANIFEST).await?.parse_public()?;
             self.check_listing(version, &manifest, &paths).await?;
-            self.get_all(version, &paths, &manifest, true).await?;
+            self.get_all(version, &paths, &manifest, true, archive).await?;
         }
         if relink {
             self.resolve(version, &manifest).await?;
@@ -421,6 +427,7 @@ impl<'a> Saver<'a> {
         paths: &BTreeSet<&str>,
         manifest: &Manifest,
         doubt: bool,
+        archive: Option<&Archive>,
     ) -> Result<()> {
         // Links are made as files later.
         let names = paths.iter().copied().chain(manifest.keys().map(String::as_str));
@@ -449,7 +456,9 @@ impl<'a> Saver<'a> {
         if items.iter().any(|item| !item.target.exists()) {
             self.cache.set_complete(version, false)?;
         }
-        self.download(items).await
+        make_folders(&items)?;
+        let options = Options { archive: archive.cloned(), ..self.options()? };
+        download::download_named(&self.remote.http, items, &options, self.job).await
     }
 
     async fn resolve(&self, version: &str, manifest: &Manifest) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,14 +12,17 @@ use axum::http::{Response, StatusCode};
 
 use super::list;
 use super::roots::Roots;
+use super::state::State;
 use crate::fs::atomic::STAGE_PREFIX;
 use crate::quote::quote_component;
+use crate::registry::Failure;
 use crate::relpath::clean;
 use crate::service::answer::{self, plain};
+use crate::service::archive;
 use crate::service::conditions::{
     insert_last_modified, is_modified_since, last_modified, not_modified,
 };
-use crate::service::content::{About, MediaType, Opened, content};
+use crate::service::content::{About, MediaType, Opened, Source, content};
 use crate::service::threads;
 use crate::system;
 
@@ -33,8 +36,7 @@ pub(super) async fn fetch(
     // Rooted before it is cleaned, so that no `..` can lead out.
     let cleaned = clean(&[b"/", path].concat());
     let inner = &cleaned[1..];
-    let mut components = inner.split(|byte| *byte == b'/');
-    if components.any(|component| component.starts_with(STAGE_PREFIX.as_bytes())) {
+    if is_unfinished(inner) {
         return plain(StatusCode::NOT_FOUND, "404 page not found");
     }
     if path == b"index.html" || path.ends_with(b"/index.html") {
@@ -60,6 +62,42 @@ pub(super) async fn fetch(
     let name = if has_slash { "index.html" } else { &*base };
     let about = About { media_type: MediaType::OfName(name), etag: None };
     content(Opened::new(file, metadata), &about, headers).unwrap_or_else(|error| refusal(&error))
+}
+
+/// All files of a folder in one answer; `path` is what follows `/archive/`, decoded.
+pub(super) async fn archive(
+    state: &State,
+    path: &[u8],
+    wanted: &archive::Wanted,
+) -> Result<Response<Body>, Failure> {
+    let cleaned = clean(&[b"/", path].concat());
+    let inner = cleaned[1..].to_vec();
+    if is_unfinished(&inner) {
+        return Err(list::no_folder());
+    }
+    let (roots, folder) = (Arc::clone(&state.roots), inner.clone());
+    let files = state.work.run(move |job| list::files(&roots, &folder, job)).await;
+    let files = files.unwrap_or_else(|error| Err(answer::lost(&error)))?;
+    let roots = Arc::clone(&state.roots);
+    let place = PathBuf::from(system::into_text(inner));
+    let name = place.file_name().map_or("registry".into(), |name| name.to_string_lossy());
+    let name = name.into_owned();
+    let open = move |file: &str| match open(&roots, &place.join(file)) {
+        Ok((file, metadata)) if metadata.is_file() => {
+            Ok(Some(Box::new(Opened::new(file, metadata)) as Box<dyn Source>))
+        }
+        // Links to folders, links that lead nowhere or outside, and what has gone.
+        Ok(_) => Ok(None),
+        Err(error) if matches!(refusal(&error).status().as_u16(), 403 | 404) => Ok(None),
+        Err(error) => Err(error),
+    };
+    Ok(archive::archive(&name, files, wanted, Box::new(open)))
+}
+
+/// True for what is in a folder that is being made.
+fn is_unfinished(path: &[u8]) -> bool {
+    let mut components = path.split(|byte| *byte == b'/');
+    components.any(|component| component.starts_with(STAGE_PREFIX.as_bytes()))
 }
 
 fn open(roots: &Roots, path: &Path) -> io::Result<(File, fs::Metadata)> {

@@ -33,10 +33,28 @@ pub(super) fn list(
         return Ok(b"[]".to_vec());
     }
     roots.check_folder(&full).map_err(|error| missing(&full, &error))?;
-    let mut listing = Listing { text: b"[".to_vec(), is_recursive, roots };
-    listing.fill(&full, job)?;
-    listing.text.push(b']');
-    Ok(listing.text)
+    let mut text = b"[".to_vec();
+    let add = |path: &[u8]| push(&mut text, path);
+    Listing { add, is_recursive, roots }.fill(&full, job)?;
+    text.push(b']');
+    Ok(text)
+}
+
+/// All files and links in a folder of the registry, by their paths in it; those whose names are no
+/// text are left out.
+pub(super) fn files(roots: &Roots, folder: &[u8], job: &Job) -> Result<Vec<String>, Failure> {
+    let (full, metadata) = locate(roots, folder)?;
+    let is_folder = metadata.is_ok_and(|found| found.is_dir()) && roots.check_folder(&full).is_ok();
+    if !is_folder {
+        return Err(no_folder());
+    }
+    let mut files = Vec::new();
+    let add = |path: &[u8]| {
+        let path = std::str::from_utf8(path).ok().filter(|path| !path.ends_with('/'));
+        files.extend(path.map(str::to_owned));
+    };
+    Listing { add, is_recursive: true, roots }.fill(&full, job)?;
+    Ok(files)
 }
 
 /// A path of the request in the file system, and what is there.
@@ -59,6 +77,11 @@ fn locate(roots: &Roots, path: &[u8]) -> Result<Located, Failure> {
     Ok((full, metadata))
 }
 
+/// The refusal of an archive of what is no folder.
+pub(super) fn no_folder() -> Failure {
+    Failure::not_found("there is no such folder")
+}
+
 fn missing(path: &Path, error: &io::Error) -> Failure {
     Failure::system("lstat", path, error).within("failed to obtain a directory listing")
 }
@@ -71,8 +94,9 @@ pub(super) fn not_decodable(bad: &BadEscape) -> Failure {
 /// Names, and whether each is a folder.
 pub(super) type Entries = Vec<(Vec<u8>, bool)>;
 
-struct Listing<'a> {
-    text: Vec<u8>,
+struct Listing<'a, Add> {
+    /// Takes each path.
+    add: Add,
     is_recursive: bool,
     roots: &'a Roots,
 }
@@ -84,7 +108,7 @@ struct Level {
     path_length: usize,
 }
 
-impl Listing<'_> {
+impl<Add: FnMut(&[u8])> Listing<'_, Add> {
     /// Adds everything in `root`: files and links, and folders as `name/`. A recursive listing
     /// names only the folders that hold nothing. Each folder is in byte order of the names.
     fn fill(&mut self, root: &Path, job: &Job) -> Result<(), Failure> {
@@ -107,19 +131,19 @@ impl Listing<'_> {
             };
             path.extend_from_slice(&name);
             if !is_folder {
-                self.push(&path);
+                (self.add)(&path);
                 continue;
             }
             path.push(b'/');
             if !self.is_recursive {
-                self.push(&path);
+                (self.add)(&path);
                 continue;
             }
             job.check()?;
             let folder = root.join(system::text(&path));
             match entries_of(&folder)? {
                 None => {}
-                Some(entries) if entries.is_empty() => self.push(&path),
+                Some(entries) if entries.is_empty() => (self.add)(&path),
                 Some(entries) => {
                     stack.push(Level { entries: entries.into_iter(), path_length: path.len() });
                 }
@@ -127,21 +151,22 @@ impl Listing<'_> {
         }
         Ok(())
     }
+}
 
-    fn push(&mut self, path: &[u8]) {
-        if self.text.len() > 1 {
-            self.text.push(b',');
-        }
-        let is_plain = |byte: &u8| {
-            matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&')
-        };
-        if path.iter().all(is_plain) {
-            self.text.push(b'"');
-            self.text.extend_from_slice(path);
-            self.text.push(b'"');
-        } else {
-            self.text.extend(json::compact(&String::from_utf8_lossy(path)));
-        }
+/// Adds a path to a JSON array that is being written.
+fn push(text: &mut Vec<u8>, path: &[u8]) {
+    if text.len() > 1 {
+        text.push(b',');
+    }
+    let is_plain = |byte: &u8| {
+        matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&')
+    };
+    if path.iter().all(is_plain) {
+        text.push(b'"');
+        text.extend_from_slice(path);
+        text.push(b'"');
+    } else {
+        text.extend(json::compact(&String::from_utf8_lossy(path)));
     }
 }
 

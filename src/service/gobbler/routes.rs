@@ -21,6 +21,7 @@ use crate::job::Job;
 use crate::registry::format::json::{compact, read as read_json};
 use crate::registry::{Failure, FailureKind};
 use crate::service::answer::{self, lost, open_to_all, plain};
+use crate::service::archive;
 use crate::service::log::Entry as LogEntry;
 use crate::service::query;
 use crate::service::threads::caught;
@@ -97,6 +98,13 @@ async fn route(state: &Arc<State>, request: &Parts, entry: &mut LogEntry<'_>) ->
         ["fetch", ..] => {
             let inner: Vec<u8> = percent_decode_str(&inner["/fetch/".len()..]).collect();
             open_to_all(fetch::fetch(&state.roots, &inner, uri.query(), &request.headers).await)
+        }
+        ["archive", ..] => {
+            let inner: Vec<u8> =
+                percent_decode_str(inner["/archive".len()..].trim_start_matches('/')).collect();
+            let wanted = wanted(uri.query().unwrap_or_default());
+            let archive = fetch::archive(state, &inner, &wanted).await;
+            open_to_all(archive.unwrap_or_else(|failure| error_answer(failure, entry)))
         }
         _ => open_to_all(json_answer(StatusCode::OK, &json!({"name": NAME, "url": URL}))),
     }
@@ -240,9 +248,19 @@ async fn listing(state: &Arc<State>, query: &str, entry: &mut LogEntry<'_>) -> R
         .await
         .unwrap_or_else(|error| Err(lost(&error)));
     match listing {
-        Ok(text) => answer::json(StatusCode::OK, text),
+        Ok(text) => {
+            let mut response = answer::json(StatusCode::OK, text);
+            archive::announce(response.headers_mut());
+            response
+        }
         Err(failure) => error_answer(failure, entry),
     }
+}
+
+/// What an archive is to hold, by its query.
+fn wanted(query: &str) -> archive::Wanted {
+    let text = |key| String::from_utf8_lossy(&query_value(query, key)).into_owned();
+    archive::Wanted { after: text("after"), most: text("most").parse().ok() }
 }
 
 /// The first value of a key in a query, decoded; empty if there is none. A pair with a bad escape

@@ -1,5 +1,6 @@
 //! Which request gets which answer.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ use crate::registry::bucket::{
 use crate::registry::format::json::plain;
 use crate::registry::format::layout;
 use crate::service::answer::{self, empty, lost};
-use crate::service::content::{self, About, MediaType};
+use crate::service::archive;
+use crate::service::content::{self, About, MediaType, Source};
 use crate::service::log::Entry as LogEntry;
 use crate::service::query;
 use crate::service::threads::caught;
@@ -127,6 +129,9 @@ async fn route(
         // Proxies may send the slashes of a key decoded: it has no empty components.
         ("GET" | "HEAD", ["file", key @ ..]) if !key.is_empty() => {
             call.file(decode(&key.join("/"))?).await
+        }
+        ("GET" | "HEAD", ["archive", folder @ ..]) if !folder.is_empty() => {
+            call.archive(decode(&folder.join("/"))?, query).await
         }
         ("GET", ["credentials", "s3-api"]) => configured(state.options.s3_credentials.as_ref()),
         ("GET", ["credentials", "github-app"]) => configured(state.options.github_app.as_ref()),
@@ -277,7 +282,43 @@ impl Call<'_, '_> {
                 Ok(plain(&keys))
             })
             .await?;
-        Ok(answer::json(StatusCode::OK, keys))
+        let mut response = answer::json(StatusCode::OK, keys);
+        // Out of a store, each file takes a request of its own: clients ask for many at once.
+        if self.state.bucket.objects().is_at_hand() {
+            archive::announce(response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    /// All files of a folder in one answer.
+    async fn archive(self, folder: String, query: &str) -> Answer {
+        let after = query_value(query, "after")?.unwrap_or_default();
+        let most = query_value(query, "most")?.and_then(|most| most.parse().ok());
+        let prefix = format!("{}/", folder.trim_end_matches('/'));
+        let within = prefix.clone();
+        let keys = self.run(move |state, job| state.bucket.objects().list(&within, true, job));
+        let keys = keys.await?;
+        let names: Vec<String> =
+            keys.iter().filter_map(|key| key.strip_prefix(&prefix)).map(str::to_owned).collect();
+        if names.is_empty() {
+            return Err(Refusal::new(404, "there is no such folder"));
+        }
+        let state = Arc::clone(self.state);
+        let name = folder.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        let open = move |file: &str| {
+            let content = state.bucket.objects().open(&format!("{prefix}{file}"));
+            Ok(content.map_err(|failure| io::Error::other(failure.reason))?.map(|content| {
+                match content {
+                    Content::File(file, metadata) => {
+                        Box::new(content::Opened::new(file, metadata)) as Box<dyn Source>
+                    }
+                    #[cfg(feature = "s3")]
+                    Content::Remote(remote) => Box::new(remote),
+                }
+            }))
+        };
+        let wanted = archive::Wanted { after, most };
+        Ok(archive::archive(&name, names, &wanted, Box::new(open)))
     }
 
     async fn file(self, key: String) -> Answer {

@@ -515,6 +515,10 @@ impl Objects for Directory {
         let ignores_case = *self.ignores_case.get_or_init(|| self.ignores_case());
         Limits { ignores_case, forbids_control: false }
     }
+
+    fn is_at_hand(&self) -> bool {
+        true
+    }
 }
 
 impl Directory {

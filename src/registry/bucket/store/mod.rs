@@ -264,4 +264,7 @@ pub trait Objects: Debug + Send + Sync {
 
     /// What names cannot be.
     fn limits(&self) -> Limits;
+
+    /// True if reading an object asks nobody else for it.
+    fn is_at_hand(&self) -> bool;
 }

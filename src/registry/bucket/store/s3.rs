@@ -526,6 +526,10 @@ impl Objects for S3 {
     fn limits(&self) -> Limits {
         Limits { ignores_case: false, forbids_control: true }
     }
+
+    fn is_at_hand(&self) -> bool {
+        false
+    }
 }
 
 impl S3Hold<'_> {
