@@ -21,6 +21,7 @@ use crate::shared::lock;
 use crate::transfer::content::{Content, Memory, Source};
 use crate::transfer::fetch::{Origin, Promised, Target, Wanted, fetch};
 use crate::transfer::parts::{self, Events, Parts};
+use crate::transfer::ranges::Division;
 use crate::{Error, Result, runtime};
 
 /// For which package requests are made, for how many seconds a server may be silent, and how often to
@@ -251,8 +252,8 @@ pub(super) fn fetch_stored(
 ) -> PyResult<bool> {
     wait(py, progress.as_ref(), |job| {
         let (http, url) = (http(&asker)?, url::parse(address)?);
-        let wanted =
-            Wanted { url, headers: HeaderMap::new(), name, size: None, takes_codings: true };
+        let (headers, division) = (HeaderMap::new(), Division::default());
+        let wanted = Wanted { url, headers, name, size: None, takes_codings: true, division };
         let said = Said::Tag(md5, has_tag);
         let known = Known { said, http: &http, renewal: renewal.as_ref() };
         let fetched = fetch(&http, &wanted, Target::File(&target), &known, None, job);
@@ -274,7 +275,8 @@ pub(super) fn fetch_item(
 ) -> PyResult<Option<Py<PyBytes>>> {
     let fetch = |http: &Http, target: Target<'_>, first: Option<Response>, job: &Job| {
         let (url, headers) = (url::parse(address)?, headers(&given)?);
-        let wanted = Wanted { url, headers, name: name.clone(), size: None, takes_codings: false };
+        let (name, division) = (name.clone(), Division::default());
+        let wanted = Wanted { url, headers, name, size: None, takes_codings: false, division };
         let known = Known { said: Said::Item, http, renewal: None };
         let fetched = fetch(http, &wanted, target, &known, first, job);
         Ok(runtime::current()?.block_on(fetched)?.is_some())

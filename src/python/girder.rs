@@ -15,6 +15,7 @@ use crate::http::{Http, Object, Response, url};
 use crate::job::Job;
 use crate::transfer::fetch::{Origin, Promised, Standing, Target, Wanted, fetch};
 use crate::transfer::pieces::{self, Place, Session, Sizes};
+use crate::transfer::ranges::Division;
 use crate::{Error, Result, runtime};
 
 const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (girder_client/5.0.21)");
@@ -66,7 +67,8 @@ pub(super) fn girder_download(
         let (http, headers) = (http(&access)?, headers(&access.0)?);
         let name = target.display().to_string();
         let url = url::parse(address)?;
-        let wanted = Wanted { url, headers, name, size, takes_codings: false };
+        let (takes_codings, division) = (false, Division::default());
+        let wanted = Wanted { url, headers, name, size, takes_codings, division };
         let known = serde_json::from_str(&document.1)
             .map_err(|_| Error::invalid("document", &document.1, "it is no JSON object"))?;
         let address = url::parse(&document.0)?;
@@ -114,6 +116,10 @@ impl Origin for Described<'_> {
         let now: Object = answer.into_document().await?.parse()?;
         let is_same = self.known.iter().all(|(name, value)| now.get(name) == Some(value));
         Ok(if is_same { Standing::Same } else { Standing::Changed })
+    }
+
+    fn can_tell(&self) -> bool {
+        !self.known.is_empty()
     }
 }
 

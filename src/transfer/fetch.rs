@@ -2,11 +2,14 @@
 //! come for as long as it is unchanged. It goes to a file, or to memory.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Url;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 
+use super::download::concurrency;
+use super::ranges::{Divided, Division, MOST_AT_ONCE, Pieces, Watch, strong_tag};
 use crate::digest::running::{Kind, Running};
 use crate::error::IoContext;
 use crate::fs::atomic::{self, Staged};
@@ -40,6 +43,8 @@ pub(crate) struct Wanted {
     pub(crate) size: Option<u64>,
     /// Whether it is wanted as it comes, also if that is in a coding.
     pub(crate) takes_codings: bool,
+    /// When a file is divided into pieces that come at once.
+    pub(crate) division: Division,
 }
 
 /// What the content of an answer must be.
@@ -74,6 +79,11 @@ pub(crate) trait Origin: Sync {
         async { Ok(Standing::Same) }
     }
 
+    /// Whether [`Origin::standing`] tells another content from the same, whatever its marks.
+    fn can_tell(&self) -> bool {
+        false
+    }
+
     /// Another URL in place of one that is not accepted any more.
     fn renewed(&self) -> impl Future<Output = Result<Option<Url>>> + Send {
         async { Ok(None) }
@@ -103,7 +113,20 @@ pub(crate) async fn fetch(
     job.expect_file(wanted.size);
     let (share, part, promised) = (job.share(wanted.size), Part::default(), Promised::default());
     let url = wanted.url.clone();
-    let mut transfer = Transfer { http, wanted, target, origin, first, url, promised, share, part };
+    let (rest, is_whole_only) = (None, false);
+    let mut transfer = Transfer {
+        http,
+        wanted,
+        target,
+        origin,
+        first,
+        url,
+        promised,
+        share,
+        part,
+        rest,
+        is_whole_only,
+    };
     let run = transfer.run(job);
     job.race(run).await.inspect_err(|_| job.give_up())
 }
@@ -118,6 +141,15 @@ struct Transfer<'a, O> {
     promised: Promised,
     share: Share,
     part: Part,
+    /// What is left of a stream that was too slow.
+    rest: Option<Rest>,
+    /// Whether it is not to be divided.
+    is_whole_only: bool,
+}
+
+struct Rest {
+    pieces: Pieces,
+    tag: Option<HeaderValue>,
 }
 
 /// What has come.
@@ -149,7 +181,22 @@ impl<O: Origin> Transfer<'_, O> {
                     tries.answered();
                     return Ok(None);
                 }
-                Ok(Tried::Whole) => break,
+                Ok(Tried::Whole) => match self.rest.take() {
+                    None => break,
+                    Some(rest) => {
+                        // The rest is other requests.
+                        tries.answered();
+                        match self.receive_rest(rest, job).await? {
+                            Standing::Same => break,
+                            Standing::Changed => return Ok(None),
+                            Standing::Unknown => {
+                                self.restart();
+                                self.is_whole_only = true;
+                                continue;
+                            }
+                        }
+                    }
+                },
                 Ok(Tried::Other) => {
                     self.restart();
                     self.failure("it is another one than what has come of it")
@@ -267,12 +314,62 @@ impl<O: Origin> Transfer<'_, O> {
         if let Some(length) = response.length() {
             self.share.expect(self.part.received + length);
         }
-        self.receive(&mut response).await?;
-        self.check()?;
+        let is_known = self.promised.digest.is_some() || self.origin.can_tell();
+        let may_be = matches!(self.target, Target::File(_)) && !self.is_whole_only;
+        let watch = may_be
+            .then(|| Watch::new(self.wanted.division, &response, self.part.received, is_known))
+            .flatten();
+        self.receive(&mut response, watch.as_ref()).await?;
+        match watch.filter(|watch| self.part.received < watch.size) {
+            Some(watch) => {
+                let (piece, received) = (self.wanted.division.piece, self.part.received);
+                let pieces = Pieces::new(watch.size, piece, received);
+                let tag = strong_tag(&response).and_then(|tag| HeaderValue::from_str(tag).ok());
+                self.rest = Some(Rest { pieces, tag });
+            }
+            None => self.check()?,
+        }
         Ok(Tried::Whole)
     }
 
-    async fn receive(&mut self, response: &mut Response) -> Result<()> {
+    /// Receives the rest in pieces; says whether all of it is of the same content.
+    async fn receive_rest(&mut self, rest: Rest, job: &Job) -> Result<Standing> {
+        let Rest { mut pieces, tag } = rest;
+        let (Target::File(target), Some(staged)) = (&self.target, &self.part.staged) else {
+            return Ok(Standing::Unknown);
+        };
+        let is_tagged = tag.is_some();
+        let (origin, mark) = (self.origin, &self.promised.mark);
+        let divided = Divided {
+            http: self.http,
+            url: &self.url,
+            headers: self.wanted.headers.clone(),
+            validator: tag,
+            file: Arc::new(staged.file().try_clone().at(target)?),
+            target,
+            is_recorded: false,
+            is_same: &|answer| origin.promised(answer).is_some_and(|now| now.mark == *mark),
+            at_once: concurrency(0).min(MOST_AT_ONCE),
+            job,
+        };
+        let (received, digest) = (self.part.received, self.part.digest.take());
+        let (received, digest, whole) =
+            divided.receive(&mut pieces, received, digest, &mut self.share).await;
+        let is_digested = digest.is_some();
+        (self.part.received, self.part.digest) = (received, digest);
+        if !whole? {
+            return Ok(Standing::Unknown);
+        }
+        Ok(match self.origin.standing().await? {
+            Standing::Changed => Standing::Changed,
+            // As one stream, it says better what is wrong.
+            _ if self.check().is_err() => Standing::Unknown,
+            Standing::Unknown if !is_tagged && !is_digested => Standing::Unknown,
+            Standing::Same | Standing::Unknown => Standing::Same,
+        })
+    }
+
+    async fn receive(&mut self, response: &mut Response, watch: Option<&Watch>) -> Result<()> {
         let mut block = BytesMut::new();
         let ended = loop {
             match response.chunk().await {
@@ -281,6 +378,10 @@ impl<O: Origin> Transfer<'_, O> {
                     block.extend_from_slice(&piece);
                     if block.len() >= BLOCK_BYTES {
                         self.write(block.split().freeze()).await?;
+                    }
+                    let come = self.part.received + block.len() as u64;
+                    if watch.is_some_and(|watch| watch.is_slow(come)) {
+                        break Ok(());
                     }
                 }
                 Ok(None) => break Ok(()),
@@ -366,8 +467,11 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
     use super::*;
-    use crate::http::testing::{answer, serve};
+    use crate::http::testing::{answer, serve, serve_all};
     use crate::runtime;
 
     struct Scripted {
@@ -388,6 +492,10 @@ mod tests {
             Ok(self.standing)
         }
 
+        fn can_tell(&self) -> bool {
+            true
+        }
+
         async fn renewed(&self) -> Result<Option<Url>> {
             Ok(self.other.clone())
         }
@@ -406,7 +514,8 @@ mod tests {
         http.retry.retries = 3;
         let other = (standing == Standing::Unknown).then(|| url.join("/y").unwrap());
         let (headers, name, takes_codings) = (HeaderMap::new(), "f".into(), false);
-        let wanted = Wanted { url, headers, name, size, takes_codings };
+        let division = Division::default();
+        let wanted = Wanted { url, headers, name, size, takes_codings, division };
         let digest = digest.map(|(kind, digits)| (kind, digits.to_owned()));
         let origin = Scripted { standing, digest, other };
         let job = Job::default();
@@ -518,5 +627,88 @@ mod tests {
         let target = Target::Memory(&mut memory);
         let (result, _) = get(vec![gone(), gone()], target, None, None, Standing::Unknown);
         assert!(matches!(result, Err(Error::Status { status: 403, .. })));
+    }
+
+    const PIECE: usize = 16 * 1024;
+
+    fn content() -> Vec<u8> {
+        (0..PIECE * 100).map(|at| (at % 251).to_le_bytes()[0]).collect()
+    }
+
+    /// Downloads a file that is divided as soon as possible; pieces from the twentieth request on are
+    /// of another content if it `changes`. Gives the number of requests, too.
+    fn get_divided(
+        target: &Path,
+        digest: Option<String>,
+        standing: Standing,
+        changes: bool,
+    ) -> (Result<Option<u64>>, usize) {
+        let content = content();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let size = content.len();
+        let url = serve_all(move |head| {
+            let number = count.fetch_add(1, Ordering::Relaxed);
+            let head = head.to_lowercase();
+            assert!(head.contains("girder-token: t\r\n"));
+            let Some(range) = head.split("range: bytes=").nth(1) else {
+                return answer("200 OK", "Accept-Ranges: bytes\r\n", size, &content);
+            };
+            let (first, last) = range.lines().next().unwrap().split_once('-').unwrap();
+            let (first, last) = (first.parse().unwrap(), last.parse::<usize>().unwrap());
+            let range = format!("Content-Range: bytes {first}-{last}/{size}\r\n");
+            let mut body = content[first..=last].to_vec();
+            if changes && number >= 20 {
+                body.fill(0);
+            }
+            answer("206 Partial Content", &range, body.len(), &body)
+        });
+        let runtime = runtime::current().unwrap();
+        let http = Http::new(&runtime).unwrap();
+        let moment = Duration::ZERO;
+        let wanted = Wanted {
+            url,
+            headers: HeaderMap::from_iter([(
+                "girder-token".parse().unwrap(),
+                HeaderValue::from_static("t"),
+            )]),
+            name: "f".into(),
+            size: Some(size as u64),
+            takes_codings: false,
+            division: Division { look: moment, moment, piece: PIECE as u64 },
+        };
+        let digest = digest.map(|digits| (Kind::Sha512, digits));
+        let origin = Scripted { standing, digest, other: None };
+        let job = Job::default();
+        let fetched = fetch(&http, &wanted, Target::File(target), &origin, None, &job);
+        let result = runtime.block_on(fetched);
+        (result, asked.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn a_slow_file_comes_in_pieces_that_are_of_one_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("f");
+        let content = content();
+        let mut digest = Running::new(Kind::Sha512);
+        digest.update(&[&content[..], b"!"].concat());
+        let digest = digest.finish();
+        for (digest, standing, changes, is_divided) in [
+            (None, Standing::Same, false, true),
+            (Some(digest.clone()), Standing::Unknown, false, true),
+            // Nothing tells, or what tells says no: from the start, as one stream.
+            (None, Standing::Unknown, false, false),
+            (Some(digest), Standing::Same, true, false),
+        ] {
+            let (result, requests) = get_divided(&target, digest, standing, changes);
+            assert_eq!(result.unwrap(), Some(content.len() as u64));
+            assert!(std::fs::read(&target).unwrap() == content);
+            let pieces = requests - 1 - usize::from(!is_divided);
+            assert!((50..=100).contains(&pieces), "{requests}");
+            std::fs::remove_file(&target).unwrap();
+        }
+        let (result, _) = get_divided(&target, None, Standing::Changed, true);
+        assert_eq!(result.unwrap(), None);
+        assert!(!target.exists());
     }
 }
