@@ -218,7 +218,8 @@ impl Transfer<'_> {
         let Some(mut pieces) = part.pieces.take() else { return Ok(false) };
         let free = std::iter::repeat_with(|| self.crowd.free_turn());
         let turns: Vec<_> = free.take(MOST_AT_ONCE - 1).map_while(|turn| turn).collect();
-        let hasher = self.item.expected.is_some().then(|| std::mem::take(&mut part.hasher));
+        let expected = self.item.expected.as_ref().or(part.expected.as_ref()).cloned();
+        let hasher = expected.is_some().then(|| std::mem::take(&mut part.hasher));
         let divided = Divided {
             http: self.http,
             url: &self.item.url,
@@ -252,7 +253,7 @@ impl Transfer<'_> {
         }
         // The record of the pieces is no content.
         part.cut()?;
-        if let Some(expected) = &self.item.expected {
+        if let Some(expected) = expected {
             expected.check(&part.hasher.clone().finish(), &self.item.name)?;
         } else {
             let origin = url::redacted(&self.item.url);
@@ -292,6 +293,7 @@ impl Transfer<'_> {
         if expected.is_none() && self.options.check_stated && part.received == 0 {
             expected = stated(&response);
         }
+        part.expected.clone_from(&expected);
         let small = response.length().is_some_and(|length| length <= SMALL_BYTES);
         if form.is_document() || (small && part.received == 0) {
             let body = self.receive_small(&mut response, part).await?;
@@ -299,12 +301,12 @@ impl Transfer<'_> {
             *turn = None;
             return self.place_small(body, expected, part).await;
         }
-        // What only this answer has told of the content says nothing of pieces.
-        let is_known = self.item.expected.is_some();
-        let watch = (is_known || expected.is_none()) && !part.is_whole_only;
-        let watch =
-            watch.then(|| Watch::new(self.options.division, &response, part.received, is_known));
-        let watch = watch.flatten();
+        let watch = (!part.is_whole_only)
+            .then(|| {
+                let is_known = expected.is_some();
+                Watch::new(self.options.division, &response, part.received, is_known)
+            })
+            .flatten();
         let Some(expected) = expected else {
             part.file(&self.options.scratch)?;
             while let Some(piece) = response.chunk().await? {
@@ -465,6 +467,7 @@ impl Transfer<'_> {
             share,
             hasher: Hasher::default(),
             validator: None,
+            expected: None,
             pieces: None,
             is_whole_only: false,
         }
@@ -542,6 +545,8 @@ struct Part {
     /// Of these bytes, if there is a digest to compare with.
     hasher: Hasher,
     validator: Option<HeaderValue>,
+    /// What it must be by what the last answer has told, or by more.
+    expected: Option<Expected>,
     /// If the rest is to come in pieces, or has.
     pieces: Option<Pieces>,
     /// Whether it is not to be divided.

@@ -27,7 +27,7 @@ use reqwest::Url;
 use reqwest::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, RANGE,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::error::IoContext;
 use crate::http::{Http, Response};
@@ -241,14 +241,15 @@ impl Divided<'_> {
         );
         let (size, length, ready) = (pieces.size, pieces.length, pieces.in_order().max(received));
         let (sender, come) = mpsc::unbounded_channel();
-        let share = Mutex::new(share);
+        let writes = Arc::new(Semaphore::new(MOST_AT_ONCE));
+        let common = Common { share: Mutex::new(share), writes: Arc::clone(&writes) };
         let receiving = async {
             // Ends the digesting, too.
             let sender = sender;
             let mut all = stream::iter(missing)
                 .map(|(index, range)| {
-                    let share = &share;
-                    async move { Ok::<_, Error>((index, self.piece(range, share).await?)) }
+                    let common = &common;
+                    async move { Ok::<_, Error>((index, self.piece(range, common).await?)) }
                 })
                 .buffer_unordered(self.at_once.max(1));
             while let Some(piece) = all.next().await {
@@ -265,20 +266,23 @@ impl Divided<'_> {
         let order = InOrder { file: &self.file, size, length, ready, waiting, come };
         let ((received, hasher, digested), whole) =
             tokio::join!(order.digest(received, hasher), receiving);
+        // Pieces that were given up may still be written, and must not be once the file begins anew.
+        let most = u32::try_from(MOST_AT_ONCE).unwrap_or(u32::MAX);
+        drop(writes.acquire_many(most).await);
         (received, hasher, digested.at(self.target).and(whole))
     }
 
     /// Receives one piece; false if the answer is none.
-    async fn piece(&self, range: Range<u64>, share: &Mutex<&mut Share>) -> Result<bool> {
+    async fn piece(&self, range: Range<u64>, common: &Common<'_>) -> Result<bool> {
         let at = AtomicU64::new(range.start);
-        let attempt = || self.attempt(&at, range.end, share);
+        let attempt = || self.attempt(&at, range.end, common);
         match self.http.repeat(self.url, |_| true, self.job, attempt).await {
             Err(Error::Status { status: 416, .. }) => Ok(false),
             other => other,
         }
     }
 
-    async fn attempt(&self, at: &AtomicU64, end: u64, share: &Mutex<&mut Share>) -> Result<bool> {
+    async fn attempt(&self, at: &AtomicU64, end: u64, common: &Common<'_>) -> Result<bool> {
         let start = at.load(Ordering::Relaxed);
         let mut headers = self.headers.clone();
         let range = HeaderValue::try_from(format!("bytes={start}-{}", end - 1));
@@ -296,7 +300,7 @@ impl Divided<'_> {
                 Ok(Some(piece)) => {
                     block.extend_from_slice(&piece);
                     if block.len() >= BLOCK_BYTES {
-                        self.write(block.split().freeze(), at, end, share).await?;
+                        self.write(block.split().freeze(), at, end, common).await?;
                     }
                 }
                 Ok(None) => break Ok(()),
@@ -304,7 +308,7 @@ impl Divided<'_> {
             }
         };
         // Also of a piece that broke off: the next try goes on behind it.
-        self.write(block.freeze(), at, end, share).await?;
+        self.write(block.freeze(), at, end, common).await?;
         ended.map(|()| at.load(Ordering::Relaxed) == end)
     }
 
@@ -326,7 +330,7 @@ impl Divided<'_> {
         block: Bytes,
         at: &AtomicU64,
         end: u64,
-        share: &Mutex<&mut Share>,
+        common: &Common<'_>,
     ) -> Result<()> {
         let start = at.load(Ordering::Relaxed);
         let length = block.len() as u64;
@@ -334,11 +338,23 @@ impl Divided<'_> {
             return Ok(()); // more than was announced is not of this piece
         }
         let file = Arc::clone(&self.file);
-        aside(move || system::write_all_at(&file, &block, start)).await.at(self.target)?;
+        let writing = Arc::clone(&common.writes).acquire_owned().await.expect("nobody closes it");
+        let write = move || {
+            let _writing = writing;
+            system::write_all_at(&file, &block, start)
+        };
+        aside(write).await.at(self.target)?;
         at.store(start + length, Ordering::Relaxed);
-        lock(share).advance(length);
+        lock(&common.share).advance(length);
         Ok(())
     }
+}
+
+/// What all pieces of one file share while they come.
+struct Common<'a> {
+    share: Mutex<&'a mut Share>,
+    /// A permit for each block that is being written.
+    writes: Arc<Semaphore>,
 }
 
 /// Pieces that come in any order, on their way to what takes them in order.
