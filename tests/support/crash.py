@@ -31,8 +31,6 @@ WHOLE = os.environ.get("SELENITE_TEST_CRASH") == "all"
 # Where the tracer knows the registers.
 POSSIBLE = platform.system() == "Linux" and platform.machine() == "x86_64"
 SOURCE = Path(__file__).parents[1] / "crash" / "tracer.c"
-# Removed when this process ends.
-_made = tempfile.TemporaryDirectory(prefix="selenite-tracer-")
 # What needs room on a disk, or tells late that there was none.
 NEEDS_ROOM = {"open", "mkdir", "rename", "link", "symlink", "write", "writev", "allocate"}
 NEEDS_ROOM |= {"fsync", "syncfs", "setxattr", "close"}
@@ -48,12 +46,13 @@ WORLDS = {
 
 
 @functools.cache
-def tracer() -> str:
-    """Compile the tracer, once for this process."""
-    program = Path(_made.name, "tracer")
-    command = ["cc", "-O2", "-Wall", "-Werror", "-o", str(program), str(SOURCE)]
-    subprocess.run(command, check=True)
-    return str(program)
+def tracer() -> int:
+    """Compile the tracer, once for this process; returns its open file, which has no name."""
+    with tempfile.TemporaryDirectory(prefix="selenite-tracer-") as folder:
+        program = str(Path(folder, "tracer"))
+        command = ["cc", "-O2", "-Wall", "-Werror", "-o", program, str(SOURCE)]
+        subprocess.run(command, check=True)
+        return os.open(program, os.O_RDONLY)
 
 
 def fast_folder() -> str | None:
@@ -108,9 +107,10 @@ class Traced:
         questions, to_us = os.pipe()
         from_us, answers = os.pipe()
         try:
-            traced = [tracer(), str(folder), str(to_us), str(from_us), *command]
+            program = f"/proc/self/fd/{tracer()}"
+            traced = [program, str(folder), str(to_us), str(from_us), *command]
             self.process: subprocess.Popen[bytes] = subprocess.Popen(
-                traced, pass_fds=(to_us, from_us), **settings
+                traced, pass_fds=(tracer(), to_us, from_us), **settings
             )
         finally:
             os.close(to_us)
