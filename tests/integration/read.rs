@@ -12,7 +12,7 @@ use selenite::client::{gobbler, gypsum};
 use selenite::http::Trust;
 use selenite::job::Job;
 use selenite::registry::bucket::store::Objects;
-use selenite::registry::read::{Linked, Registry, Stat, Tree, is_absent};
+use selenite::registry::read::{Files, Linked, Registry, Stat, Tree, is_absent};
 use selenite::relpath::RelPath;
 use selenite::{runtime, service};
 use serde_json::json;
@@ -141,6 +141,13 @@ fn a_folder_tree() {
 fn a_bucket_in_a_directory() {
     let folder = tempfile::tempdir().unwrap();
     conforms(&Linked(filled(folder.path())));
+}
+
+#[test]
+fn the_files_of_a_bucket() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path());
+    conforms(&Linked(Files::new(folder.path())));
 }
 
 #[test]
