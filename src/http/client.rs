@@ -34,6 +34,9 @@ const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"));
 /// it is certain that nothing was sent.
 const CONNECT_FIRST: Duration = Duration::from_millis(100);
 const MOST_REDIRECTS: usize = 10;
+/// Connections that end while a request waits for its turn on them: by HTTP/2, servers end each after
+/// some requests (nginx: 1,000).
+const MOST_ENDS: usize = 8;
 
 /// The HTTP client of this process, with what the environment asks for in this call.
 #[derive(Debug, Clone)]
@@ -337,10 +340,13 @@ impl Http {
         }
         self.pools.prepare(url).await?;
         if request.is_repeatable {
-            let answer = pin!(self.answer_over(Over::Any, request, url, headers));
-            match noting(within(limit, answer)).await {
-                (Err(failure), false) if failure.is_broken() => {}
-                (answer, _) => return answer,
+            for _ in 0..MOST_ENDS {
+                let answer = pin!(self.answer_over(Over::Any, request, url, headers));
+                match noting(within(limit, answer)).await {
+                    (Err(failure), _) if failure.is_passed_over() => {}
+                    (Err(failure), false) if failure.is_broken() => break,
+                    (answer, _) => return answer,
+                }
             }
         } else if let Some(pool) = direct {
             // A server may serve one connection after the other.

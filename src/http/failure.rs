@@ -43,6 +43,15 @@ impl Failure {
         was_connecting(&**cause) == Some(false)
     }
 
+    /// True if a connection ended while the request waited on it.
+    pub(super) fn is_passed_over(&self) -> bool {
+        let Self::Transport(cause) = self else { return false };
+        causes(&**cause).filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(|error| {
+            // The second kind has no name but its text.
+            error.is_canceled() || error.to_string().starts_with("dispatch task is gone")
+        })
+    }
+
     /// Adds what was asked for.
     pub(super) fn lift(self, method: &Method, url: &Url) -> Error {
         let (method, url) = (method.to_string(), url::redacted(url));

@@ -9,13 +9,12 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support import gypsum
-from support.service import Service, exchange, free_port, wait_until
-from support.web import APACHE, NGINX, Site
+from support.service import Service, free_port
+from support.web import APACHE, NGINX, Site, running
 
 NGINX_SITE = """
 daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
@@ -78,26 +77,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         both.write((folder / "certificate.pem").read_text())
     ssl.create_default_context(cafile=str(file))
     return file
-
-
-@contextmanager
-def running(command: list[str], port: int, log: Path) -> Iterator[None]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            return exchange(f"http://127.0.0.1:{port}", "GET", "/", timeout=5).status > 0
-        except OSError:
-            return False
-
-    try:
-        wait_until(answers, f"{command[0]} answers")
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def write_nginx(folder: Path, **values: object) -> list[str]:
