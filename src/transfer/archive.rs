@@ -189,7 +189,7 @@ async fn place(
     let (scratch, body) = (scratch.to_owned(), content.clone());
     let place = move |seen: Seen| {
         expected.check(&seen, &name)?;
-        atomic::write_through(&scratch, &target, &body, FILE_MODE)
+        atomic::write_through(&scratch, &target, &body, FILE_MODE, false)
     };
     match lanes.whole(content, place).await {
         Ok(()) => {
