@@ -171,7 +171,7 @@ def test_a_killed_service_leaves_all_or_nothing(ground: Ground, name: str) -> No
     numbers = sample(range(1, trial.count + 1), POINTS)
     for number in numbers:
         trial.kill(number)
-    row("gypsum on S3", name, "kill", trial.count, len(numbers), len(trial.wrong), "")
+    row("gypsum on S3", name, "kill", trial.count, len(numbers), len(trial.wrong), "-")
     assert not trial.wrong, "\n".join(trial.wrong)
 
 
@@ -183,5 +183,5 @@ if WHOLE:
         trial = Trial(ground, name)
         for number in range(1, trial.count + 1):
             trial.fail(number, how)
-        row("gypsum on S3", name, how, trial.count, trial.count, len(trial.wrong), "")
+        row("gypsum on S3", name, how, trial.count, trial.count, len(trial.wrong), "-")
         assert not trial.wrong, "\n".join(trial.wrong)
