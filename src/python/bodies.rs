@@ -2,6 +2,7 @@
 //! `transfer::content`, `transfer::fetch` and `transfer::parts`.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED};
 use reqwest::{Method, Url};
 
 use super::wait::{attached, wait, wait_telling};
@@ -19,10 +20,13 @@ use crate::http::{Http, Object, Response, url};
 use crate::job::Job;
 use crate::shared::lock;
 use crate::transfer::content::{Content, Memory, Source};
-use crate::transfer::fetch::{Origin, Promised, Target, Wanted, fetch};
+use crate::transfer::fetch::{Origin, Promised, Standing, Target, Wanted, fetch};
 use crate::transfer::parts::{self, Events, Parts};
 use crate::transfer::ranges::Division;
 use crate::{Error, Result, runtime};
+
+/// So much memory is taken because a server says that so much will come; of more, as much as comes.
+const MOST_AT_ONCE: usize = 1 << 30;
 
 /// For which package requests are made, for how many seconds a server may be silent, and how often to
 /// try again; None is what the environment says.
@@ -197,16 +201,19 @@ struct Known<'a> {
     said: Said,
     http: &'a Http,
     renewal: Option<&'a Renewal>,
+    /// Whether it would be seen if the rest were one of another content.
+    is_told_apart: AtomicBool,
 }
 
-impl Origin for Known<'_> {
-    fn promised(&self, answer: &Response) -> Option<Promised> {
-        Some(match &self.said {
+impl Known<'_> {
+    fn of(&self, answer: &Response) -> Promised {
+        match &self.said {
             Said::Tag(digest, is_digest) => {
                 let told = is_digest.then(|| parts::digest_of(&answer.headers())).flatten();
                 let digest = digest.clone().or(told.map(|digest| digest.to_string()));
+                let mark = [ETAG, LAST_MODIFIED].into_iter().find_map(|name| answer.header(name));
                 Promised {
-                    mark: answer.header(reqwest::header::ETAG).unwrap_or_default().to_owned(),
+                    mark: mark.unwrap_or_default().to_owned(),
                     digest: digest.map(|digits| (Kind::Md5, digits)),
                     suffix: Vec::new(),
                 }
@@ -222,7 +229,21 @@ impl Origin for Known<'_> {
                     suffix: maker.unwrap_or_default().into(),
                 }
             }
-        })
+        }
+    }
+}
+
+impl Origin for Known<'_> {
+    fn promised(&self, answer: &Response) -> Option<Promised> {
+        let promised = self.of(answer);
+        let is_told_apart = !promised.mark.is_empty() || promised.digest.is_some();
+        self.is_told_apart.store(is_told_apart, Ordering::Relaxed);
+        Some(promised)
+    }
+
+    async fn standing(&self) -> Result<Standing> {
+        let is_told_apart = self.is_told_apart.load(Ordering::Relaxed);
+        Ok(if is_told_apart { Standing::Same } else { Standing::Unknown })
     }
 
     async fn renewed(&self) -> Result<Option<Url>> {
@@ -255,7 +276,8 @@ pub(super) fn fetch_stored(
         let (headers, division) = (HeaderMap::new(), Division::default());
         let wanted = Wanted { url, headers, name, size: None, takes_codings: true, division };
         let said = Said::Tag(md5, has_tag);
-        let known = Known { said, http: &http, renewal: renewal.as_ref() };
+        let known =
+            Known { said, http: &http, renewal: renewal.as_ref(), is_told_apart: false.into() };
         let fetched = fetch(&http, &wanted, Target::File(&target), &known, None, job);
         Ok(runtime::current()?.block_on(fetched)?.is_some())
     })
@@ -277,7 +299,7 @@ pub(super) fn fetch_item(
         let (url, headers) = (url::parse(address)?, headers(&given)?);
         let (name, division) = (name.clone(), Division::default());
         let wanted = Wanted { url, headers, name, size: None, takes_codings: false, division };
-        let known = Known { said: Said::Item, http, renewal: None };
+        let known = Known { said: Said::Item, http, renewal: None, is_told_apart: false.into() };
         let fetched = fetch(http, &wanted, target, &known, first, job);
         Ok(runtime::current()?.block_on(fetched)?.is_some())
     };
@@ -291,9 +313,8 @@ pub(super) fn fetch_item(
         let (http, url, headers) = (http(&asker)?, url::parse(address)?, headers(&given)?);
         let ask = || http.get_large_once(&url, &headers);
         let first = runtime::current()?.block_on(http.repeat(&url, |_| true, job, ask))?;
-        let Some(size) = first.length().and_then(|size| usize::try_from(size).ok()) else {
-            return Ok(Ok(None));
-        };
+        let size = first.length().and_then(|size| usize::try_from(size).ok());
+        let Some(size) = size.filter(|size| *size <= MOST_AT_ONCE) else { return Ok(Ok(None)) };
         // Its size is known now, so it is written to where Python reads it. By this thread, as a
         // connection is one of a thread.
         let mut fetched = Ok(false);

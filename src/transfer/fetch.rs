@@ -232,11 +232,13 @@ impl<O: Origin> Transfer<'_, O> {
             } else {
                 tries.failed(error).await?;
             }
-            if self.part.received > 0 {
-                match self.origin.standing().await? {
-                    Standing::Same => {}
-                    Standing::Unknown => self.restart(),
-                    Standing::Changed => return Ok(None),
+            while self.part.received > 0 {
+                match self.origin.standing().await {
+                    Ok(Standing::Same) => break,
+                    Ok(Standing::Unknown) => self.restart(),
+                    Ok(Standing::Changed) => return Ok(None),
+                    // Who could not send the content may be unable to tell of it for a while, too.
+                    Err(error) => tries.failed(error).await?,
                 }
             }
         }
@@ -378,6 +380,10 @@ impl<O: Origin> Transfer<'_, O> {
                     block.extend_from_slice(&piece);
                     if block.len() >= BLOCK_BYTES {
                         self.write(block.split().freeze()).await?;
+                        if self.wanted.size.is_some_and(|size| size < self.part.received) {
+                            // Of what is too large already, nobody wants the rest.
+                            return self.check();
+                        }
                     }
                     let come = self.part.received + block.len() as u64;
                     if watch.is_some_and(|watch| watch.is_slow(come)) {
@@ -467,7 +473,7 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
     use std::time::Duration;
 
     use super::*;
@@ -475,7 +481,8 @@ mod tests {
     use crate::runtime;
 
     struct Scripted {
-        standing: Standing,
+        /// How the content stands, and how often nobody tells that before.
+        standing: (Standing, AtomicU32),
         digest: Option<(Kind, String)>,
         /// The path that is asked for in place of one that has expired.
         other: Option<Url>,
@@ -489,7 +496,13 @@ mod tests {
         }
 
         async fn standing(&self) -> Result<Standing> {
-            Ok(self.standing)
+            let (standing, silent) = &self.standing;
+            let less = |count: u32| count.checked_sub(1);
+            if silent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+                let (method, url, limit) = (String::new(), String::new(), Duration::ZERO);
+                return Err(Error::Timeout { method, url, limit, connecting: true });
+            }
+            Ok(*standing)
         }
 
         fn can_tell(&self) -> bool {
@@ -517,6 +530,7 @@ mod tests {
         let division = Division::default();
         let wanted = Wanted { url, headers, name, size, takes_codings, division };
         let digest = digest.map(|(kind, digits)| (kind, digits.to_owned()));
+        let standing = (standing, if size == Some(10) { 1.into() } else { 0.into() });
         let origin = Scripted { standing, digest, other };
         let job = Job::default();
         let result = runtime.block_on(fetch(&http, &wanted, target, &origin, None, &job));
@@ -571,6 +585,19 @@ mod tests {
         assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
         assert_eq!(get(vec![answer("200 OK", "", 0, b"")], Some(0), None).unwrap(), Some(0));
         assert_eq!(std::fs::read(&target).unwrap(), b"");
+    }
+
+    #[test]
+    fn nobody_takes_more_than_was_to_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("f");
+        let much = vec![0; 16 * BLOCK_BYTES];
+        let answers = (0..3).map(|_| answer("200 OK", "", much.len(), &much)).collect();
+        let (result, _) = get(answers, Target::File(&target), Some(9), None, Standing::Same);
+        let Err(Error::Digest { what: SIZE, actual, .. }) = result else {
+            panic!("it is too large")
+        };
+        assert!(actual.parse::<usize>().unwrap() < much.len(), "{actual}");
     }
 
     #[test]
@@ -678,6 +705,7 @@ mod tests {
             division: Division { look: moment, moment, piece: PIECE as u64 },
         };
         let digest = digest.map(|digits| (Kind::Sha512, digits));
+        let standing = (standing, 0.into());
         let origin = Scripted { standing, digest, other: None };
         let job = Job::default();
         let fetched = fetch(&http, &wanted, Target::File(target), &origin, None, &job);

@@ -76,7 +76,7 @@ impl<S: Session + Sync> Transfer<'_, S> {
     async fn run(&self, start: u64, job: &Job) -> Result<Option<Document>> {
         let Sizes { whole, mut piece, least } = self.sizes;
         let url = self.session.place(start)?.url;
-        let mut offset = start;
+        let (mut offset, mut farthest) = (start, start);
         let mut tries = self.http.tries(&url, job);
         loop {
             let length = piece.min(whole - offset);
@@ -89,9 +89,12 @@ impl<S: Session + Sync> Transfer<'_, S> {
                 }
                 Ok(_) => {
                     offset += length;
-                    // What comes next has tries of its own.
                     tries.answered();
-                    tries = self.http.tries(&url, job);
+                    if offset > farthest {
+                        farthest = offset;
+                        // What comes next has tries of its own.
+                        tries = self.http.tries(&url, job);
+                    }
                     continue;
                 }
                 Err(error) => error,
@@ -117,10 +120,13 @@ impl<S: Session + Sync> Transfer<'_, S> {
             if now > whole || refused == Some(now) {
                 return Err(odd.unwrap_or_else(|| self.confused(&url, now)));
             }
-            if now > offset {
+            if now > farthest {
                 tries = self.http.tries(&url, job);
+            } else if let Some(odd) = odd {
+                // It has lost what it had: one that does so each time would never be done.
+                tries.failed_with(odd, u32::MAX).await?;
             }
-            offset = now;
+            (offset, farthest) = (now, farthest.max(now));
         }
     }
 
@@ -240,6 +246,17 @@ mod tests {
         // The last answer was lost.
         let (result, _) = send_ten(&[OK, OK, busy, at("")]);
         assert!(result.unwrap().is_none());
+    }
+
+    #[test]
+    fn a_server_that_loses_what_it_had_is_not_served_for_ever() {
+        let (refused, at) = (("400 No", ""), |offset| ("200 OK", offset));
+        let (result, asked) = send_ten(&[OK, refused, at("0"), OK, OK, OK]);
+        assert!(result.unwrap().is_some());
+        assert_eq!(asked[3..], ["POST 0 4", "POST 4 4", "POST 8 2"]);
+        let again = [refused, at("0"), OK].repeat(2);
+        let (result, _) = send_ten(&[&[OK][..], &again, &[refused, at("0")]].concat());
+        assert!(matches!(result, Err(Error::Status { status: 400, .. })));
     }
 
     #[test]
