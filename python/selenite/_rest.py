@@ -24,7 +24,7 @@ from selenite import _settings
 from selenite._translating import Translating
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from selenite._exceptions import StatusError
 
@@ -53,6 +53,51 @@ def limited() -> Iterator[None]:
         yield
     finally:
         _local.is_limited = before
+
+
+class Ended(BaseException):
+    """The work of a thread is not wanted any more."""
+
+
+def check(*_: object) -> None:
+    """Fail if the work of this thread is not wanted any more."""
+    ended: threading.Event | None = getattr(_local, "ended", None)
+    if ended is not None and ended.is_set():
+        raise Ended
+
+
+def side_by_side(
+    function: Callable[[Any], Any], given: Iterable[Any], most: int, name: str = ""
+) -> list[Any]:
+    """Call a function for many things, several at a time. An interruption ends all calls.
+
+    Args:
+        function: What is called. It calls `check` now and then.
+        given: What it is called with.
+        most: How many at a time.
+        name: How the names of the threads begin.
+
+    Returns:
+        What it returned, in order.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    ended = threading.Event()
+
+    def act(one: Any) -> Any:
+        _local.ended = ended
+        return function(one)
+
+    pool = ThreadPoolExecutor(max(1, most), name)
+    try:
+        return list(pool.map(act, given))
+    except Exception:
+        raise  # what is under way is finished
+    except BaseException:
+        ended.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class Adapter(HTTPAdapter):

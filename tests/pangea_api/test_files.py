@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
+import json
 import os
 import re
 import signal
@@ -28,6 +30,7 @@ from pangea_api import (
     Sample,
     SampleAnalysisResultField,
     SampleGroup,
+    _local,
 )
 from support.pangea import Answer, Pangea, Store, cut_after, s3_error
 
@@ -322,6 +325,41 @@ def test_a_download_goes_on_where_it_broke(
     assert 900_000 < starts[1] <= 1_000_000 < starts[2] <= 1_500_000
 
 
+@pytest.mark.parametrize("way", ["core", "requests"])
+def test_a_download_that_could_be_mixed_begins_anew(
+    way: str, store: Store, field: SampleAnalysisResultField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a store that does not say which file it gives, no rest is taken."""
+    if way == "requests":
+        monkeypatch.setattr("selenite._rest.is_replaced", lambda: True)
+    old, new = b"a" * 3 * MIB, b"b" * 3 * MIB
+    field.stored_data = {"__type__": "sra", "url": f"{store.url}/bkt/x"}
+    for mark, starts in [({}, [0, 0]), ({"Last-Modified": "then"}, [0, MIB])]:
+        store.seen.clear()
+        answers = [old, new]
+
+        def fault(
+            method: str, target: str, body: bytes, answers: Any = answers, mark: Any = mark
+        ) -> Any:
+            asked = store.seen[-1][2].get("Range")
+            content = answers.pop(0)
+            if asked is None:
+                answer = Answer(200, content, "text/plain", **mark)
+            else:
+                start = int(re.findall(r"\d+", asked)[0])
+                where = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+                answer = Answer(206, content[start:], "text/plain", **where, **mark)
+            return (lambda handler, _: cut_after(MIB)(handler, answer)) if answers else answer
+
+        store.fault = fault
+        found = Path(field.download_file(cache=False)).read_bytes()
+        asked = [headers.get("Range") for _, _, headers in store.seen]
+        assert [int((re.findall(r"\d+", str(one)) or ["0"])[0]) > 0 for one in asked] == [
+            start > 0 for start in starts
+        ]
+        assert mark or found == new
+
+
 def test_a_bad_download_leaves_nothing(
     store: Store, field: SampleAnalysisResultField, tmp_path: Path
 ) -> None:
@@ -441,9 +479,11 @@ def test_temporary_files_go_with_their_object(sample: Sample, tmp_path: Path) ->
     write(path, 100)
     field = sample.analysis_result("m").field("f").idem().upload_file(str(path))
     temporary, named = field.download_file(), field.download_file(str(tmp_path / "named"))
+    folder = Path(temporary).parent
+    assert folder.stat().st_mode & 0o777 == 0o700, "for nobody else to read"
     del field
     gc.collect()
-    assert (Path(temporary).exists(), Path(named).exists()) == (False, True)
+    assert (folder.exists(), Path(named).exists()) == (False, True)
 
 
 def test_links_are_not_written_back(
@@ -506,6 +546,18 @@ def test_files_of_a_group_are_all_downloaded(library: SampleGroup, tmp_path: Pat
         assert Path(one).read_bytes() == path.read_bytes()
 
 
+def test_data_that_cannot_be_written_leave_what_is_there(tmp_path: Path) -> None:
+    field = SampleAnalysisResultField(Knex("https://host"), None, "f")
+    name = "ä" * 125 + ".json"
+    path = tmp_path / "data" / name
+    for data in ({"a": 1}, {"a": [1, object()]}):
+        field.stored_data = data
+        with contextlib.suppress(TypeError):
+            _local.write_blob(field, str(path))
+    assert json.loads(path.read_bytes()) == {"a": 1}
+    assert os.listdir(path.parent) == [name]
+
+
 def test_replicates_do_not_replace_one_another(sample: Sample, tmp_path: Path) -> None:
     for replicate in ("v1", "v2"):
         path = tmp_path / f"{replicate}.fastq.gz"
@@ -515,6 +567,43 @@ def test_replicates_do_not_replace_one_another(sample: Sample, tmp_path: Path) -
     paths = [Path(one) for one in sample.lib.download_all(str(tmp_path / "target"))]
     assert [one.read_text() for one in paths] == ["v1", "v2"]
     assert [one.name for one in paths] == ["S.m.reads.fastq.gz", "S.m.v2.reads.fastq.gz"]
+
+
+def test_results_whose_names_become_the_same_do_not_replace_one_another(
+    sample: Sample, tmp_path: Path
+) -> None:
+    results = [("a.b", "1"), ("a.b", "2"), ("a-b", "2"), ("a-b", "1")]
+    for number, (module, replicate) in enumerate(results):
+        path = tmp_path / f"{number}.txt"
+        path.write_text(f"{module} {replicate}")
+        result = sample.analysis_result(module, replicate=replicate).idem()
+        result.field("reads").idem().upload_file(str(path))
+    paths = sample.lib.download_all(str(tmp_path / "target"))
+    assert len(set(paths)) == 4
+    assert {Path(one).read_text() for one in paths} == {" ".join(one) for one in results}
+
+
+def test_a_download_of_many_ends_when_it_is_interrupted(
+    field: SampleAnalysisResultField, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data"
+    write(path, 1000)
+    field.upload_file(str(path))
+    begun = threading.Event()
+
+    def download(field: Any, path: str) -> str:
+        if path == "first":
+            begun.wait()
+            raise KeyboardInterrupt
+        begun.set()
+        while True:
+            field.download_file(path, cache=False)
+
+    monkeypatch.setattr("pangea_api._local.download_field", download)
+    places = [(field, "", "first"), (field, "", str(tmp_path / "second"))]
+    monkeypatch.setattr("pangea_api._local.placed", lambda *_: iter(places))
+    with pytest.raises(KeyboardInterrupt):
+        field.parent.parent.lib.download_all(str(tmp_path), jobs=2)
 
 
 def test_whoever_replaces_requests_sees_contents_too(

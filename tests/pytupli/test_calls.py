@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import pickle
 import re
 import sys
@@ -26,7 +27,7 @@ import numpy as np
 import pytest
 import requests
 import responses
-from pytupli import _keys
+from pytupli import _artifacts, _files, _keys
 from pytupli.schema import (
     ArtifactMetadata,
     BenchmarkMetadata,
@@ -756,6 +757,46 @@ def test_downloads_that_break_may_begin_anew(change: str, keys: Keyring) -> None
 
     with serving(keys, script, heads=heads) as (_, client):
         assert client.load_artifact("i") == CONTENT
+
+
+def test_no_service_is_believed_how_much_will_come(
+    keys: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytupli._artifacts._MOST_AT_ONCE", 1 << 20)
+    with serving(keys, Reply(b"abc", headers=SHOWN, length=1 << 50)) as (_, client):
+        client.retries = 1
+        with pytest.raises(TupliConnectionError, match=r"^Request failed: "):
+            client.load_artifact("i")
+
+
+def test_files_have_names_as_long_as_names_can_be(tmp_path: Path) -> None:
+    path = tmp_path / ("漢" * 85)
+    with _files.placed(str(path)) as file:
+        file.write(b"content")
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("way", ["core", "requests"])
+def test_many_downloads_end_when_they_are_interrupted(
+    way: str, keys: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "requests":
+        monkeypatch.setattr("pytupli._artifacts._may_use_core", lambda _: False)
+    begun = threading.Event()
+
+    def load(uri: str) -> None:
+        if uri == "first":
+            begun.wait()
+            raise KeyboardInterrupt
+        begun.set()
+        while True:
+            client.load_artifact(uri)
+
+    with (
+        serving(keys, Reply(CONTENT, headers=SHOWN)) as (_, client),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        _artifacts.together(load, ["first", "second"], 2)
 
 
 def test_downloads_that_break_for_good(keys: Keyring) -> None:

@@ -59,6 +59,18 @@ def remove(path: str) -> None:
         os.remove(path)
 
 
+def remove_temporary(path: str) -> None:
+    """Remove a file with the folder that was made for it.
+
+    Args:
+        path: The file.
+    """
+    remove(path)
+    # Somebody may have put something else there.
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.dirname(path))
+
+
 def quoted(path: str) -> str:
     """Write a path of plain text so that it can be in a URL.
 
@@ -477,7 +489,9 @@ def download(
 
         asker = (PACKAGE, None, None)
         with _translated(what):
-            is_whole = _core.fetch_stored(url, path, what, known, has_etag, renewal, asker, None)
+            is_whole = _core.fetch_stored(
+                url, path, what, known, has_etag, renewal, asker, _rest.check
+            )
         if not is_whole:
             raise RemoteObjectError(f"{what} was changed while it was downloaded")
         return
@@ -516,6 +530,7 @@ class _Fetch:
         self._anew = anew
         self._what = what
         self._tag = ""
+        self._mark = ""
         self._total: int | None = None
 
     def run(self) -> str:
@@ -548,6 +563,11 @@ class _Fetch:
     def _once(self) -> bool:
         start = self._file.tell()
         headers = {"Accept-Encoding": "identity"}
+        if start and not self._mark:
+            # Nobody would see if the rest were one of another file.
+            self._file.seek(0)
+            self._file.truncate()
+            start = 0
         if start:
             headers["Range"] = f"bytes={start}-"
         response = _ask(self._knex, "get", self._url, headers=headers, stream=True)
@@ -564,23 +584,23 @@ class _Fetch:
                     raise _Passing(error)
                 raise error
             tag = response.headers.get("ETag", "").strip('"').lower()
-            if start and (status != 206 or tag != self._raw_tag):
+            mark = tag or response.headers.get("Last-Modified", "")
+            if start and (status != 206 or mark != self._mark):
                 # Another file, or a server that begins from the start.
                 self._file.seek(0)
                 self._file.truncate()
                 start = 0
                 if status == 206:
                     raise _Passing(_refused(response, "the file was changed"))
-            self._raw_tag = tag
+            self._mark = mark
             is_digest = _MD5.fullmatch(tag) and not _is_encrypted(response)
             self._tag = tag if is_digest else ""
             length = response.headers.get("Content-Length", "")
             self._total = start + int(length) if length.isdecimal() else None
             for block in _blocks(response):
                 self._file.write(block)
+                _rest.check()
         return self._total is None or self._file.tell() == self._total
-
-    _raw_tag = ""
 
 
 def _blocks(response: requests.Response) -> Any:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from selenite import _placing
+from selenite import _placing, _rest
 
 from ._names import inside
 
@@ -50,11 +49,14 @@ def placed(fields: Iterable[Any], target: str) -> Iterator[tuple[Any, str, str |
     taken: set[str] = set()
 
     def free(path: str, replicate: str) -> str:
-        if path in taken:
-            folder, name = os.path.split(path)
-            head, dot, end = name.rpartition(f".{field.name.replace('.', '-')}.")
-            base = f"{head}.{replicate}{dot}{end}" if dot else f"{name}.{replicate}"
+        folder, name = os.path.split(path)
+        head, dot, end = name.rpartition(f".{field.name.replace('.', '-')}.")
+        number, mark = 1, replicate
+        while path in taken:
+            base = f"{head}.{mark}{dot}{end}" if dot else f"{name}.{mark}"
             path = inside(folder, base)
+            # Also replicates of one name: those of results whose names become the same.
+            number, mark = number + 1, f"{replicate}.{number + 1}"
         taken.add(path)
         return path
 
@@ -110,5 +112,4 @@ def download_all(group: SampleGroup, target: str, jobs: int) -> list[str]:
     """
     places = placed(fields_of(group.get_samples(cache=False)), target)
     files = ((field, path) for field, _, path in places if path is not None)
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        return list(pool.map(lambda one: download_field(*one), files))
+    return _rest.side_by_side(lambda one: download_field(*one), files, jobs)

@@ -346,7 +346,7 @@ class AnalysisResultField(RemoteObject):
         """Remove what was downloaded without a name."""
         for process, path in self.__dict__.get("_temporary", ()):
             if process == os.getpid():
-                _bodies.remove(path)
+                _bodies.remove_temporary(path)
 
     def canon_url(self) -> str:
         """Say where such fields are."""
@@ -501,8 +501,8 @@ class AnalysisResultField(RemoteObject):
         kind = self._type()
         schemes = ("http", "https", "ftp") if kind == "ftp" else ("http", "https")
         if filename is None:
-            handle, path = tempfile.mkstemp()
-            os.close(handle)
+            # A folder that nobody else can look into: what comes has the mode of an ordinary file.
+            path = os.path.join(tempfile.mkdtemp(), "file")
             self._temporary.append((os.getpid(), path))
         else:
             path = os.fspath(filename)

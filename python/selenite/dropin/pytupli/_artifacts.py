@@ -9,8 +9,7 @@ import os
 import re
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import requests
@@ -37,6 +36,8 @@ PACKAGE = "pytupli/1.2.9"
 _LARGE = 8 << 20
 # After each download the service drops the connection without a word.
 _HEADERS = {"Accept-Encoding": "identity", "Connection": "close"}
+# So much memory is taken because a server says that so much will come.
+_MOST_AT_ONCE = 1 << 30
 _CONTENT_HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -129,6 +130,19 @@ def _may_use_core(client: TupliAPIClient) -> bool:
     return is_own and not isinstance(client.timeout, tuple) and not _rest.is_replaced()
 
 
+@contextmanager
+def _telling(task: str, name: str) -> Iterator[Callable[..., None]]:
+    """What is told of progress, and fails once nobody wants the rest."""
+    with tracking(task, name) as told:
+
+        def tell(*counts: int) -> None:
+            _rest.check()
+            if told is not None:
+                told(*counts)
+
+        yield tell
+
+
 def store(
     client: TupliAPIClient, artifact: Any, metadata: ArtifactMetadata
 ) -> ArtifactMetadataItem:
@@ -143,7 +157,7 @@ def store(
         TupliStorageError: If it was not stored, or as somebody else's.
     """
     try:
-        with _sources.opened(artifact) as source, tracking("store_artifact", metadata.name) as told:
+        with _sources.opened(artifact) as source, _telling("store_artifact", metadata.name) as told:
             body = _Body(source, metadata.model_dump_json(serialize_as_any=True), told)
             return _send(client, body, source.size)
     except _Stored as found:
@@ -267,7 +281,7 @@ def _fetched(
     client: TupliAPIClient, uri: str, target: str | None, plain: Callable[[_Told], bytes]
 ) -> bytes:
     """Fetch into a file, or give what comes; anew if that is not what was stored."""
-    with tracking("load_artifact", uri) as told:
+    with _telling("load_artifact", uri) as told:
         for is_last in (False, True):
             try:
                 found = _by_core(client, uri, target, told) if _may_use_core(client) else None
@@ -398,8 +412,8 @@ class _Download:
         self._target.seek(0)
         self._target.truncate()
         if self._size and isinstance(self._target, io.BytesIO):
-            # All of the memory at once; what grows is copied again and again.
-            self._target.seek(self._size - 1)
+            # Much of the memory at once; what grows is copied again and again.
+            self._target.seek(min(self._size, _MOST_AT_ONCE) - 1)
             self._target.write(b"\0")
             self._target.seek(0)
 
@@ -484,8 +498,4 @@ def together(
         What it returned, in order.
     """
     most = _settings.jobs(8) if workers is None else max(1, workers)
-    pool = ThreadPoolExecutor(most, "tupli-transfer")
-    try:
-        return list(pool.map(function, given))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return _rest.side_by_side(function, given, most, "tupli-transfer")

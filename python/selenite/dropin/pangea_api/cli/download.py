@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TextIO
 
 import click
+
+from selenite import _rest
 
 from .._local import download_field, fields_of, placed, write_blob
 from ..knex import Knex
@@ -96,7 +97,7 @@ def cli_download_sample_results(
                 continue
         return
 
-    def fetch(place: tuple[Any, str, str | None]) -> tuple[str, Exception | None]:
+    def fetch(place: tuple[Any, str, str | None]) -> bool:
         field, data, file = place
         click.echo(f"Downloading FILE {file or data}", err=True)
         try:
@@ -104,15 +105,11 @@ def cli_download_sample_results(
             if file is not None:
                 download_field(field, file)
         except Exception as error:
-            return file or data, error
-        return file or data, None
+            click.echo(f"{file or data}: {error}", err=True)
+            return False
+        return True
 
-    failures = []
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for path, error in pool.map(fetch, placed(fields, target_dir)):
-            if error is not None:
-                failures.append(error)
-                click.echo(f"{path}: {error}", err=True)
+    failures = _rest.side_by_side(fetch, placed(fields, target_dir), jobs).count(False)
     if failures:
-        raise ValueError(f"{len(failures)} files were not downloaded")
+        raise ValueError(f"{failures} files were not downloaded")
     click.echo("done.", err=True)
