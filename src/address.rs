@@ -95,7 +95,9 @@ impl Address {
             })
         };
         let folder = rest.strip_suffix('/');
-        let (names, is_folder) = (folder.unwrap_or(rest), folder.is_some());
+        let names = folder.unwrap_or(rest);
+        // Without a name there is nothing that could be a file.
+        let is_folder = folder.is_some() && !names.is_empty();
         let (mut project, mut asset, mut version, mut path) = (None, None, None, None);
         if scheme == Scheme::Girder {
             path = if names.is_empty() { None } else { Some(inside(names)?) };
@@ -187,6 +189,7 @@ mod tests {
             ("gypsum://p/a/v/d/", "gypsum://p/a/v/d/", &["p", "a", "v", "d"], true),
             ("girder:collection/C/x", "girder://collection/C/x", &["collection/C/x"], false),
             ("girder:", "girder://", &[], false),
+            ("girder:/", "girder://", &[], false),
         ] {
             let expected =
                 (whole.to_owned(), names.iter().map(ToString::to_string).collect(), is_folder);
