@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from selenite._place import Place
 
+_OTHER_TOKEN = "give another token: `selenite auth login`, GYPSUM_TOKEN or GYPSUM_TOKEN_FILE"
 _LEVELS = ("project", "asset", "version")
 
 
@@ -51,12 +52,14 @@ class asking(Translating):  # noqa: N801 -- reads as a word of the `with` statem
             if error.status == 404:
                 return missing(self._place, self._names, self._path)
             if error.status in (401, 403):
+                is_gypsum = self._place.service == "gypsum"
                 return _exceptions.PermissionDeniedError(
                     f"{self._place.title} at {self._place.shown} refuses {address}: {error.reason}",
                     address=address,
                     url=error.url,
                     status=error.status,
                     reason=error.reason,
+                    hint=_OTHER_TOKEN if error.status == 401 and is_gypsum else None,
                 )
         if isinstance(error, _exceptions.TransportError):
             if self._place.offline or _core.is_offline():

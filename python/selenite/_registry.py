@@ -562,6 +562,9 @@ def _refuse_full(dest: _Path, wanted: Manifest) -> None:
     here = Path(dest).absolute()
     while not here.exists() and here.parent != here:
         here = here.parent
+    if here != Path(dest).absolute() and not here.is_dir():
+        # Said here, where it is not taken for something that the registry lacks.
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(here))
     needed = sum(
         entry.size for entry in wanted.entries() if not os.path.lexists(Path(dest, entry.path))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from selenite import _core
@@ -11,10 +12,12 @@ from selenite._display import count_text, plain, size_text, table
 from selenite._exceptions import (
     AlreadyExistsError,
     InvalidArgumentError,
+    NotFoundError,
     PermissionDeniedError,
     SeleniteError,
+    StatusError,
 )
-from selenite._failures import address_of, asking
+from selenite._failures import address_of, asking, missing
 from selenite._place import Place, place
 from selenite._registry import LATEST, Version
 
@@ -214,12 +217,40 @@ def upload(
     _refuse_existing(where, names)
     if dry_run:
         return _planned(where, names, directory, include_hidden, deduplicate)
-    with asking(where, names):
+    with _needing_project(where, project), asking(where, names):
         if service == "gobbler":
             _to_gobbler(where, names, directory, probation, consume, not include_hidden, spoof)
         else:
             _to_gypsum(where, names, directory, probation, deduplicate, token, keep_on_failure)
     return Version(where, *names)
+
+
+@contextmanager
+def _needing_project(where: Place, project: str) -> Iterator[None]:
+    """Say who makes projects, if there is none of that name."""
+    try:
+        yield
+    except (NotFoundError, StatusError) as error:
+        found: NotFoundError | StatusError = error
+        if where.service == "gypsum" and isinstance(error, StatusError) and error.status == 400:
+            # So it answers to whatever is wrong.
+            found = _missing_project(where, project) or error
+        if found.reason == "no such project" and found.hint is None:
+            found.hint = {
+                "gobbler": "an administrator makes it, by `pygobbler.create_project`",
+                "gypsum": "an administrator makes it, by `gypsum_client.create_project`",
+            }[where.service]
+        if found is error:
+            raise
+        raise found from error
+
+
+def _missing_project(where: Place, project: str) -> NotFoundError | None:
+    try:
+        known = _core.registry_names(where.native, None)
+    except (OSError, SeleniteError):
+        return None  # the first failure is the better news
+    return None if project in known else missing(where, (project,))
 
 
 def _refuse_existing(where: Place, names: tuple[str, str, str]) -> None:

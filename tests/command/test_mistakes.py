@@ -99,6 +99,95 @@ def test_a_version_that_exists(selenite: Run, scheme: str, tmp_path: Path) -> No
 
 
 @BOTH
+def test_a_project_that_is_to_be_made_first(selenite: Run, scheme: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a").write_text("a")
+    done = selenite("put", tmp_path / "mine", f"{scheme}:another/rna/v1")
+    package = {"gobbler": "pygobbler", "gypsum": "gypsum_client"}[scheme]
+    first, hint = done.err.splitlines()
+    assert done.status == 3
+    assert first.startswith("error: no project `another` in ")
+    assert hint == f"hint: an administrator makes it, by `{package}.create_project`"
+
+
+def test_a_token_that_is_not_accepted(
+    selenite: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GYPSUM_TOKEN", "token-of-nobody")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a").write_text("a")
+    done = selenite("put", tmp_path / "mine", "gypsum:demo/rna/v3")
+    assert done.status == 4
+    assert "`selenite auth login`" in done.err.splitlines()[1]
+
+
+def test_no_more_tries_than_are_wanted(selenite: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELENITE_RETRIES", "2")
+    done = selenite("ls", "gobbler:", "--url", f"http://127.0.0.1:{free_port()}", "--retries", "0")
+    assert "(1 try in" in done.err
+
+
+@BOTH
+def test_files_and_folders_are_not_taken_for_each_other(selenite: Run, scheme: str) -> None:
+    for words, end in (["cat"], []), (["get"], ["-"]):
+        done = selenite(*words, f"{scheme}:demo/rna/v1/notes.txt/", *end)
+        assert (done.status, done.out) == (3, "")
+        assert done.err == "error: `notes.txt` is a file, and no folder\n"
+        done = selenite(*words, f"{scheme}:demo/rna/v1/tables", *end)
+        assert done.status == 3
+        assert done.err.splitlines() == [
+            "error: `tables` is a folder, and no file",
+            f"hint: `selenite ls {scheme}:demo/rna/v1/tables` lists its files",
+        ]
+
+
+@BOTH
+def test_destinations_that_cannot_be(selenite: Run, scheme: str) -> None:
+    Path("file").write_text("mine")
+    done = selenite("get", f"{scheme}:demo/rna/v1", "file/below")
+    assert done.status == 3
+    assert done.err == f"error: {Path('file').absolute()}: not a directory\n"
+    Path("there").mkdir()
+    Path("there/notes.txt").write_text("mine")
+    done = selenite("get", f"{scheme}:demo/rna/v1", "there")
+    assert done.status == 5
+    assert done.err.splitlines() == [
+        "error: `there/notes.txt` exists",
+        "hint: `--overwrite` replaces it",
+    ]
+    assert Path("there/notes.txt").read_text() == "mine"
+    done = selenite("put", "file", f"{scheme}:demo/rna/v3")
+    assert done.status == 3
+    assert done.err.splitlines()[1].startswith(f"hint: `selenite put - {scheme}:demo/rna/v3/NAME`")
+
+
+def test_streams_that_are_closed_or_know_few_letters(selenite: Run, tmp_path: Path) -> None:
+    def run(script: str, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-c", f'"$@" {script}', "sh", str(COMMAND), *map(str, words)]
+        environment = {**os.environ, **variables}
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    done = run(">&-", "ls", "gobbler:")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run("<&-", "put", "-", "gobbler:demo/rna/v3/a")
+    assert (done.returncode, done.stderr.splitlines()) == (1, ["error: bad file descriptor"])
+    done = run("2>&-", "lss")
+    assert (done.returncode, done.stdout) == (2, "")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "\u00fc").write_text("a")
+    done = run("", "manifest", tmp_path / "mine", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("  \\xfc\n")
+    done = run("", "manifest", tmp_path / "mine", "--json", PYTHONIOENCODING="ascii")
+    assert "\u00fc" in str(json.loads(done.stdout))
+    done = run("", "ls", "gobbler:\u00fc", "--json", PYTHONIOENCODING="ascii")
+    assert "\u00fc" in json.loads(done.stderr)["error"]["message"]
+    done = run("", "ls", os.fsdecode(b"gobbler:\xff"))
+    assert done.returncode == 2
+    assert done.stderr == "error: invalid address 'gobbler:\\udcff': it is not valid UTF-8\n"
+
+
+@BOTH
 def test_a_full_disk(selenite: Run, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, 9))
@@ -166,7 +255,7 @@ def test_offline(selenite: Run, scheme: str) -> None:
         (
             ["versions", "gobbler:demo"],
             "`gobbler:demo` names no asset, but an asset is needed",
-            None,
+            "`selenite ls gobbler:demo` lists assets",
         ),
         (
             ["ls", "gobbler:demo/..x"],
@@ -240,6 +329,12 @@ def test_who_reads_no_further_ends_it_quietly(selenite: Run, services: Services)
     os.close(reader)
     with os.fdopen(writer, "w") as output:
         command = [str(COMMAND), "ls", "gobbler:demo/rna/v1"]
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as output:
+        command = [str(COMMAND), "serve", "gobbler", "-help"]
         done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (141, "")
 

@@ -47,10 +47,11 @@ class Options:
 
 def _kept(ctx: click.Context, option: click.Parameter, value: object) -> None:
     """Keep a value that was given, whether before the name of the command or behind it."""
-    if value is None or value is False or value == 0 or ctx.resilient_parsing:
+    name = str(option.name)
+    is_unset = value is None or value is False or (name == "verbose" and value == 0)
+    if is_unset or ctx.resilient_parsing:
         return
     assert isinstance(ctx.obj, Options)
-    name = str(option.name)
     if name == "json":
         name, value = "form", "json"
     elif name == "quiet":

@@ -111,6 +111,7 @@ def told(error: BaseException, options: Options) -> int:
 
 def _print(problem: CommandError, options: Options) -> None:
     from selenite._display import plain
+    from selenite.cli._output import has_all_letters
 
     if options.wants_json or options.form in ("json", "jsonl"):
         found = {
@@ -121,7 +122,7 @@ def _print(problem: CommandError, options: Options) -> None:
             "status": problem.status,
             "hint": problem.hint,
         }
-        text = json.dumps({"error": found}, ensure_ascii=False)
+        text = json.dumps({"error": found}, ensure_ascii=not has_all_letters(sys.stderr))
     else:
         lines = [
             f"error: {line}" if not at else f"  {line}"
@@ -154,7 +155,7 @@ def problem_of(error: BaseException) -> CommandError | None:
     if code is None:
         return None
     return CommandError(
-        code, _message(error), getattr(error, "hint", None) or _hint(error), **facts
+        code, _message(error), getattr(error, "hint", None) or _hint(error, code), **facts
     )
 
 
@@ -212,14 +213,20 @@ def code_of(error: BaseException) -> int | None:
 
 def _message(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        why = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
-        return f"{os.fsdecode(error.filename)}: {why}"
+        return f"{os.fsdecode(error.filename)}: {_lowered(error.strerror)}"
     if isinstance(error, OSError) and error.errno and error.strerror:
-        return error.strerror
+        return _lowered(error.strerror)
     return str(error)
 
 
-def _hint(error: BaseException) -> str | None:
+def _lowered(text: str) -> str:
+    """Begin a text of the system small, unless it begins with an abbreviation."""
+    return f"{text[:1].lower()}{text[1:]}" if text[1:2].islower() else text
+
+
+def _hint(error: BaseException, code: int) -> str | None:
+    if code == UNREACHABLE:
+        return "`selenite doctor` looks for the cause"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "`selenite cache prune` frees what was not used for long"
     return None

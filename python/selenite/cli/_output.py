@@ -14,7 +14,7 @@ from selenite._terminal import is_terminal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, TextIO
 
     from selenite.cli._common import Options
 
@@ -143,7 +143,12 @@ def _has_colors(options: Options, is_seen: bool) -> bool:
 
 def dumped(value: object) -> str:
     """Write JSON in one line."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(value, ensure_ascii=not has_all_letters(sys.stdout), default=str)
+
+
+def has_all_letters(stream: TextIO) -> bool:
+    """Say whether a stream can hold any text."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("_", "-") == "utf-8"
 
 
 def sized(size: int | None, *, exact: bool = False) -> str:

@@ -13,7 +13,7 @@ from selenite._exceptions import StatusError, TransportError
 from selenite._place import Place, place
 from selenite._registry import LATEST, Asset, Project, Registry, Version
 from selenite.cli import _profiles
-from selenite.cli._errors import FAILED, OFFLINE, UNREACHABLE, USAGE, CommandError
+from selenite.cli._errors import FAILED, NOT_FOUND, OFFLINE, UNREACHABLE, USAGE, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,10 @@ def parse(text: str) -> Target:
     Raises:
         InvalidArgumentError: If a part of it is wrong.
     """
-    found = _core.parse_address(text)
+    try:
+        found = _core.parse_address(text)
+    except UnicodeEncodeError:
+        raise CommandError(USAGE, f"invalid address {text!a}: it is not valid UTF-8") from None
     names = [found["project"], found["asset"], found["version"]]
     known = tuple(name for name in names if name is not None)
     return Target(text, found["scheme"], known, found["path"], found["is_folder"])
@@ -78,7 +81,9 @@ def registry(text: str, options: Options, *, least: int = 0) -> Target:
         raise CommandError(USAGE, f"`{text}` is no address of a registry", hint)
     if len(target.names) < least:
         what = ("a project", "an asset", "a version")[least - 1]
-        raise CommandError(USAGE, f"`{text}` names no {what.split()[1]}, but {what} is needed")
+        message = f"`{text}` names no {what.split()[1]}, but {what} is needed"
+        below = ("projects", "assets", "versions")[len(target.names)]
+        raise CommandError(USAGE, message, f"`selenite ls {target.short}` lists {below}")
     options.address = target.short
     return target
 
@@ -206,12 +211,37 @@ def entries_of(manifest: Manifest, target: Target) -> Iterator[Entry]:
     entry = manifest.get(target.path)
     if entry is not None and not entry.is_directory:
         if target.is_folder:
-            raise CommandError(3, f"`{target.path}` is a file, and no folder", address=target.short)
+            raise CommandError(
+                NOT_FOUND, f"`{target.path}` is a file, and no folder", address=target.short
+            )
         return iter([entry])
     begin, end = manifest._table.below(target.path)
     if begin == end and entry is None:
         raise no_file(manifest, target)
     return manifest.entries(target.path)
+
+
+def file_of(manifest: Manifest, target: Target) -> Entry:
+    """Find the file that an address means.
+
+    Args:
+        manifest: The manifest of the version.
+        target: The address, with a path.
+
+    Raises:
+        CommandError: If there is no such file.
+    """
+    assert target.path is not None
+    entry = manifest.get(target.path)
+    if entry is not None and not entry.is_directory:
+        entries_of(manifest, target)  # says what is wrong with it
+        return entry
+    begin, end = manifest._table.below(target.path)
+    if begin == end and entry is None:
+        raise no_file(manifest, target)
+    hint = f"`selenite ls {target.short}` lists its files"
+    message = f"`{target.path}` is a folder, and no file"
+    raise CommandError(NOT_FOUND, message, hint, address=target.short)
 
 
 def no_file(manifest: Manifest, target: Target) -> CommandError:

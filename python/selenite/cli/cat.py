@@ -10,7 +10,7 @@ import click
 
 from selenite.cli._common import Options, argument, command, option
 from selenite.cli._errors import USAGE, CommandError
-from selenite.cli._target import AddressType, no_file, registry, version_of
+from selenite.cli._target import AddressType, file_of, registry, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ def cat(options: Options, address: str, part: str | None) -> None:
     if target.path is None:
         raise CommandError(USAGE, f"`{address}` names no file", "`selenite ls` lists files")
     version = version_of(target, options)
-    entry = version.manifest.get(target.path)
-    if entry is None or entry.is_directory:
-        raise no_file(version.manifest, target)
+    entry = file_of(version.manifest, target)
     if part is None:
         with version.open(target.path) as file:
             shutil.copyfileobj(file, sys.stdout.buffer, _CHUNK)

@@ -18,7 +18,7 @@ from selenite.cli._output import Output, sized
 from selenite.cli._target import (
     AddressType,
     entries_of,
-    no_file,
+    file_of,
     parse,
     registry,
     version_of,
@@ -110,10 +110,7 @@ def _to_stdout(options: Options, targets: list[Target]) -> None:
     if len(targets) != 1 or targets[0].path is None:
         raise click.UsageError("only one file can be written to standard output")
     version = version_of(targets[0], options)
-    entry = version.manifest.get(targets[0].path)
-    if entry is None or entry.is_directory:
-        raise no_file(version.manifest, targets[0])
-    with version.open(targets[0].path) as file:
+    with version.open(file_of(version.manifest, targets[0]).path) as file:
         shutil.copyfileobj(file, sys.stdout.buffer, 8 << 20)
     sys.stdout.buffer.flush()
 
@@ -172,7 +169,12 @@ def _into(
     version: Version, chosen: Manifest, destination: Path, overwrite: bool, link: str
 ) -> tuple[Path, int | None, int | None]:
     if link != "hard":
-        counts = _copied(version, chosen, destination, overwrite)
+        try:
+            counts = _copied(version, chosen, destination, overwrite)
+        except FileExistsError as error:
+            if error.filename is None or not destination.is_dir():
+                raise
+            raise _taken(Path(os.fsdecode(error.filename))) from error
         return destination, counts[1], counts[0] + counts[1]
     with tracking("link", version.address):
         for entry in chosen.entries():

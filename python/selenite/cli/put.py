@@ -18,7 +18,7 @@ from selenite._gobbler import current_user
 from selenite._registry import Project
 from selenite._upload import UploadPlan, upload
 from selenite.cli._common import Options, argument, command, dry_run, flag, option
-from selenite.cli._errors import DAMAGED, USAGE, CommandError
+from selenite.cli._errors import DAMAGED, NOT_FOUND, USAGE, CommandError
 from selenite.cli._output import Output, sized
 from selenite.cli._target import AddressType, place_for, registry
 
@@ -80,6 +80,9 @@ def put(
         raise CommandError(USAGE, f"`{address}` {wanted}")
     if size is not None and source != "-":
         raise click.UsageError("`--size` is of standard input")
+    if source != "-" and Path(source).is_file():
+        hint = f"`selenite put - {address}/NAME` takes one file from standard input"
+        raise CommandError(NOT_FOUND, f"{source}: not a directory", hint)
     where = place_for(str(target.scheme), options)
     token = _token(options) if target.scheme == "gypsum" and not dry_run else None
     with (
