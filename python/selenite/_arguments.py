@@ -47,6 +47,27 @@ def path_text(path: str | os.PathLike[str], argument: str) -> str:
     return text
 
 
+def check_kind(value: object, kind: Any, argument: str, wanted: str) -> None:  # noqa: ANN401 (a class)
+    """Refuse what is of another kind.
+
+    Args:
+        value: What was given.
+        kind: The kind that is wanted; truth values are no numbers.
+        argument: What the caller knows it as, for the message.
+        wanted: What is wanted, in words.
+
+    Raises:
+        TypeError: If it is something else.
+
+    Example:
+        >>> check_kind(5, str, "address", "a text")
+        Traceback (most recent call last):
+        TypeError: `address` should be a text, not 5 (int)
+    """
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise _wrong(argument, value, wanted)
+
+
 def listed(names: str | Iterable[str], argument: str) -> list[str]:
     """Take one name for a list of one, never for its letters.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from selenite import _core
+from selenite._arguments import check_kind
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -172,6 +174,10 @@ class configure:  # noqa: N801 -- it is called as a function, and may be used by
         """Change what is given."""
         given = dict(zip(_NAMES, (endpoint, registry, staging, cache, jobs, offline), strict=True))
         wanted = {name: value for name, value in given.items() if not isinstance(value, _Unset)}
+        if wanted.get("jobs") is not None:
+            check_kind(jobs, Integral, "jobs", "a whole number")
+        if wanted.get("offline") is not None:
+            check_kind(offline, bool, "offline", "True or False")
         self._before = dict(_configured)
         _change({**_configured, **wanted})
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from selenite import _core
+from selenite._arguments import check_kind
 from selenite._display import count_text, plain, size_text, table
-from selenite._exceptions import InvalidArgumentError
+from selenite._exceptions import InvalidArgumentError, SeleniteError
 from selenite._failures import address_of, asking, missing
 from selenite._manifest import Check, Entry, Manifest
 from selenite._place import Place, place
@@ -62,6 +63,7 @@ def open(
         >>> version.read_bytes("a.txt")
         b'first words\n'
     """
+    check_kind(address, str, "address", "a text")
     parts = _core.parse_address(address)
     service = parts["scheme"]
     if service not in ("gobbler", "gypsum"):
@@ -188,8 +190,11 @@ class _Level(_Named, Mapping[str, _T]):
             raise missing(self._place, self._names, name)
         return found
 
-    def _repr_html_(self) -> str:
-        names = self.names()
+    def _repr_html_(self) -> str | None:
+        try:
+            names = self.names()
+        except (OSError, SeleniteError):
+            return None  # notebooks show the short form then, and no traceback
         return table(self.address, (self._level,), ((name,) for name in names), len(names))
 
 
@@ -550,8 +555,11 @@ class Version(_Named):
             yield "files", manifest.files
             yield "size", size_text(manifest.total_bytes)
 
-    def _repr_html_(self) -> str:
-        return self.manifest._repr_html_()
+    def _repr_html_(self) -> str | None:
+        try:
+            return self.manifest._repr_html_()
+        except (OSError, SeleniteError):
+            return None  # notebooks show the short form then, and no traceback
 
 
 def _refuse_full(dest: _Path, wanted: Manifest) -> None:

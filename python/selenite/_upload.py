@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from selenite import _core
+from selenite._arguments import check_kind, path_text
 from selenite._display import count_text, plain, size_text, table
 from selenite._exceptions import (
     AlreadyExistsError,
@@ -198,6 +199,8 @@ def upload(
     """
     from pathlib import Path
 
+    check_kind(address, str, "address", "a text")
+    path_text(directory, "directory")
     # The drop-ins say the same of a directory that is none.
     if not Path(directory).is_dir():
         import errno

@@ -80,7 +80,13 @@ class _RegistryFileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec ha
 
         Raises:
             ValueError: If ``ranges`` is something else.
+            TypeError: For ``url`` and ``token``, which other filesystems have.
         """
+        # Else another registry than the one that is meant would be read, or a secret be shown.
+        if "url" in options:
+            raise TypeError("unknown option `url`: the URL of the service is `endpoint`")
+        if "token" in options:
+            raise TypeError("unknown option `token`: none is needed to read")
         if ranges not in ("auto", "never"):
             raise ValueError(f"invalid ranges `{ranges}`: expected `auto` or `never`")
         super().__init__(**options)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import selenite
+from selenite.fs import GobblerFileSystem
 from support.registries import CSV, FIRST, ODD, SECOND, Registries
 
 Where = dict[str, Any]
@@ -294,6 +295,29 @@ def test_what_does_not_fit_is_not_begun(
 def test_only_versions_are_opened(address: str, why: str) -> None:
     with pytest.raises(selenite.InvalidArgumentError, match=why):
         selenite.open(address)
+
+
+def test_arguments_of_another_kind_are_named() -> None:
+    wrong: Any = 5
+    wrong_text: Any = "8"
+    for name, call in {
+        "address": lambda: selenite.open(wrong),
+        "directory": lambda: selenite.upload(wrong, "gobbler:demo/rna/v1"),
+        "jobs": lambda: selenite.configure(jobs=wrong_text),
+        "offline": lambda: selenite.configure(offline=wrong),
+        "endpoint": lambda: GobblerFileSystem(url="http://localhost:8080"),
+        "token": lambda: GobblerFileSystem(token="secret"),
+    }.items():
+        with pytest.raises(TypeError, match=f"`{name}`"):
+            call()
+
+
+def test_nothing_is_shown_of_what_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELENITE_RETRIES", "0")
+    version = selenite.open("gobbler:demo/rna/v1", endpoint=NOBODY)
+    assert version._repr_html_() is None
+    assert selenite.Registry("gobbler", endpoint=NOBODY)._repr_html_() is None
+    assert repr(version) == "Version('gobbler://demo/rna/v1', ? files, ?)"
 
 
 def test_settings_come_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
