@@ -161,6 +161,37 @@ def test_destinations_that_cannot_be(selenite: Run, scheme: str) -> None:
     assert done.err.splitlines()[1].startswith(f"hint: `selenite put - {scheme}:demo/rna/v3/NAME`")
 
 
+@BOTH
+def test_parts_of_versions_are_compared_by_their_paths(selenite: Run, scheme: str) -> None:
+    v1, v2 = (f"{scheme}:demo/rna/{version}" for version in ("v1", "v2"))
+    done = selenite("diff", f"{v1}/notes.txt", f"{v2}/notes.txt")
+    assert done.out.splitlines()[-1] == "0 added, 1 changed, 0 removed, 0 equal"
+    done = selenite("diff", f"{v1}/tables", f"{v2}/tables")
+    assert done.out == "0 added, 0 changed, 0 removed, 1 equal\n"
+    done = selenite("diff", f"{v1}/note.txt", f"{v2}/note.txt")
+    assert (done.status, done.out) == (3, "")
+    assert done.err.splitlines()[0] == f"error: no file `note.txt` in {scheme}:demo/rna/v1"
+
+
+def test_names_of_a_girder_lead_nowhere_else(
+    selenite: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from girder_client import GirderClient
+    from selenite.cli import _girder
+
+    places: list[str] = []
+    client = GirderClient(apiUrl="http://127.0.0.1:9/api/v1")
+    monkeypatch.setattr(client, "downloadFile", lambda _, place: places.append(place))
+    monkeypatch.setattr(_girder, "_client", lambda _: client)
+    for name in ("../../elsewhere", "/elsewhere", "..", "a.txt"):
+        record = {"_modelType": "file", "_id": "0" * 24, "name": name}
+        monkeypatch.setattr(_girder, "_found", lambda *_, record=record: record)
+        assert selenite("get", "girder:" + "0" * 24, "there").status == 0
+    assert [os.path.dirname(os.path.abspath(place)) for place in places] == [
+        os.path.abspath("there")
+    ] * 4
+
+
 def test_streams_that_are_closed_or_know_few_letters(selenite: Run, tmp_path: Path) -> None:
     def run(script: str, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
         command = ["sh", "-c", f'"$@" {script}', "sh", str(COMMAND), *map(str, words)]

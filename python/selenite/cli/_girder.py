@@ -142,10 +142,13 @@ def get(options: Options, sources: list[str], destination: str | None, *, dry_ru
     def fetched() -> Iterator[dict[str, Any]]:
         for source in sources:
             record = _found(client, options, source)
-            kind, name = record["_modelType"], record.get("name")
+            kind = record["_modelType"]
             if record["_id"] is None or kind == "user":
                 raise CommandError(USAGE, f"`{source}` is more than can be fetched at once")
-            place = root if kind in ("folder", "collection") else root / str(name)
+            place = root
+            if kind not in ("folder", "collection"):
+                # What the server says may be no name, and lead elsewhere.
+                place = root / client.transformFilename(str(record.get("name")))
             if not dry_run:
                 root.mkdir(parents=True, exist_ok=True)
                 if kind == "file":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 
 from selenite._manifest import Manifest
 from selenite.cli._common import Options, argument, command, flag
 from selenite.cli._errors import NOT_FOUND, CommandError
 from selenite.cli._output import Output, sized
-from selenite.cli._target import AddressType, parse, registry, version_of
+from selenite.cli._target import AddressType, entries_of, parse, registry, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +89,12 @@ def _manifest(options: Options, text: str) -> Manifest | None:
         return None
     target = registry(text, options, least=2)
     manifest = version_of(target, options).manifest
-    return manifest if target.path is None else manifest.filter(f"{target.path}/")
+    if target.path is None:
+        return manifest
+    entries_of(manifest, target)  # says what is wrong with it
+    entry = manifest.get(target.path)
+    is_file = entry is not None and not entry.is_directory
+    return manifest.filter(glob.escape(target.path) + ("" if is_file else "/"))
 
 
 def _of_manifest(manifest: Manifest) -> dict[str, tuple[int, str]]:

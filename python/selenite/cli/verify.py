@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -21,6 +22,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+# Project, asset and version.
+_LEVELS = 3
 
 
 @command(
@@ -95,14 +99,14 @@ def _checked(version: Version, directory: str | None, size_only: bool, extra: bo
 
 def _kept(directory: Path) -> Version:
     """Name the version that a directory of a registry, or of a cache, is."""
-    found = directory.absolute()
-    if not (found / "..manifest").is_file():
+    found = Path(os.path.abspath(directory))  # noqa: PTH100 (links stay as they are)
+    if not (found / "..manifest").is_file() or len(found.parents) < _LEVELS:
         raise CommandError(
             USAGE,
             f"`{directory}` holds no `..manifest`",
             "`--against` names the version that it is to be",
         )
-    root = found.parents[2]
+    root = found.parents[_LEVELS - 1]
     return Version(Place("gobbler", registry=str(root)), *found.relative_to(root).parts)
 
 
