@@ -82,7 +82,9 @@ def part_of(
             _remove(spare)
     finally:
         _unlock(held)
-        os.close(held)
+        # Whether all was written, the other descriptor has told.
+        with suppress(OSError):
+            os.close(held)
 
 
 def _make(start: str, mode: int) -> tuple[str, int]:

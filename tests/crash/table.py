@@ -13,7 +13,7 @@ def main() -> None:
     """Read the rows that `support.crash.row` has written."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     kinds: dict[str, list[int]] = {}
-    order = ("kill", "lost", "EIO", "ENOSPC", "EDQUOT")
+    order = ("kill", "lost", "EIO", "ENOSPC", "EDQUOT", "refuse", "lose")
     for line in sorted(Path(sys.argv[1]).read_text().splitlines()):
         service, action, kind, points, tried, faults, _ = line.strip("| ").split(" | ")
         shown = points if points == tried else f"{tried} of {points}"
