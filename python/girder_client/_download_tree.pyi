@@ -6,9 +6,12 @@ from selenite.dropin.girder_client._download_tree import Listed as Listed
 from selenite.dropin.girder_client._download_tree import Names as Names
 from selenite.dropin.girder_client._download_tree import Only as Only
 from selenite.dropin.girder_client._download_tree import Tree as Tree
+from selenite.dropin.girder_client._download_tree import _FOLDERS_AHEAD as _FOLDERS_AHEAD
 from selenite.dropin.girder_client._download_tree import _KINDS as _KINDS
 from selenite.dropin.girder_client._download_tree import _LARGEST_ONLY as _LARGEST_ONLY
+from selenite.dropin.girder_client._download_tree import _MOST_DIGITS as _MOST_DIGITS
 from selenite.dropin.girder_client._download_tree import _PAGE as _PAGE
+from selenite.dropin.girder_client._download_tree import _PAGES_AHEAD as _PAGES_AHEAD
 from selenite.dropin.girder_client._download_tree import _USUAL_PAGE as _USUAL_PAGE
 from selenite.dropin.girder_client._download_tree import _save as _save
 from selenite.dropin.girder_client._download_tree import begun as begun
@@ -23,6 +26,7 @@ from selenite.dropin.girder_client._downloads import download_file as download_f
 from selenite.dropin.girder_client._downloads import is_there as is_there
 from selenite.dropin.girder_client._names import unused_name as unused_name
 from selenite.dropin.girder_client._reporting import _logger as _logger
+from selenite.dropin.girder_client._together import Task as Task
 from selenite.dropin.girder_client._together import Team as Team
 from selenite.dropin.girder_client._together import check as check
 from selenite.dropin.girder_client._together import reporting as reporting

@@ -16,7 +16,6 @@ from selenite.dropin.girder_client._downloads import placed as placed
 from selenite.dropin.girder_client._errors import ChecksumError as ChecksumError
 from selenite.dropin.girder_client._errors import HttpError as HttpError
 from selenite.dropin.girder_client._errors import IncompleteResponseError as IncompleteResponseError
-from selenite.dropin.girder_client._names import shortened as shortened
 from selenite.dropin.girder_client._reporting import _logger as _logger
 from selenite.dropin.girder_client._reporting import say as say
 from selenite.dropin.girder_client._together import pause as pause

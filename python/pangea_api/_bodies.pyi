@@ -28,7 +28,6 @@ from selenite.dropin.pangea_api._bodies import _put as _put
 from selenite.dropin.pangea_api._bodies import _put_all as _put_all
 from selenite.dropin.pangea_api._bodies import _put_once as _put_once
 from selenite.dropin.pangea_api._bodies import _refused as _refused
-from selenite.dropin.pangea_api._bodies import _staged as _staged
 from selenite.dropin.pangea_api._bodies import _translated as _translated
 from selenite.dropin.pangea_api._bodies import download as download
 from selenite.dropin.pangea_api._bodies import logger as logger
@@ -37,6 +36,7 @@ from selenite.dropin.pangea_api._bodies import post_form as post_form
 from selenite.dropin.pangea_api._bodies import put_parts as put_parts
 from selenite.dropin.pangea_api._bodies import quoted as quoted
 from selenite.dropin.pangea_api._bodies import remove as remove
+from selenite.dropin.pangea_api._bodies import remove_temporary as remove_temporary
 from selenite.dropin.pangea_api._bodies import sendable as sendable
 from selenite.dropin.pangea_api._bodies import stored_size as stored_size
 from selenite.dropin.pangea_api.knex import error_of as error_of

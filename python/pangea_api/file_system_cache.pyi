@@ -2,6 +2,7 @@
 from selenite.dropin.pangea_api.file_system_cache import CACHED_BLOB_TIME as CACHED_BLOB_TIME
 from selenite.dropin.pangea_api.file_system_cache import CACHE_DIR as CACHE_DIR
 from selenite.dropin.pangea_api.file_system_cache import FileSystemCache as FileSystemCache
+from selenite.dropin.pangea_api.file_system_cache import _NEVER as _NEVER
 from selenite.dropin.pangea_api.file_system_cache import _PREFIX as _PREFIX
 from selenite.dropin.pangea_api.file_system_cache import _entries as _entries
 from selenite.dropin.pangea_api.file_system_cache import _folder as _folder

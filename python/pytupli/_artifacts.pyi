@@ -9,6 +9,7 @@ from selenite.dropin.pytupli._artifacts import _Different as _Different
 from selenite.dropin.pytupli._artifacts import _Download as _Download
 from selenite.dropin.pytupli._artifacts import _HEADERS as _HEADERS
 from selenite.dropin.pytupli._artifacts import _LARGE as _LARGE
+from selenite.dropin.pytupli._artifacts import _MOST_AT_ONCE as _MOST_AT_ONCE
 from selenite.dropin.pytupli._artifacts import _Stored as _Stored
 from selenite.dropin.pytupli._artifacts import _Unwritten as _Unwritten
 from selenite.dropin.pytupli._artifacts import _by_core as _by_core
@@ -18,6 +19,7 @@ from selenite.dropin.pytupli._artifacts import _idle as _idle
 from selenite.dropin.pytupli._artifacts import _item as _item
 from selenite.dropin.pytupli._artifacts import _may_use_core as _may_use_core
 from selenite.dropin.pytupli._artifacts import _send as _send
+from selenite.dropin.pytupli._artifacts import _telling as _telling
 from selenite.dropin.pytupli._artifacts import _with as _with
 from selenite.dropin.pytupli._artifacts import download as download
 from selenite.dropin.pytupli._artifacts import explained as explained

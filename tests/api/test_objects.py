@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -300,14 +301,15 @@ def test_only_versions_are_opened(address: str, why: str) -> None:
 def test_arguments_of_another_kind_are_named() -> None:
     wrong: Any = 5
     wrong_text: Any = "8"
-    for name, call in {
+    calls: dict[str, Callable[[], object]] = {
         "address": lambda: selenite.open(wrong),
         "directory": lambda: selenite.upload(wrong, "gobbler:demo/rna/v1"),
         "jobs": lambda: selenite.configure(jobs=wrong_text),
         "offline": lambda: selenite.configure(offline=wrong),
         "endpoint": lambda: GobblerFileSystem(url="http://localhost:8080"),
         "token": lambda: GobblerFileSystem(token="secret"),
-    }.items():
+    }
+    for name, call in calls.items():
         with pytest.raises(TypeError, match=f"`{name}`"):
             call()
 
@@ -362,7 +364,9 @@ def test_names_are_only_text_where_they_are_shown(tmp_path: Path) -> None:
     assert "<script" not in shown
     assert "http" not in shown
     assert "color:inherit" in shown
-    assert version._repr_html_().partition("<thead>")[2] == shown.partition("<thead>")[2]
+    again = version._repr_html_()
+    assert again is not None
+    assert again.partition("<thead>")[2] == shown.partition("<thead>")[2]
     assert repr(version.manifest) == f"Manifest('gobbler://p/a/v', {len(names)} files, 65 B)"
     assert list(version.__rich_repr__())[1:] == [("files", 65), ("size", "65 B")]
 

@@ -62,7 +62,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
         return Reply(text.encode(), 200, "text/xml")
 
     with fake.serving(script) as found:
-        ask = Entrez.urlopen
+        ask = vars(Entrez)["urlopen"]
 
         def here(request: Any) -> Any:
             # Of requests that follow each other it would wait before the next one.
