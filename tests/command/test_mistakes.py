@@ -192,6 +192,13 @@ def test_names_of_a_girder_lead_nowhere_else(
     ] * 4
 
 
+def test_times_that_are_none_are_left_out() -> None:
+    from selenite.cli._output import timed
+
+    odd: Any = 5
+    assert [timed(text) for text in ("0001-01-01T00:00:00+14:00", "soon", odd)] == ["", "", ""]
+
+
 def test_streams_that_are_closed_or_know_few_letters(selenite: Run, tmp_path: Path) -> None:
     def run(script: str, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
         command = ["sh", "-c", f'"$@" {script}', "sh", str(COMMAND), *map(str, words)]

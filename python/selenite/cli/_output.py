@@ -177,8 +177,8 @@ def moment_of(text: str | None) -> Any:  # noqa: ANN401 (a datetime, which help 
         return None
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return None
+    except (ValueError, TypeError, OverflowError):
+        return None  # of year 1, or what a server has put in its place
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int], header: Sequence[str]) -> list[str]:

@@ -56,7 +56,7 @@ def _of_level(level: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:  # no
         lines.append(("assets", f"{count:,}"))
         lines.append(("used", sized(facts["usage"])))
         owners = facts["permissions"].get("owners", [])
-        lines.append(("owners", ", ".join(owners)))
+        lines.append(("owners", ", ".join(map(str, owners))))
         uploaders = [str(one.get("id")) for one in facts["permissions"].get("uploaders", [])]
         lines.append(("uploaders", ", ".join(uploaders)))
     else:
