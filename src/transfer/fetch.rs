@@ -203,7 +203,8 @@ impl<O: Origin> Transfer<'_, O> {
                 }
                 Err(error) => error,
             };
-            if self.part.received > farthest {
+            let is_wrong_size = matches!(error, Error::Digest { what: SIZE, .. });
+            if self.part.received > farthest && !is_wrong_size {
                 farthest = self.part.received;
                 // What comes next has tries of its own.
                 tries.answered();
@@ -218,7 +219,7 @@ impl<O: Origin> Transfer<'_, O> {
                     continue;
                 }
             }
-            if matches!(error, Error::Digest { what: SIZE, .. }) {
+            if is_wrong_size {
                 // What stands between may have cut it short.
                 self.restart();
                 tries.failed_with(error, 2).await?;
@@ -594,8 +595,8 @@ mod tests {
         let much = vec![0; 16 * BLOCK_BYTES];
         let answers = (0..3).map(|_| answer("200 OK", "", much.len(), &much)).collect();
         let (result, _) = get(answers, Target::File(&target), Some(9), None, Standing::Same);
-        let Err(Error::Digest { what: SIZE, actual, .. }) = result else {
-            panic!("it is too large")
+        let Err(Error::Digest { what: SIZE, actual, .. }) = &result else {
+            panic!("{result:?} is not of its size")
         };
         assert!(actual.parse::<usize>().unwrap() < much.len(), "{actual}");
     }
