@@ -86,11 +86,11 @@ def place(
     given = {"endpoint": endpoint, "registry": registry, "cache": cache, "staging": staging}
     found = {name: _first(name, value, service) for name, value in given.items()}
     if found["endpoint"] is None and found["registry"] is None and service == "gypsum":
-        from selenite.dropin.gypsum_client.rest_url import _DEFAULT
+        from gypsum_client.rest_url import _DEFAULT
 
         found["endpoint"] = _DEFAULT
     if found["cache"] is None and service == "gypsum":
-        from selenite.dropin.gypsum_client.cache_directory import _users_own
+        from gypsum_client.cache_directory import _users_own
 
         found["cache"] = _users_own()
     return Place(service, found["endpoint"], found["registry"], found["cache"], found["staging"])

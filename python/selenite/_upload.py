@@ -382,7 +382,7 @@ def _to_gypsum(
 
 
 def _token(where: Place) -> str:
-    from selenite.dropin.gypsum_client.auth import access_token
+    from gypsum_client.auth import access_token
 
     found = access_token(request=False, cache_dir=where.cache)
     if found is None:

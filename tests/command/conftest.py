@@ -22,14 +22,9 @@ collect_ignore = [] if PYTHON else ["test_girder.py"]
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Services that no test changes."""
     with (
-        pytest.MonkeyPatch.context() as patch,
         GobblerServer() as gobbler,
         GypsumServer(tokens=TOKENS, admins=["alice"]) as gypsum,
     ):
-        # The environment of single tests does not hold yet.
-        for name in list(os.environ):
-            if name.startswith(("SELENITE_", "GYPSUM_", "GOBBLER_", "XDG_")):
-                patch.delenv(name)
         fill(gobbler, gypsum, tmp_path_factory.mktemp("demo"))
         yield Services(
             gobbler,

@@ -230,7 +230,8 @@ def test_failures_of_either_step_are_told_apart(source: Source) -> None:
         gyp.upload_files(session("f"), folder, url=fake.url)
     expected = "Failed to upload assets in the project, 507 and reason: full"
     assert str(caught.value) == expected
-    assert caught.value.__notes__ == ["This happened to 'f'."]
+    sent = f"PUT {fake.url}/bucket?X-Amz-Signature=*** answered 507"
+    assert caught.value.__notes__ == ["This happened to 'f'.", sent]
     with serving(lambda *_: Reply(b"no", 403)) as fake, pytest.raises(gyp.GypsumError) as caught:
         gyp.upload_files(session("f"), folder, url=fake.url)
     assert str(caught.value) == "Failed to fetch pre-signed url, 403 and reason: no"

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import click
 
+from selenite.cli._errors import close_to
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -289,18 +291,6 @@ class NoSuchCommand(click.UsageError):
         """Name it."""
         super().__init__(f"no such command `{name}`", ctx)
         self.possibilities = possibilities
-
-
-def close_to(name: str, known: object) -> list[str]:
-    """Find the names that are like one, the most alike first.
-
-    Args:
-        name: What was written.
-        known: Names that exist.
-    """
-    from difflib import get_close_matches
-
-    return get_close_matches(name, list(known), n=1, cutoff=0.6)  # type: ignore[call-overload]
 
 
 # Where the core looks for what an option says.

@@ -10,6 +10,10 @@ from click.shell_completion import CompletionItem
 
 from selenite.cli._common import Options
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _SECONDS = 1.0
 
 
@@ -53,3 +57,15 @@ def _listed(ctx: click.Context, incomplete: str, found: list[str]) -> None:
     manifest = version_of(target, options).manifest
     for child in manifest.children(target.path or ""):
         found.append(f"{inside}{child.name}{'/' if child.is_directory else ''}")
+
+
+class AddressType(click.ParamType):  # type: ignore[type-arg] # is no generic class before 8.5
+    """An address, which a shell can complete."""
+
+    name = "address"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[Any]:
+        """List what an address may go on with."""
+        return candidates(ctx, incomplete)

@@ -263,3 +263,15 @@ def _end_line() -> None:
 
     if is_terminal(sys.stderr):
         click.echo(err=True)
+
+
+def close_to(name: str, known: object) -> list[str]:
+    """Find the names that are like one, the most alike first.
+
+    Args:
+        name: What was written.
+        known: Names that exist.
+    """
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(known), n=1, cutoff=0.6)  # type: ignore[call-overload]

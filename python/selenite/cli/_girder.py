@@ -9,8 +9,7 @@ from pathlib import Path
 from selenite import _core
 from selenite._display import count_text
 from selenite.cli._errors import NOT_FOUND, USAGE, CommandError
-from selenite.cli._output import Output, sized
-from selenite.cli.ls import item
+from selenite.cli._output import Output, item, sized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -200,3 +200,11 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int], header: Sequence[
         ).rstrip()
         for line in lines
     ]
+
+
+_KEYS = ("name", "type", "size", "md5sum", "link", "on_probation", "latest", "uploaded")
+
+
+def item(name: str, kind: str, **facts: object) -> dict[str, Any]:
+    """Describe one thing that is listed; what is not known is None."""
+    return {**dict.fromkeys(_KEYS), "name": name, "type": kind, **facts}

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from selenite.cli._common import close_to
-from selenite.cli._errors import NOT_FOUND, USAGE, CommandError
+from selenite.cli._errors import NOT_FOUND, USAGE, CommandError, close_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,14 +6,20 @@ import os
 import time
 from dataclasses import dataclass
 
-import click
-
 from selenite import _core, _settings
 from selenite._exceptions import StatusError, TransportError
 from selenite._place import Place, place
 from selenite._registry import LATEST, Asset, Project, Registry, Version
 from selenite.cli import _profiles
-from selenite.cli._errors import FAILED, NOT_FOUND, OFFLINE, UNREACHABLE, USAGE, CommandError
+from selenite.cli._errors import (
+    FAILED,
+    NOT_FOUND,
+    OFFLINE,
+    UNREACHABLE,
+    USAGE,
+    CommandError,
+    close_to,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -246,8 +252,6 @@ def file_of(manifest: Manifest, target: Target) -> Entry:
 
 def no_file(manifest: Manifest, target: Target) -> CommandError:
     """Say that there is no such file, and which one may be meant."""
-    from selenite.cli._common import close_to
-
     assert target.path is not None
     inside = manifest.address.replace("://", ":", 1)
     close = close_to(target.path, manifest)
@@ -271,18 +275,4 @@ def wanted(manifest: Manifest, include: tuple[str, ...], exclude: tuple[str, ...
     return manifest.filter(list(include) or None, list(exclude) or None)
 
 
-class AddressType(click.ParamType):  # type: ignore[type-arg] # is no generic class before 8.5
-    """An address, which a shell can complete."""
-
-    name = "address"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[Any]:
-        """List what an address may go on with."""
-        from selenite.cli._complete import candidates
-
-        return candidates(ctx, incomplete)
-
-
-__all__ = ["OFFLINE", "AddressType", "Target", "entries_of", "level_of", "parse", "version_of"]
+__all__ = ["OFFLINE", "Target", "entries_of", "level_of", "parse", "version_of"]

@@ -17,9 +17,10 @@ from selenite._display import count_text
 from selenite._manifest import Manifest
 from selenite._place import Place
 from selenite.cli._common import LazyGroup, Options, agree, argument, command, dry_run, flag, option
+from selenite.cli._complete import AddressType
 from selenite.cli._errors import DAMAGED, NOT_FOUND, CommandError
 from selenite.cli._output import Output, sized, table
-from selenite.cli._target import AddressType, registry
+from selenite.cli._target import registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import sys
 import click
 
 from selenite.cli._common import Options, argument, command, option
+from selenite.cli._complete import AddressType
 from selenite.cli._errors import USAGE, CommandError
-from selenite.cli._target import AddressType, file_of, registry, version_of
+from selenite.cli._target import file_of, registry, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

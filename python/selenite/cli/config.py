@@ -7,8 +7,8 @@ import os
 import click
 
 from selenite.cli import _profiles
-from selenite.cli._common import LazyGroup, Options, argument, close_to, command
-from selenite.cli._errors import NOT_FOUND, USAGE, CommandError
+from selenite.cli._common import LazyGroup, Options, argument, command
+from selenite.cli._errors import NOT_FOUND, USAGE, CommandError, close_to
 from selenite.cli._output import Output, table
 
 TYPE_CHECKING = False

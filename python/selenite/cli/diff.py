@@ -7,9 +7,10 @@ from pathlib import Path
 
 from selenite._manifest import Manifest
 from selenite.cli._common import Options, argument, command, flag
+from selenite.cli._complete import AddressType
 from selenite.cli._errors import NOT_FOUND, CommandError
 from selenite.cli._output import Output, sized
-from selenite.cli._target import AddressType, entries_of, parse, registry, version_of
+from selenite.cli._target import entries_of, parse, registry, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

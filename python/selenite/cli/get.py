@@ -13,10 +13,10 @@ from selenite._display import count_text
 from selenite._progress import tracking
 from selenite._registry import _refuse_full
 from selenite.cli._common import Options, argument, command, dry_run, flag, option, patterns
+from selenite.cli._complete import AddressType
 from selenite.cli._errors import CONFLICT, USAGE, CommandError
 from selenite.cli._output import Output, sized
 from selenite.cli._target import (
-    AddressType,
     entries_of,
     file_of,
     parse,

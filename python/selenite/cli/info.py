@@ -6,8 +6,9 @@ from selenite._display import count_text
 from selenite._exceptions import NotFoundError
 from selenite._registry import Asset, Project, Registry
 from selenite.cli._common import Options, argument, command
+from selenite.cli._complete import AddressType
 from selenite.cli._output import Output, sized, timed
-from selenite.cli._target import AddressType, level_of, no_file, registry, version_of
+from selenite.cli._target import level_of, no_file, registry, version_of
 from selenite.cli.ls import latest_of
 
 TYPE_CHECKING = False

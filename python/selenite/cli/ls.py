@@ -9,9 +9,10 @@ from selenite._exceptions import NotFoundError
 from selenite._registry import Asset
 from selenite.cli import _profiles
 from selenite.cli._common import Options, argument, command, flag, option, patterns
+from selenite.cli._complete import AddressType
 from selenite.cli._errors import USAGE, CommandError
-from selenite.cli._output import Output, sized, timed
-from selenite.cli._target import AddressType, entries_of, level_of, registry, version_of, wanted
+from selenite.cli._output import Output, item, sized, timed
+from selenite.cli._target import entries_of, level_of, registry, version_of, wanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +22,8 @@ if TYPE_CHECKING:
     from selenite._manifest import Entry
     from selenite._registry import Project, Registry
 
-_KEYS = ("name", "type", "size", "md5sum", "link", "on_probation", "latest", "uploaded")
 _LEVELS = ("project", "asset", "version")
 _SIZE_WIDTH, _DIGEST_WIDTH = 8, 32
-
-
-def item(name: str, kind: str, **facts: object) -> dict[str, Any]:
-    """Describe one thing that is listed; what is not known is None."""
-    return {**dict.fromkeys(_KEYS), "name": name, "type": kind, **facts}
 
 
 @command(

@@ -8,9 +8,10 @@ from selenite import _core
 from selenite._failures import asking
 from selenite._progress import tracking
 from selenite.cli._common import Options, argument, command, flag
+from selenite.cli._complete import AddressType
 from selenite.cli._errors import NOT_FOUND, CommandError
 from selenite.cli._output import Output, dumped
-from selenite.cli._target import AddressType, parse, registry, version_of
+from selenite.cli._target import parse, registry, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

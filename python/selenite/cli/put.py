@@ -18,9 +18,10 @@ from selenite._gobbler import current_user
 from selenite._registry import Project
 from selenite._upload import UploadPlan, upload
 from selenite.cli._common import Options, argument, command, dry_run, flag, option
+from selenite.cli._complete import AddressType
 from selenite.cli._errors import DAMAGED, NOT_FOUND, USAGE, CommandError
 from selenite.cli._output import Output, sized
-from selenite.cli._target import AddressType, place_for, registry
+from selenite.cli._target import place_for, registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import click
 
 from selenite._display import count_text
 from selenite.cli._common import Options, argument, command, flag, option
+from selenite.cli._complete import AddressType
 from selenite.cli._output import Output, sized
-from selenite.cli._target import AddressType, entries_of, registry, version_of
+from selenite.cli._target import entries_of, registry, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from selenite._manifest import Check, Finding
 from selenite._place import Place
 from selenite._registry import Version
 from selenite.cli._common import Options, argument, command, flag, option
+from selenite.cli._complete import AddressType
 from selenite.cli._errors import DAMAGED, NOT_FOUND, USAGE, CommandError
 from selenite.cli._output import Output, sized
-from selenite.cli._target import AddressType, parse, registry, version_of
+from selenite.cli._target import parse, registry, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from selenite._registry import Asset
 from selenite.cli._common import Options, argument, command, flag
+from selenite.cli._complete import AddressType
 from selenite.cli._errors import USAGE, CommandError
-from selenite.cli._output import Output, sized, table, timed
-from selenite.cli._target import AddressType, level_of, registry
-from selenite.cli.ls import item, latest_of
+from selenite.cli._output import Output, item, sized, table, timed
+from selenite.cli._target import level_of, registry
+from selenite.cli.ls import latest_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import sys
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -122,7 +123,7 @@ def _idle(timeout: Any) -> float | None:
 
 def _may_use_core(client: TupliAPIClient) -> bool:
     """Say whether the core may move contents, as nobody would miss a request."""
-    from . import storage
+    storage = sys.modules[f"{__package__}.storage"]
 
     name = "_authenticated_request"
     is_own = name not in vars(client) and _rest.is_own(getattr(type(client), name), storage)
