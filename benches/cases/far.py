@@ -34,7 +34,7 @@ MBIT = 125_000
 
 
 def _nginx(
-    name: str = "N", is_secure: bool = False, most: int = 0, **ways: dict[str, int]
+    ways: dict[str, dict[str, int]], name: str = "N", is_secure: bool = False, most: int = 0
 ) -> Setup:
     """Serve with nginx, behind a proxy for each way: its name, and what else it is like."""
 
@@ -47,7 +47,7 @@ def _nginx(
         with ExitStack() as stack:
             near = stack.enter_context(servers.nginx(root, scratch / "nginx"))
             facts = {"list": str(listed)}
-            for way, options in (ways or {"far": {}}).items():
+            for way, options in ways.items():
                 facts[way] = stack.enter_context(servers.far(near, TRIP, floors, **options))
             if is_secure:
                 both = servers.certificate(scratch / "certificate")
@@ -265,14 +265,13 @@ def _save(concurrent: int = 1) -> Prepare:
     return prepare
 
 
-def _fixed(numbers: tuple[int, ...], way: str) -> tuple[Contestant, ...]:
-    return tuple(
-        Contestant(f"{n} at once", _fetch(way), "ours", {"SELENITE_JOBS": str(n)}) for n in numbers
-    )
-
-
 def _limited(name: str, what: str, numbers: tuple[int, ...], **options: int) -> Case:
-    fixed = _fixed(numbers, "far")
+    # Each has a way of its own: connections that others keep would count against the limit.
+    fixed = tuple(
+        Contestant(f"{n} at once", _fetch(f"far{n}"), "ours", {"SELENITE_JOBS": str(n)})
+        for n in numbers
+    )
+    ways = dict.fromkeys(["far", *(f"far{n}" for n in numbers)], options)
     peers = tuple(contestant.name for contestant in fixed)
     row = Row(name, what, "selenite", peers, 1.2, 1.1, inverse=True)
     return Case(
@@ -280,7 +279,7 @@ def _limited(name: str, what: str, numbers: tuple[int, ...], **options: int) -> 
         contestants=(Contestant("selenite", _fetch(), "ours"), *fixed),
         needs=("N",),
         check=tree,
-        setup=_nginx(most=500, far=options),
+        setup=_nginx(ways, most=500),
         writes=True,
     )
 
@@ -307,7 +306,7 @@ CASES = (
         ),
         needs=("N",),
         check=tree,
-        setup=_nginx(),
+        setup=_nginx({"far": {}}),
         writes=True,
     ),
     Case(
@@ -374,7 +373,7 @@ CASES = (
         ),
         needs=("D",),
         check=tree,
-        setup=_nginx("D", far={"connection_rate": 100 * MBIT}),
+        setup=_nginx({"far": {"connection_rate": 100 * MBIT}}, "D"),
         writes=True,
         discard=True,
     ),
@@ -390,7 +389,7 @@ CASES = (
         ),
         needs=("N",),
         check=tree,
-        setup=_nginx(is_secure=True),
+        setup=_nginx({"far": {}}, is_secure=True),
         writes=True,
     ),
     Case(
@@ -406,7 +405,7 @@ CASES = (
         ),
         needs=("N",),
         check=tree,
-        setup=_nginx(far={}, lossy={"reset_every": 100, "refuse_every": 199}),
+        setup=_nginx({"far": {}, "lossy": {"reset_every": 100, "refuse_every": 199}}),
         writes=True,
     ),
     _limited("N8A", "500 files, 8 connections at most", (4, 8), connections=8),

@@ -152,4 +152,6 @@ CASES = (
     _case("R3", 0, 2000, True, 4, 5),
     # The server is at its limit.
     _case("R4", 0, 2000, False, 1, 1.2),
+    _case("N5", 50, 500, False, 10, 15),
+    _case("N5A", 50, 500, True, 10, 20),
 )
