@@ -270,21 +270,13 @@ impl Step {
     }
 
     /// Takes it after a crash, unless that was done, or its target is not what it was.
-    fn resume(&self, engine: &Engine, job: &Job) -> Result<(), Failure> {
-        let root = engine.layout.root();
-        let target = root.join(&self.target);
+    fn resume(&self, root: &Path) -> Result<(), Failure> {
         let is_prepared = root.join(&self.prepared).symlink_metadata().is_ok();
-        if is_prepared == (self.kind == Kind::TakeAway) {
+        let is_done = is_prepared == (self.kind == Kind::TakeAway);
+        if is_done || Old::at(&root.join(&self.target))?.map(|old| old.mark()) != self.before {
             return Ok(());
         }
-        if Old::at(&target)?.map(|old| old.mark()) == self.before {
-            return self.take(root);
-        }
-        if target.file_name().is_some_and(|name| name == layout::USAGE) {
-            // Another process has counted since.
-            engine.recount(&target, job)?;
-        }
-        Ok(())
+        self.take(root)
     }
 }
 
@@ -300,11 +292,17 @@ pub(super) fn resume(engine: &Engine, folder: &Path, job: &Job) -> Result<(), Fa
     };
     let mut folders = vec![folder.to_owned()];
     for step in &steps {
-        step.resume(engine, job)?;
+        step.resume(root)?;
         if let Some(hidden) = root.join(&step.prepared).parent()
             && !folders.iter().any(|known| known == hidden)
         {
             folders.push(hidden.to_owned());
+        }
+    }
+    // Others may have counted since, and even have come to the same number as before.
+    for usage in steps.iter().map(|step| root.join(&step.target)) {
+        if usage.file_name().is_some_and(|name| name == layout::USAGE) {
+            engine.recount(&usage, job)?;
         }
     }
     engine.make_durable()?;
@@ -332,7 +330,8 @@ mod tests {
     use crate::fs::walk;
     use crate::registry::format::model::Usage;
 
-    /// A registry with project `p` whose files are changed, and whoever opens it.
+    /// A registry with project `p`, whose files are changed and whose one version has nine bytes, and
+    /// whoever opens it.
     struct Fixture {
         folder: tempfile::TempDir,
     }
@@ -341,9 +340,13 @@ mod tests {
         fn new() -> Self {
             let fixture = Self { folder: tempfile::tempdir().unwrap() };
             fs::create_dir_all(fixture.path("p/gone")).unwrap();
-            for (name, text) in
-                [("p/..usage", "{\"total\": 7}"), ("p/out", "out"), ("p/gone/f", "f")]
-            {
+            fs::create_dir_all(fixture.path("p/a/v")).unwrap();
+            for (name, text) in [
+                ("p/..usage", "{\"total\": 7}"),
+                ("p/out", "out"),
+                ("p/gone/f", "f"),
+                ("p/a/v/..manifest", r#"{"f": {"size": 9, "md5sum": "0"}}"#),
+            ] {
                 fs::write(fixture.path(name), text).unwrap();
             }
             crate::system::new_link("old", fixture.path("p/link")).unwrap();
@@ -372,7 +375,7 @@ mod tests {
         }
 
         fn is_before(&self) -> bool {
-            self.names() == ["..usage", "gone", "link", "out"]
+            self.names() == ["..usage", "a", "gone", "link", "out"]
                 && fs::read_to_string(self.path("p/..usage")).unwrap() == "{\"total\": 7}"
                 && fs::read_to_string(self.path("p/out")).unwrap() == "out"
                 && fs::read_link(self.path("p/link")).unwrap() == Path::new("old")
@@ -380,14 +383,15 @@ mod tests {
         }
 
         fn is_after(&self) -> bool {
-            self.names() == ["..usage", "link", "made"]
+            self.names() == ["..usage", "a", "link", "made"]
                 && store::usage(&self.path("p")).unwrap().unwrap().total == 9
                 && fs::read_link(self.path("p/link")).unwrap() == Path::new("new")
         }
 
         fn names(&self) -> Vec<String> {
             let entries = walk::entries(&self.path("p")).unwrap();
-            let mut names: Vec<_> = entries.into_iter().map(|(name, _)| name).collect();
+            let names = entries.into_iter().map(|(name, _)| name);
+            let mut names: Vec<_> = names.filter(|name| name != layout::LOCK_USAGE).collect();
             names.sort();
             names
         }
@@ -448,9 +452,22 @@ mod tests {
         fixture.open();
         assert_eq!(fs::read_to_string(fixture.path("p/out")).unwrap(), "another");
         assert!(fixture.path("p/gone/f").exists());
-        // It is counted anew, and there are no versions.
-        assert_eq!(store::usage(&fixture.path("p")).unwrap().unwrap().total, 0);
+        // It is counted anew.
+        assert_eq!(store::usage(&fixture.path("p")).unwrap().unwrap().total, 9);
         assert_eq!(fixture.hidden(), 0);
+    }
+
+    #[test]
+    fn a_usage_that_others_have_made_what_it_was_is_counted_anew() {
+        let fixture = Fixture::new();
+        let engine = fixture.open();
+        let mut commit = engine.prepare().unwrap();
+        // A version of five bytes goes away, and another of as many has come since.
+        commit.write(&fixture.path("p/..usage"), &Usage { total: 2 }).unwrap();
+        fs::write(commit.folders[0].join(LIST), json::compact(&commit.steps)).unwrap();
+        std::mem::forget(commit);
+        fixture.open();
+        assert_eq!(store::usage(&fixture.path("p")).unwrap().unwrap().total, 9);
     }
 
     #[test]
