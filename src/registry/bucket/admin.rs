@@ -122,9 +122,8 @@ impl Bucket {
         let receipt =
             |body: &Value| token::receipt(&["create", project.as_str(), &body.to_string()]);
         if self.project_exists(project)? {
-            let hold = self.objects.enter(project, Purpose::Session, job)?;
+            let hold = self.enter_settled(project, Purpose::Session, job)?;
             let mut hold = hold.ok_or_else(exists)?;
-            self.finish(hold.as_mut())?;
             let is_repeat = hold.receipt().is_some()
                 && body().is_ok_and(|body| Self::is_repeat(hold.as_mut(), &receipt(&body)));
             return if is_repeat { Ok(()) } else { Err(exists()) };
@@ -151,11 +150,10 @@ impl Bucket {
         // The permissions last: they decide whether a project exists.
         let objects =
             [(layout::QUOTA, quota), (layout::USAGE, usage), (layout::PERMISSIONS, permissions)];
-        let Some(mut hold) = self.objects.enter(project, Purpose::Create, job)? else {
+        let Some(mut hold) = self.enter_settled(project, Purpose::Create, job)? else {
             let is_made = self.objects.make_project(project, &objects, &receipt, job)?;
             return if is_made { Ok(()) } else { Err(exists()) };
         };
-        self.finish(hold.as_mut())?;
         if Self::is_repeat(hold.as_mut(), &receipt) {
             return Ok(());
         }

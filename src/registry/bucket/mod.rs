@@ -22,7 +22,7 @@ pub mod store;
 mod token;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
@@ -47,6 +47,10 @@ use store::{Batch, Hold, Lock, Objects, Purpose};
 const CACHED_MANIFESTS: usize = 32;
 /// How long a client has to ask again for what a dead process has not answered.
 const RECEIPT_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a request waits for what others carry out in its project, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(50);
 
 /// How a [`Bucket`] is set up.
 #[derive(Debug, Clone, Default)]
@@ -206,6 +210,30 @@ impl Bucket {
         self.get(&version.key(layout::SUMMARY))
     }
 
+    /// Enters a project in which nothing is left to be carried out, or somebody takes long over it:
+    /// what others are at, say a service that has just started, is waited for. `None` if there is
+    /// no such project.
+    fn enter_settled(
+        &self,
+        project: &ProjectName,
+        purpose: Purpose,
+        job: &Job,
+    ) -> Result<Option<Box<dyn Hold + '_>>, Failure> {
+        let begun = Instant::now();
+        loop {
+            let Some(mut hold) = self.objects.enter(project, purpose, job)? else {
+                return Ok(None);
+            };
+            self.finish(hold.as_mut())?;
+            if !hold.lock().is_some_and(Lock::is_to_be_settled) || begun.elapsed() > PATIENCE {
+                return Ok(Some(hold));
+            }
+            drop(hold);
+            job.check()?;
+            std::thread::sleep(POLL);
+        }
+    }
+
     /// Enters a project to change it, unless it is locked; `None` if there is no such project.
     fn enter_if_there(
         &self,
@@ -213,8 +241,7 @@ impl Bucket {
         purpose: Purpose,
         job: &Job,
     ) -> Result<Option<Box<dyn Hold + '_>>, Failure> {
-        let Some(mut hold) = self.objects.enter(project, purpose, job)? else { return Ok(None) };
-        self.finish(hold.as_mut())?;
+        let Some(mut hold) = self.enter_settled(project, purpose, job)? else { return Ok(None) };
         self.end_overdue(project, hold.as_mut())?;
         if hold.lock().is_some() { Err(already_locked()) } else { Ok(Some(hold)) }
     }
@@ -233,7 +260,7 @@ impl Bucket {
     /// something.
     fn finish(&self, hold: &mut dyn Hold) -> Result<bool, Failure> {
         let Some(lock) = hold.lock().cloned() else { return Ok(false) };
-        if !(lock.ending.is_some() || lock.is_claim()) || !hold.take_over()? {
+        if !lock.is_to_be_settled() || !hold.take_over()? {
             return Ok(false);
         }
         let batch = lock.ending.unwrap_or_default();

@@ -84,9 +84,8 @@ impl Bucket {
         let right = self.upload_right(user, version)?;
         let is_trusted = right != Right::Uploader { is_trusted: false };
         let is_probational = on_probation || !is_trusted;
-        let hold = self.objects.enter(&version.project, Purpose::Change, job)?;
+        let hold = self.enter_settled(&version.project, Purpose::Change, job)?;
         let mut hold = hold.ok_or_else(super::no_project)?;
-        self.finish(hold.as_mut())?;
         self.end_overdue(&version.project, hold.as_mut())?;
         let token = token::new();
         if let Some(lock) = hold.lock().cloned() {
@@ -300,9 +299,8 @@ impl Bucket {
         session: &str,
         job: &Job,
     ) -> Result<Option<Session<'_>>, Failure> {
-        let hold = self.objects.enter(&version.project, Purpose::Session, job)?;
+        let hold = self.enter_settled(&version.project, Purpose::Session, job)?;
         let mut hold = hold.ok_or_else(not_locked)?;
-        self.finish(hold.as_mut())?;
         let receipt = token::receipt(&[verb, &version.folder(), &token::hash(session)]);
         if Self::is_repeat(hold.as_mut(), &receipt) {
             return Ok(None);

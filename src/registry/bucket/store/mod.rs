@@ -91,8 +91,13 @@ pub struct Lock {
 
 impl Lock {
     /// Whether it keeps others away and says nothing else yet.
-    pub(super) fn is_claim(&self) -> bool {
+    fn is_claim(&self) -> bool {
         self.asset.is_empty() && self.version.is_empty() && self.ending.is_none()
+    }
+
+    /// True for all but that of an upload that goes on.
+    pub(super) fn is_to_be_settled(&self) -> bool {
+        self.ending.is_some() || self.is_claim()
     }
 }
 
@@ -126,7 +131,7 @@ impl Note {
 
     /// True for all but the lock of an upload that goes on.
     fn is_to_be_settled(&self) -> bool {
-        self.lock().is_none_or(|lock| lock.ending.is_some() || lock.is_claim())
+        self.lock().is_none_or(Lock::is_to_be_settled)
     }
 }
 
