@@ -347,7 +347,8 @@ class _Display(_Reporter):
         elif _has_widgets():
             from tqdm.notebook import tqdm as kind
         else:
-            more = {"mininterval": _NOTEBOOK_SECONDS, "ncols": _COLUMNS}
+            # There are no lines to go up to, however many bars others have.
+            more = {"mininterval": _NOTEBOOK_SECONDS, "ncols": _COLUMNS, "position": 0}
         # Nothing is drawn before the counts and the clock are right.
         bar: tqdm[NoReturn] = kind(
             desc=self._task, unit="B", unit_scale=True, leave=True, delay=1e-9, **more
