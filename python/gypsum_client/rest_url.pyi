@@ -1,4 +1,3 @@
 # Made by scripts/stubs.py.
-from selenite.dropin.gypsum_client.rest_url import _DEFAULT as _DEFAULT
 from selenite.dropin.gypsum_client.rest_url import __getattr__ as __getattr__
 from selenite.dropin.gypsum_client.rest_url import rest_url as rest_url

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from selenite import _core
 from selenite._arguments import check_kind
+from selenite._gypsum import PUBLIC_URL, users_cache
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     _Path = str | os.PathLike[str]
-
-if TYPE_CHECKING:
     _Service = Literal["gobbler", "gypsum"]
 
 #: What is wanted of all calls, by name.
@@ -86,13 +85,9 @@ def place(
     given = {"endpoint": endpoint, "registry": registry, "cache": cache, "staging": staging}
     found = {name: _first(name, value, service) for name, value in given.items()}
     if found["endpoint"] is None and found["registry"] is None and service == "gypsum":
-        from gypsum_client.rest_url import _DEFAULT
-
-        found["endpoint"] = _DEFAULT
+        found["endpoint"] = PUBLIC_URL
     if found["cache"] is None and service == "gypsum":
-        from gypsum_client.cache_directory import _users_own
-
-        found["cache"] = _users_own()
+        found["cache"] = users_cache()
     return Place(service, found["endpoint"], found["registry"], found["cache"], found["staging"])
 
 

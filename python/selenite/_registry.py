@@ -375,7 +375,8 @@ class Version(_Named):
 
     def _refuse_noted_links(self, found: str) -> None:
         """Fail where links are no files: only in a gypsum registry that is read in place."""
-        here = self._place.registry is not None and found.startswith(self._place.registry)
+        registry = self._place.registry
+        here = registry is not None and Path(found).is_relative_to(registry)
         if not (here and self._place.service == "gypsum" and self.manifest.links):
             return
         for entry in self.manifest.entries():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
+
+from selenite._gypsum import users_cache
 
 
 def cache_directory(dir: str | os.PathLike[str] | None = None) -> str:
@@ -28,21 +29,11 @@ def cache_directory(dir: str | os.PathLike[str] | None = None) -> str:
     """
     state = globals()
     if "CURRENT_CACHE_DIRECTORY" not in state:
-        state["CURRENT_CACHE_DIRECTORY"] = os.environ.get("GYPSUM_CACHE_DIR") or _users_own()
+        state["CURRENT_CACHE_DIRECTORY"] = os.environ.get("GYPSUM_CACHE_DIR") or users_cache()
     previous: str = state["CURRENT_CACHE_DIRECTORY"]
     if dir is not None:
         state["CURRENT_CACHE_DIRECTORY"] = os.fspath(dir)
     return previous
-
-
-def _users_own() -> str:
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or os.path.expanduser(r"~\AppData\Local")
-        return os.path.join(local, "ArtifactDB", "gypsum", "Cache")
-    if sys.platform == "darwin":
-        return os.path.expanduser("~/Library/Caches/gypsum")
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.join(caches, "gypsum")
 
 
 def __getattr__(name: str) -> str:

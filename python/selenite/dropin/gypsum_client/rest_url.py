@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_DEFAULT = "https://gypsum.artifactdb.com"
+from selenite._gypsum import PUBLIC_URL
 
 
 def rest_url(url: str | None = None) -> str:
@@ -29,7 +29,7 @@ def rest_url(url: str | None = None) -> str:
     if url is not None:
         state["CURRENT_REST_URL"] = url
     elif "CURRENT_REST_URL" not in state:
-        state["CURRENT_REST_URL"] = os.environ.get("GYPSUM_REST_URL") or _DEFAULT
+        state["CURRENT_REST_URL"] = os.environ.get("GYPSUM_REST_URL") or PUBLIC_URL
     current: str = state["CURRENT_REST_URL"]
     return current
 
