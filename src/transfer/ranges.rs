@@ -38,6 +38,8 @@ use crate::{Error, Result, system};
 
 /// Pieces at once, at most.
 pub(super) const MOST_AT_ONCE: usize = 16;
+/// No file is larger: a server that says so must not make us note its pieces.
+const LARGEST: u64 = 1 << 46;
 /// What is written at a time.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// What is read at a time to be digested.
@@ -87,7 +89,7 @@ impl Watch {
         if !sends_ranges || !is_plain || !(is_known || strong_tag(response).is_some()) {
             return None;
         }
-        let size = received + response.length()?;
+        let size = received.checked_add(response.length()?).filter(|size| *size <= LARGEST)?;
         Some(Self { division, began: Instant::now(), start: received, size })
     }
 
@@ -143,11 +145,12 @@ impl Pieces {
 
     /// What a record in a file says; `None` if there is none, or one that makes no sense.
     pub(super) fn read(file: &File, size: u64, length: u64) -> std::io::Result<Option<Self>> {
-        let mut pieces = Self::new(size, length, 0);
-        let mut record = vec![0; pieces.come.len()];
-        if file.metadata()?.len() != size + record.len() as u64 {
+        // Before anything is made of a size that somebody else has told.
+        if size.checked_add(size.div_ceil(length)) != Some(file.metadata()?.len()) {
             return Ok(None);
         }
+        let mut pieces = Self::new(size, length, 0);
+        let mut record = vec![0; pieces.come.len()];
         let mut read = 0;
         while read < record.len() {
             match system::read_at(file, &mut record[read..], size + read as u64)? {
@@ -429,7 +432,7 @@ mod tests {
 
     use super::*;
     use crate::digest::Hasher;
-    use crate::http::testing::{answer, serve_all};
+    use crate::http::testing::{answer, serve, serve_all};
     use crate::runtime;
     use crate::transfer::download::{self, Options};
     use crate::transfer::plan::{Expected, Form, Item};
@@ -653,5 +656,21 @@ mod tests {
         assert!(!watch(20 * second, 0, 1000).is_slow(100));
         assert!(!watch(second, 0, 1000).is_slow(985), "less than two pieces are left");
         assert!(!watch(second, 981, 1000).is_slow(981));
+    }
+
+    #[test]
+    fn nothing_is_noted_for_a_size_that_no_file_has() {
+        let runtime = runtime::current().unwrap();
+        let http = Http::new(&runtime).unwrap();
+        for (size, is_watched) in [(1 << 46, true), ((1 << 46) + 1, false), (1 << 62, false)] {
+            let headers = "Accept-Ranges: bytes\r\nETag: \"1\"\r\n";
+            let (url, _server) = serve(vec![answer("200 OK", headers, size, b"")]);
+            let none = HeaderMap::new();
+            let response = runtime.block_on(http.get_large_once(&url, &none)).unwrap();
+            let watch = Watch::new(Division::default(), &response, 0, true);
+            assert_eq!(watch.is_some(), is_watched, "{size}");
+        }
+        let file = tempfile::tempfile().unwrap();
+        assert!(Pieces::read(&file, u64::MAX, 1).unwrap().is_none());
     }
 }
