@@ -25,6 +25,8 @@ struct Counts {
     files_unsized: AtomicU64,
     /// Tries after the first ones of requests.
     retries: AtomicU64,
+    /// Contents that have come from a server.
+    received: AtomicU64,
 }
 
 /// A snapshot of a [`Job`]'s counters.
@@ -94,6 +96,16 @@ impl Job {
     /// Counts a request that is sent once more.
     pub fn retried(&self) {
         self.counts.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a content that has come from a server, and no record of it.
+    pub fn received(&self) {
+        self.counts.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many contents have come from a server.
+    pub fn contents_received(&self) -> u64 {
+        self.counts.received.load(Ordering::Relaxed)
     }
 
     /// Announces work to come.

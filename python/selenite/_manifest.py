@@ -235,6 +235,32 @@ class Manifest(Mapping[str, Entry]):
         ]
         return Manifest(self._table.pick(numbers), self._title)
 
+    def part(self, path: str) -> Manifest:
+        """Select the file at a path, or everything below a directory.
+
+        Args:
+            path: A file or a directory of the version.
+
+        Returns:
+            A manifest of these entries, with their whole paths.
+
+        Raises:
+            KeyError: If there is no such file or directory.
+
+        Example:
+            >>> list(manifest.part("b"))
+            ['b/c.txt']
+        """
+        path = path.rstrip("/")
+        if path in self:
+            import glob
+
+            return self.filter(glob.escape(path))
+        begin, end = self._table.below(path)
+        if begin == end:
+            raise KeyError(path)
+        return Manifest(self._table.pick(list(range(begin, end))), self._title)
+
     def tree(self) -> dict[str, Any]:
         """Arrange the entries by directories.
 
@@ -278,6 +304,7 @@ class Manifest(Mapping[str, Entry]):
         size_only: bool = False,
         find_extra: bool = False,
         registry: str | os.PathLike[str] | None = None,
+        part: str | None = None,
     ) -> Check:
         """Compare the files of a directory with the manifest.
 
@@ -286,26 +313,29 @@ class Manifest(Mapping[str, Entry]):
             size_only: Compare sizes, and read no content.
             find_extra: Look for files that the manifest does not have, too.
             registry: Directory of the registry, for links whose files are only there.
+            part: Only this file or directory; None for all.
 
         Returns:
             What was found.
 
         Raises:
+            KeyError: If the manifest has no such part.
             OSError: If a file cannot be read.
         """
         from selenite import _core
         from selenite._progress import tracking
 
+        table = self._table if part is None else self.part(part)._table
         with tracking("verify", directory) as progress:
             checked = _core.check_folder(
-                self._table,
+                table,
                 directory,
                 registry,
                 progress,
                 size_only=size_only,
                 find_extra=find_extra,
             )
-        return Check(checked)
+        return Check(checked, None if part is None else part.rstrip("/"))
 
     def to_pandas(self) -> Any:  # noqa: ANN401 (pandas need not be there)
         """Make a table of pandas, with the columns ``path``, ``size``, ``md5sum`` and ``link``.
@@ -482,10 +512,19 @@ class Check(Iterable[Finding]):
 
     __slots__ = ("_native", "extra")
 
-    def __init__(self, native: _core.Checked) -> None:
-        """Keep what the core has found."""
+    def __init__(self, native: _core.Checked, part: str | None = None) -> None:
+        """Keep what the core has found.
+
+        Args:
+            native: The core's own.
+            part: The file or directory that was looked at; None for all.
+        """
         self._native = native
-        self.extra: list[str] = native.extra
+        self.extra: list[str] = [
+            path
+            for path in native.extra
+            if part is None or path == part or path.startswith(f"{part}/")
+        ]
 
     def __bool__(self) -> bool:
         """Say whether nothing is missing and nothing differs."""

@@ -128,20 +128,50 @@ def tracking(task: str, path: object) -> Iterator[Callable[..., None] | None]:
         A function for the core to call with bytes done, bytes in all, files done, files in all and
         repeated requests; None if nobody wants to know.
     """
-    reporter = _reporter(task, str(path))
-    if reporter is None and not _is_recorded():
+    reporter, stop = _reporter(task, str(path)), current_stop()
+    if reporter is None and stop is None and not _is_recorded():
         yield None
         return
     call = _Call(task, str(path), reporter or _Reporter())
+
+    def update(*counts: int) -> None:
+        if stop is not None and stop.is_set():
+            raise KeyboardInterrupt
+        call.update(*counts)
+
     call.begin()
     try:
-        yield call.update
+        yield update
     except BaseException:
         # Why the call failed matters more than why that could not be told.
         with suppress(Exception):
             call.end("error")
         raise
     call.end("done")
+
+
+def current_stop() -> threading.Event | None:
+    """Give what `stopping` has said of this thread."""
+    stop: threading.Event | None = getattr(_local, "stop", None)
+    return stop
+
+
+@contextmanager
+def stopping(stop: threading.Event) -> Iterator[None]:
+    """Let an event end calls of this thread, which is not the one that gets signals.
+
+    Args:
+        stop: Once it is set, calls that are tracked raise ``KeyboardInterrupt``.
+
+    Yields:
+        Nothing.
+    """
+    before = current_stop()
+    _local.stop = stop
+    try:
+        yield
+    finally:
+        _local.stop = before
 
 
 def _reporter(task: str, path: str) -> _Reporter | None:

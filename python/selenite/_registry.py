@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from selenite import _core
-from selenite._arguments import check_kind
+from selenite import _core, _latest
+from selenite._arguments import check_kind, path_text
 from selenite._display import count_text, plain, size_text, table
-from selenite._exceptions import InvalidArgumentError, SeleniteError
+from selenite._exceptions import InvalidArgumentError, OfflineError, SeleniteError
 from selenite._failures import address_of, asking, missing
 from selenite._manifest import Check, Entry, Manifest
 from selenite._place import Place, place
@@ -245,19 +245,30 @@ class Version(_Named):
         return f"{self._place.service}://" + "/".join(self._resolved())
 
     def _latest(self) -> str:
-        inside = self._names[:2]
-        with asking(self._place, inside):
-            found = _core.registry_document(self._place.native, "/".join([*inside, "..latest"]))
+        inside = (self.project, self.asset)
+        try:
+            with asking(self._place, inside):
+                found = _core.registry_document(self._place.native, "/".join([*inside, "..latest"]))
+        except OfflineError as error:
+            known = _latest.known(self._place, *inside)
+            if known is None:
+                error.hint = _latest.way_out(self._place, *inside) or error.hint
+                raise
+            return known
         if found is None:
-            error = missing(self._place, inside)
-            if error.reason == "no such asset" and self.asset in Project(self._place, self.project):
-                error = type(error)(
+            absent = missing(self._place, inside)
+            if absent.reason == "no such asset" and self.asset in Project(
+                self._place, self.project
+            ):
+                absent = type(absent)(
                     f"{address_of(self._place, *inside)} has no latest version",
-                    address=error.address,
+                    address=absent.address,
                     hint="all of its versions are on probation",
                 )
-            raise error
-        return str(found["version"])
+            raise absent
+        name = str(found["version"])
+        _latest.remember(self._place, *inside, name)
+        return name
 
     def _once(self, what: str, look: Any) -> Any:  # noqa: ANN401 (any of the records)
         if what not in self._known:
@@ -325,8 +336,6 @@ class Version(_Named):
         return Manifest(native, self.address)
 
     def _entry(self, path: _Path) -> Entry:
-        from selenite._arguments import path_text
-
         text = path_text(path, "path")
         found = self.manifest.get(text)
         if found is None or found.is_directory:
@@ -354,13 +363,17 @@ class Version(_Named):
             InvalidArgumentError: If the registry of a gypsum service that is here only notes
                 links, so that its directory is not the whole version: ``get`` makes one.
         """
+        return self._fetched(path, overwrite)[0]
+
+    def _fetched(self, path: _Path | None, overwrite: bool) -> tuple[Path, int]:
+        """Fetch; give the place, and how many files have come from the service."""
         from selenite._progress import tracking
 
         text = None if path is None else self._entry(path).path
         names = self._resolved()
         origin = None if text is None else self.manifest._table.origin(text)
         with tracking("fetch", self.address) as progress, asking(self._place, names, text):
-            found = _core.registry_fetch(
+            found, received = _core.registry_fetch(
                 self._place.native,
                 "/".join(names),
                 text,
@@ -371,7 +384,7 @@ class Version(_Named):
             )
         if text is None:
             self._refuse_noted_links(found)
-        return Path(found)
+        return Path(found), received
 
     def _refuse_noted_links(self, found: str) -> None:
         """Fail where links are no files: only in a gypsum registry that is read in place."""
@@ -506,6 +519,7 @@ class Version(_Named):
         self,
         directory: _Path | None = None,
         *,
+        path: _Path | None = None,
         size_only: bool = False,
         find_extra: bool = False,
     ) -> Check:
@@ -514,6 +528,7 @@ class Version(_Named):
         Args:
             directory: A directory that should be this version; by default the version in the
                 registry that is here, or in the cache.
+            path: Only this file or directory of the version; None for all of it.
             size_only: Compare sizes, and read no content.
             find_extra: Look for files that the manifest does not have, too.
 
@@ -521,7 +536,7 @@ class Version(_Named):
             What was found; it is true if nothing is missing and nothing differs.
 
         Raises:
-            NotFoundError: If there is no such version.
+            NotFoundError: If there is no such version, or no such path in it.
             OSError: If a file cannot be read.
 
         Example:
@@ -534,9 +549,13 @@ class Version(_Named):
             if directory is None:
                 directory = _core.registry_folder(self._place.native, self._path())
             here = _core.registry_at_hand(self._place.native)
-        return self.manifest.check(
-            directory, size_only=size_only, find_extra=find_extra, registry=here
-        )
+        manifest, part = self.manifest, None if path is None else path_text(path, "path")
+        try:
+            return manifest.check(
+                directory, size_only=size_only, find_extra=find_extra, registry=here, part=part
+            )
+        except KeyError:
+            raise missing(self._place, self._resolved(), part, manifest) from None
 
     def __repr__(self) -> str:
         """Show what is known: nothing is looked up for it."""

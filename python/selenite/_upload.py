@@ -21,9 +21,13 @@ from selenite._exceptions import (
 from selenite._failures import address_of, asking, missing
 from selenite._place import Place, place
 from selenite._registry import LATEST, Version
+from selenite._unfinished import Unfinished
 
 if TYPE_CHECKING:
     _Path = str | os.PathLike[str]
+
+
+_GOING_ON = "`resume=True` (`selenite put --resume`) goes on with it"
 
 
 class PlannedFile(NamedTuple):
@@ -120,6 +124,7 @@ def upload(
     cache: _Path | None = ...,
     token: str | None = ...,
     keep_on_failure: bool = ...,
+    resume: bool = ...,
 ) -> Version: ...
 @overload
 def upload(
@@ -138,6 +143,7 @@ def upload(
     cache: _Path | None = ...,
     token: str | None = ...,
     keep_on_failure: bool = ...,
+    resume: bool = ...,
 ) -> UploadPlan: ...
 def upload(
     directory: _Path,
@@ -155,6 +161,7 @@ def upload(
     cache: _Path | None = None,
     token: str | None = None,
     keep_on_failure: bool = False,
+    resume: bool = False,
 ) -> Version | UploadPlan:
     """Upload a directory as a new version. Versions never change: the name must be a new one.
 
@@ -177,13 +184,19 @@ def upload(
         cache: Directory of the cache: links into it become links of a gypsum registry.
         token: Access token of gypsum. By default that of ``gypsum_client``, ``GYPSUM_TOKEN`` or
             ``GYPSUM_TOKEN_FILE``.
-        keep_on_failure: Leave an upload to gypsum that fails as it is; the project stays locked.
+        keep_on_failure: Leave what was done of an upload that fails, for ``resume``: the copy in
+            the staging directory of a Gobbler, or gypsum's session, so that the project stays
+            locked.
+        resume: Go on where an upload of this version that was interrupted or kept has ended: what
+            was sent is not sent again. If nothing is left of one, begin; if the version is there
+            with the same files, be content. What fails again is kept again.
 
     Returns:
         The new version, or, for a dry run, an ``UploadPlan``.
 
     Raises:
-        AlreadyExistsError: If there is such a version.
+        AlreadyExistsError: If there is such a version, or another process is uploading it.
+        InvalidArgumentError: If the directory is not any more what it was when the upload began.
         PermissionDeniedError: If the user may not upload there, or no token is known.
         NotFoundError: If there is no such project.
         FileNotFoundError: If there is no such directory.
@@ -217,15 +230,34 @@ def upload(
     service: Any = parts["scheme"]
     where = place(service, endpoint, registry, cache, staging)
     names = (project, asset, version)
-    _refuse_existing(where, names)
-    if dry_run:
-        return _planned(where, names, directory, include_hidden, deduplicate)
-    with _needing_project(where, project), asking(where, names):
-        if service == "gobbler":
-            _to_gobbler(where, names, directory, probation, consume, not include_hidden, spoof)
-        else:
-            _to_gypsum(where, names, directory, probation, deduplicate, token, keep_on_failure)
+    keeps = keep_on_failure or resume
+    with _hinting(keeps), _needing_project(where, project):
+        is_there = _is_there(where, names, directory, include_hidden, resume)
+        if dry_run:
+            _refuse_nowhere(where, project, token)
+            return _planned(where, names, directory, include_hidden, deduplicate)
+        with asking(where, names), Unfinished(where, names) as unfinished:
+            if is_there:
+                pass
+            elif service == "gobbler":
+                wanted = _Wanted(probation, consume, not include_hidden, spoof)
+                _to_gobbler(where, names, directory, wanted, unfinished, resume, keeps)
+            else:
+                given = (probation, deduplicate, token)
+                _to_gypsum(where, names, directory, *given, unfinished, resume, keeps)
+            unfinished.forget()
     return Version(where, *names)
+
+
+@contextmanager
+def _hinting(keeps: bool) -> Iterator[None]:
+    """Say how to go on with what was kept."""
+    try:
+        yield
+    except SeleniteError as error:
+        if keeps and error.hint is None:
+            error.hint = _GOING_ON
+        raise
 
 
 @contextmanager
@@ -256,11 +288,35 @@ def _missing_project(where: Place, project: str) -> NotFoundError | None:
     return None if project in known else missing(where, (project,))
 
 
-def _refuse_existing(where: Place, names: tuple[str, str, str]) -> None:
+def _refuse_nowhere(where: Place, project: str, token: str | None) -> None:
+    """Fail if an upload would, as far as that can be known beforehand."""
+    with asking(where, (project,)):
+        is_there = project in _core.registry_names(where.native, None)
+    if not is_there:
+        raise missing(where, (project,))
+    if where.service == "gypsum" and token is None:
+        _token(where)
+
+
+def _is_there(
+    where: Place, names: tuple[str, str, str], directory: _Path, include_hidden: bool, resume: bool
+) -> bool:
+    """Fail if there is such a version, unless it is what an earlier call was to make of this."""
     with asking(where, names):
-        found = _core.registry_document(where.native, "/".join([*names, "..summary"]))
+        found: Any = _core.registry_document(where.native, "/".join([*names, "..summary"]))
     if found is None:
-        return
+        return False
+    # Of an upload of ours that has not ended, it is no version yet.
+    if not found.get("upload_finish") and Unfinished(where, names).is_noted:
+        return False
+    if resume:
+        check = Version(where, *names).verify(directory, find_extra=True)
+        left_out = ".." if include_hidden or where.service == "gypsum" else "."
+        others = (one.path for one in check if one.state == "extra")
+        if check and all(
+            any(name.startswith(left_out) for name in path.split("/")) for path in others
+        ):
+            return True
     inside = address_of(where, *names[:2])
     taken = set(_core.registry_names(where.native, "/".join(names[:2])))
     raise AlreadyExistsError(
@@ -311,14 +367,23 @@ def _planned(
     return UploadPlan(address, [PlannedFile(*file) for file in found])
 
 
+class _Wanted(NamedTuple):
+    """What is wanted of a Gobbler."""
+
+    probation: bool
+    consume: bool | None
+    ignore_dot: bool
+    spoof: str | None
+
+
 def _to_gobbler(
     where: Place,
     names: tuple[str, str, str],
     directory: _Path,
-    probation: bool,
-    consume: bool | None,
-    ignore_dot: bool,
-    spoof: str | None,
+    wanted: _Wanted,
+    unfinished: Unfinished,
+    resume: bool,
+    keeps: bool,
 ) -> None:
     from selenite._progress import tracking
 
@@ -326,18 +391,41 @@ def _to_gobbler(
         message = "invalid endpoint `None`: give the URL of the service that makes the version"
         raise InvalidArgumentError(message, "endpoint", "None")
     staging = where.staging or _core.gobbler_info(where.endpoint)["staging"]
-    with tracking("upload", directory) as progress:
-        _core.gobbler_upload(
-            *names,
-            directory,
-            staging,
-            where.endpoint,
-            spoof,
-            progress,
-            probation=probation,
-            consume=consume,
-            ignore_dot=ignore_dot,
-        )
+    copy = _copy_of(directory, staging, unfinished, resume)
+    try:
+        with tracking("upload", directory) as progress:
+            _core.gobbler_upload(
+                *names,
+                directory,
+                staging,
+                where.endpoint,
+                wanted.spoof,
+                progress,
+                probation=wanted.probation,
+                consume=wanted.consume,
+                ignore_dot=wanted.ignore_dot,
+                copy=copy,
+                keep_copy=keeps,
+            )
+    except BaseException:
+        if not keeps:
+            unfinished.forget()
+        raise
+
+
+def _copy_of(directory: _Path, staging: str, unfinished: Unfinished, resume: bool) -> _Path | None:
+    """Say where in the staging directory the copy is to be; None if none is needed."""
+    from pathlib import Path
+
+    if Path(directory).resolve().parent == Path(staging).resolve():
+        return None
+    if resume and unfinished.known is not None:
+        copy = Path(staging, str(unfinished.known["copy"]))
+        if copy.is_dir():
+            return copy
+    made = Path(_core.gobbler_allocate(staging, create=True))
+    unfinished.note({"copy": made.name})
+    return made
 
 
 def _to_gypsum(
@@ -347,38 +435,93 @@ def _to_gypsum(
     probation: bool,
     deduplicate: bool,
     token: str | None,
-    keep_on_failure: bool,
+    unfinished: Unfinished,
+    resume: bool,
+    keeps: bool,
 ) -> None:
     from selenite._progress import tracking
 
     if where.endpoint is None or where.cache is None:
         message = "invalid endpoint `None`: give the URL of the service that makes the version"
         raise InvalidArgumentError(message, "endpoint", "None")
-    token = token or _token(where)
     site = (where.endpoint, True)
     found = _core.gypsum_prepare(directory, "auto", where.cache)
-    session = _core.gypsum_start(
-        site,
-        names,
-        found["files"],
-        found["links"],
-        token,
-        directory,
-        deduplicate=deduplicate,
-        probation=probation,
-    )
+    files = _core.gypsum_describe(directory, found["files"])
+    content = {"files": files, "links": found["links"]}
+    session = _session(site, directory, content, unfinished, resume)
+    if session is None:
+        session = _core.gypsum_start(
+            site,
+            names,
+            files,
+            found["links"],
+            token or _token(where),
+            directory,
+            deduplicate=deduplicate,
+            probation=probation,
+        )
+        unfinished.note({"content": content, "session": session})
     secret = session["session_token"]
     try:
         with tracking("upload", directory) as progress:
-            _core.gypsum_upload(site, session["file_urls"], secret, directory, 0, progress)
+            places = session["file_urls"]
+            _core.gypsum_upload(
+                site, places, secret, directory, 0, progress, journal=unfinished.journal
+            )
         _core.gypsum_finish(site, session["complete_url"], secret, abort=False)
     except BaseException as error:
-        if not keep_on_failure:
+        if not keeps:
             try:
                 _core.gypsum_finish(site, session["abort_url"], secret, abort=True)
+                unfinished.forget()
             except (OSError, SeleniteError, ValueError) as failure:
                 error.add_note(f"The project stays locked: {failure}")
         raise
+
+
+def _session(
+    site: tuple[str, bool],
+    directory: _Path,
+    content: dict[str, Any],
+    unfinished: Unfinished,
+    resume: bool,
+) -> Any:  # noqa: ANN401 (as the service has it)
+    """Find the session that is to be gone on with; one that is not is given up."""
+    if unfinished.known is None:
+        return None
+    session = unfinished.known["session"]
+    if resume:
+        changed = _changed(unfinished.known["content"], content)
+        if changed is None:
+            return session
+        message = f"`{os.fspath(directory)}` is not any more what was being uploaded: {changed}"
+        error = InvalidArgumentError(message, "directory", os.fspath(directory))
+        error.hint = "without `resume` (`--resume`) it is uploaded anew"
+        raise error
+    from selenite import _log
+
+    try:
+        _core.gypsum_finish(site, session["abort_url"], session["session_token"], abort=True)
+    except (OSError, SeleniteError, ValueError) as failure:
+        # Somebody else has ended it, or the next request says why it cannot be.
+        _log.tell(f"an earlier upload is not to be given up: {failure}")
+    unfinished.forget()
+    return None
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Name something that has changed, if anything has."""
+
+    def by_path(content: dict[str, Any]) -> dict[str, Any]:
+        found = {one["path"]: one for one in content["files"]}
+        return found | {one["from_path"]: one for one in content["links"]}
+
+    old, new = by_path(before), by_path(now)
+    for path in sorted({*old, *new}):
+        if old.get(path) != new.get(path):
+            state = "gone" if path not in new else "new" if path not in old else "different"
+            return f"`{path}` is {state}"
+    return None
 
 
 def _token(where: Place) -> str:

@@ -44,7 +44,7 @@ pub(super) fn gobbler_allocate(
 
 /// Uploads a directory as a new version.
 #[pyfunction]
-#[pyo3(signature = (project, asset, version, directory, staging, url, spoof, progress, *, probation, consume, ignore_dot))]
+#[pyo3(signature = (project, asset, version, directory, staging, url, spoof, progress, *, probation, consume, ignore_dot, copy=None, keep_copy=None))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
 pub(super) fn gobbler_upload(
     py: Python<'_>,
@@ -59,6 +59,8 @@ pub(super) fn gobbler_upload(
     probation: Truth,
     consume: Option<Truth>,
     ignore_dot: Truth,
+    copy: Option<PathBuf>,
+    keep_copy: Option<Truth>,
 ) -> PyResult<()> {
     let upload = Upload {
         project,
@@ -68,6 +70,8 @@ pub(super) fn gobbler_upload(
         consume: consume.map(|truth| truth.0),
         ignore_dot: ignore_dot.0,
         spoof,
+        copy,
+        keep_copy: keep_copy.is_some_and(|keep| keep.0),
     };
     wait(py, progress.as_ref(), |job| {
         gobbler::upload_directory(&upload, &directory, &staging, url, job)

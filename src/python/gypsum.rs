@@ -252,8 +252,22 @@ pub(super) fn gypsum_start(
     convert::document(py, &answer)
 }
 
-/// Sends the files of an upload to where the service wants them.
+/// Sizes and digests of files below a directory.
 #[pyfunction]
+pub(super) fn gypsum_describe(
+    py: Python<'_>,
+    directory: PathBuf,
+    paths: Vec<String>,
+) -> PyResult<Py<PyAny>> {
+    let files = wait(py, None, |job| gypsum::describe(Some(&directory), paths, job))?;
+    Ok(pythonize::pythonize(py, &files)?.unbind())
+}
+
+/// Sends the files of an upload to where the service wants them, but for those that a journal says
+/// were sent.
+#[pyfunction]
+#[pyo3(signature = (site, places, session, directory, concurrent, progress, journal=None))]
+#[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
 pub(super) fn gypsum_upload(
     py: Python<'_>,
     site: Site,
@@ -262,10 +276,12 @@ pub(super) fn gypsum_upload(
     directory: PathBuf,
     concurrent: Concurrency,
     progress: Option<Py<PyAny>>,
+    journal: Option<PathBuf>,
 ) -> PyResult<()> {
     let places: Vec<Place> = described("file_urls", places)?;
     wait(py, progress.as_ref(), |job| {
-        gypsum::upload_files(&remote(&site)?, &places, session, &directory, concurrent.0, job)
+        let (remote, journal) = (remote(&site)?, journal.as_deref());
+        gypsum::upload_files(&remote, &places, session, &directory, journal, concurrent.0, job)
     })
 }
 

@@ -81,7 +81,8 @@ pub(super) fn registry_manifest(py: Python<'_>, place: Given, version: String) -
     Ok(Table(Arc::new(table)))
 }
 
-/// Makes sure that a version, or a file of it, can be read here; returns where.
+/// Makes sure that a version, or a file of it, can be read here; returns where, and how many files
+/// have come from the service.
 #[pyfunction]
 #[pyo3(signature = (place, version, path, origin, concurrent, progress, *, overwrite))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
@@ -94,16 +95,17 @@ pub(super) fn registry_fetch(
     concurrent: Concurrency,
     progress: Option<Py<PyAny>>,
     overwrite: Truth,
-) -> PyResult<OsString> {
+) -> PyResult<(OsString, u64)> {
     let options = GetOptions { overwrite: overwrite.0, concurrency: concurrent.0 };
-    let found = wait(py, progress.as_ref(), |job| {
+    let (found, received) = wait(py, progress.as_ref(), |job| {
         let version = RelPath::parse(version)?;
         let path = path.map(RelPath::parse).transpose()?;
         let origin = origin.map(RelPath::parse).transpose()?;
         let file = path.as_ref().map(|path| (path, origin.as_ref().unwrap_or(path)));
-        open(place, job)?.fetch(&version, file, &options, job)
+        let found = open(place, job)?.fetch(&version, file, &options, job)?;
+        Ok((found, job.contents_received()))
     })?;
-    Ok(found.into())
+    Ok((found.into(), received))
 }
 
 /// Copies the files of a table into a folder: how many were there, copied and downloaded.

@@ -195,6 +195,9 @@ async fn place(
         Ok(()) => {
             share.advance(item.size().unwrap_or_default());
             share.done();
+            if !item.form.is_document() {
+                job.received();
+            }
             Ok(None)
         }
         Err(error @ Error::Digest { .. }) => {

@@ -2,13 +2,15 @@
 //! turns out to be worth (`http::pace`).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
 use reqwest::Url;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::http::{Http, Tries, first_at_once, most_at_once};
 use crate::job::Job;
-use crate::runtime;
+use crate::runtime::{self, PerProcess};
+use crate::shared::lock;
 
 /// Requests at once, before anything is known about the server, for a caller who asked for `asked`;
 /// 0 and 1 leave the number open.
@@ -23,10 +25,29 @@ fn as_size(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// The turns that calls at the same time share where a setting limits them, and how many these are.
+type Pool = (usize, Weak<Semaphore>);
+
+static POOL: PerProcess<Mutex<Pool>> = PerProcess::empty();
+
+fn pool(limit: usize) -> Arc<Semaphore> {
+    let mut pool = lock(POOL.get(Mutex::default));
+    if let Some(turns) = pool.1.upgrade()
+        && pool.0 == limit
+    {
+        return turns;
+    }
+    let turns = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    *pool = (limit, Arc::downgrade(&turns));
+    turns
+}
+
 /// The transfers of a call.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     turns: Semaphore,
+    /// Those of all calls; None if no setting limits them, or the caller has chosen a number.
+    shared: Option<Arc<Semaphore>>,
     /// How many there may be now, and how many turns there are.
     wanted: AtomicUsize,
     there: AtomicUsize,
@@ -38,7 +59,9 @@ pub(crate) struct Crowd {
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     crowd: &'a Crowd,
-    turn: Option<SemaphorePermit<'a>>,
+    own: Option<SemaphorePermit<'a>>,
+    /// Of those that all calls share.
+    _all: Option<OwnedSemaphorePermit>,
 }
 
 impl Crowd {
@@ -48,7 +71,8 @@ impl Crowd {
         let open = || runtime::jobs_limit().unwrap_or(usize::MAX).min(as_size(most_at_once()));
         let most = if is_open { open() } else { asked };
         let [wanted, there] = [first; 2].map(AtomicUsize::new);
-        Self { turns: Semaphore::new(first), wanted, there, most, is_open }
+        let shared = runtime::jobs_limit().filter(|_| is_open).map(pool);
+        Self { turns: Semaphore::new(first), shared, wanted, there, most, is_open }
     }
 
     /// How many there may ever be.
@@ -68,19 +92,29 @@ impl Crowd {
 
     /// Waits until another may go on.
     pub(crate) async fn turn(&self) -> Turn<'_> {
-        let turn = self.turns.acquire().await.expect("nobody closes it");
-        Turn { crowd: self, turn: Some(turn) }
+        const OPEN: &str = "nobody closes it";
+        let turn = self.turns.acquire().await.expect(OPEN);
+        let shared = match &self.shared {
+            Some(all) => Some(Arc::clone(all).acquire_owned().await.expect(OPEN)),
+            None => None,
+        };
+        Turn { crowd: self, own: Some(turn), _all: shared }
     }
 
     /// Leave for another to go on, if nobody else wants it now.
     pub(crate) fn free_turn(&self) -> Option<Turn<'_>> {
         let turn = self.turns.try_acquire().ok()?;
-        Some(Turn { crowd: self, turn: Some(turn) })
+        let shared = match &self.shared {
+            Some(all) => Some(Arc::clone(all).try_acquire_owned().ok()?),
+            None => None,
+        };
+        Some(Turn { crowd: self, own: Some(turn), _all: shared })
     }
 
     /// Whether another may go on now.
     pub(crate) fn has_free_turn(&self) -> bool {
-        self.turns.available_permits() > 0
+        let is_shared_free = |all: &Arc<Semaphore>| all.available_permits() > 0;
+        self.turns.available_permits() > 0 && self.shared.as_ref().is_none_or(is_shared_free)
     }
 
     /// The tries of a transfer of so many bytes.
@@ -123,7 +157,7 @@ impl Drop for Turn<'_> {
         let Crowd { wanted, there, .. } = self.crowd;
         // All transfers of a call are in one thread.
         if there.load(Ordering::Relaxed) > wanted.load(Ordering::Relaxed)
-            && let Some(turn) = self.turn.take()
+            && let Some(turn) = self.own.take()
         {
             turn.forget();
             there.fetch_sub(1, Ordering::Relaxed);
@@ -154,6 +188,25 @@ mod tests {
         let taken: Vec<_> = (0..64).map(|_| runtime.block_on(crowd.turn())).collect();
         drop(taken);
         assert_eq!(free(&crowd), 16);
+    }
+
+    #[test]
+    fn calls_at_the_same_time_share_a_pool() {
+        let all = pool(3);
+        assert!(Arc::ptr_eq(&all, &pool(3)));
+        let crowds = [Crowd::new(1), Crowd::new(1)]
+            .map(|crowd| Crowd { shared: Some(Arc::clone(&all)), ..crowd });
+        let runtime = runtime::current().unwrap();
+        let mut taken: Vec<_> =
+            (0..3).map(|number| runtime.block_on(crowds[number % 2].turn())).collect();
+        assert!(crowds.iter().all(|crowd| !crowd.has_free_turn() && crowd.free_turn().is_none()));
+        taken.pop();
+        assert!(crowds[1].free_turn().is_some());
+        drop(taken);
+        drop(crowds);
+        let weak = Arc::downgrade(&all);
+        drop(all);
+        assert!(weak.upgrade().is_none(), "nothing stays of it");
     }
 
     #[test]

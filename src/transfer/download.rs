@@ -108,10 +108,15 @@ async fn download_all(
     let (digesting, crowd) = (&lanes, &Crowd::new(options.concurrency));
     let one = |item: Item| async move {
         let item = Arc::new(item);
-        let (name, size) = (item.name.clone(), item.size());
+        let (name, size, is_record) = (item.name.clone(), item.size(), item.form.is_document());
         let transfer = Transfer { http, item, options, lanes: digesting, crowd, job };
         match transfer.run().await {
-            Ok(()) => Ok(None),
+            Ok(()) => {
+                if !is_record {
+                    job.received();
+                }
+                Ok(None)
+            }
             Err(Error::Status { status: 404, .. }) if may_miss => {
                 job.expect_no_more(size);
                 Ok(Some(name))

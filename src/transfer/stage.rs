@@ -1,6 +1,8 @@
 //! A verified copy of a directory for a service to take over.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
@@ -8,6 +10,7 @@ use crate::digest::copy::copy;
 use crate::digest::together::Together;
 use crate::digest::{self, Digest};
 use crate::error::{IoContext, system_message};
+use crate::fs::atomic;
 use crate::fs::open::{self, Stamp, at_rest};
 use crate::fs::walk::{Kind, walk};
 use crate::job::Job;
@@ -78,9 +81,10 @@ impl Survey {
         Ok(team.try_map(&together, || (), sizes)?.concat())
     }
 
-    /// Copies everything into the empty directory `destination`, reads every copy again and
-    /// compares it with its source. Gives the stamps of the regular files, in order; small contents
-    /// are added to `together` on the way, with the same numbers.
+    /// Copies everything into the directory `destination`, reads every copy again and compares it
+    /// with its source. What an earlier call has copied there stays, if it is equal; everything else
+    /// is removed. Gives the stamps of the regular files, in order; small contents are added to
+    /// `together` on the way, with the same numbers.
     pub(crate) fn copy_to(
         &self,
         destination: &Path,
@@ -90,9 +94,13 @@ impl Survey {
         let team = Team::for_parts(self.files.len());
         let sizes = self.sizes(&team)?;
         job.expect(self.files.len() as u64, sizes.iter().sum());
+        let kept = self.kept(destination, job)?;
         for folder in &self.folders {
             let folder = destination.join(folder);
-            fs::create_dir(&folder).at(&folder)?;
+            match fs::create_dir(&folder) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                other => other.at(&folder)?,
+            }
         }
         for (path, text) in &self.links {
             let link = destination.join(path);
@@ -102,6 +110,11 @@ impl Survey {
             let folder = folder_of(&self.files[numbers.start]);
             let mut folders = Folders::open(&self.root.join(folder), &destination.join(folder))?;
             let copy = |number: usize| {
+                if let Some(stamp) = kept.get(&number) {
+                    job.advance(stamp.size);
+                    job.file_done();
+                    return Ok(*stamp);
+                }
                 let digest = |content: &[u8]| {
                     if let Some(together) = together
                         && content.len() <= Together::MOST_BYTES
@@ -116,6 +129,57 @@ impl Survey {
             numbers.clone().map(copy).collect::<Result<Vec<_>>>()
         };
         Ok(team.try_map(&self.pieces(&sizes), || (), copy)?.concat())
+    }
+
+    /// The files of which an earlier call has made equal copies, by number, with the stamps of their
+    /// sources. Removes what else is in `destination`, but for folders that are wanted.
+    fn kept(&self, destination: &Path, job: &Job) -> Result<HashMap<usize, Stamp>> {
+        let found = walk(destination, &|_| true, job)?;
+        if found.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let folders: HashSet<&str> = self.folders.iter().map(String::as_str).collect();
+        let numbers: HashMap<&str, usize> =
+            self.files.iter().enumerate().map(|(number, file)| (file.as_str(), number)).collect();
+        let stamp = |path: PathBuf| fs::symlink_metadata(path).map(|now| Stamp::of_metadata(&now));
+        let mut known = Vec::new();
+        for entry in found {
+            let copy = destination.join(&entry.path);
+            if entry.kind == Kind::Folder {
+                if !folders.contains(entry.path.as_str()) {
+                    atomic::remove_tree(&copy)?;
+                }
+                continue;
+            }
+            // What is not there any more was in a folder that was removed.
+            let stamps = (stamp(self.root.join(&entry.path)), stamp(copy.clone()));
+            match (numbers.get(entry.path.as_str()), stamps) {
+                (Some(number), (Ok(source), Ok(copied)))
+                    if entry.kind == Kind::File && source.size == copied.size =>
+                {
+                    known.push((*number, source, copy));
+                }
+                _ => atomic::remove_file(&copy)?,
+            }
+        }
+        let sources: Vec<PathBuf> =
+            known.iter().map(|(number, ..)| self.root.join(&self.files[*number])).collect();
+        let copies: Vec<PathBuf> = known.iter().map(|(.., copy)| copy.clone()).collect();
+        // With counters of its own: these bytes are not those of the copy.
+        let job = &job.child();
+        let (of_sources, of_copies) =
+            (digest::of_files(&sources, job)?, digest::of_files(&copies, job)?);
+        let mut kept = HashMap::new();
+        for (at, (number, stamp, copy)) in known.into_iter().enumerate() {
+            match (&of_sources[at], &of_copies[at]) {
+                (Ok(source), Ok(copied)) if source.md5 == copied.md5 => {
+                    kept.insert(number, stamp);
+                }
+                // Whatever is wrong with the source, its copy will say.
+                _ => atomic::remove_file(&copy)?,
+            }
+        }
+        Ok(kept)
     }
 
     /// The files, in pieces of one folder each: threads that create files in the same folder wait
@@ -322,6 +386,37 @@ mod tests {
             let of = |root: &Path| digest::of_file(&root.join(name), &Job::default()).unwrap();
             assert_eq!(of(from.path()), of(to.path()), "{name}");
         }
+    }
+
+    #[test]
+    fn what_an_interrupted_copy_has_done_stays() {
+        let from = tempfile::tempdir().unwrap();
+        let to = tempfile::tempdir().unwrap();
+        fs::create_dir_all(from.path().join("d")).unwrap();
+        for (name, content) in [("same", "same"), ("d/cut", "all of it"), ("d/other", "abc")] {
+            fs::write(from.path().join(name), content).unwrap();
+        }
+        symlink("same", from.path().join("link")).unwrap();
+        stage(from.path(), to.path()).unwrap();
+        let inode = |path: &Path| Stat::from(&fs::metadata(path).unwrap()).identity.place;
+        let before = ["same", "d/cut", "d/other"].map(|name| inode(&to.path().join(name)));
+        fs::write(to.path().join("d/cut"), "all").unwrap();
+        fs::write(to.path().join("d/other"), "xyz").unwrap();
+        fs::create_dir_all(to.path().join("old/older")).unwrap();
+        fs::write(to.path().join("old/older/f"), "x").unwrap();
+        fs::write(to.path().join("extra"), "x").unwrap();
+        // Names of what was removed may be given again: the same number proves little there.
+        let holder = fs::File::open(to.path().join("d/cut")).unwrap();
+        stage(from.path(), to.path()).unwrap();
+        let list = |root: &Path| walk(root, &|_| true, &Job::default()).unwrap();
+        assert_eq!(list(from.path()), list(to.path()));
+        for name in ["same", "d/cut", "d/other"] {
+            let of = |root: &Path| fs::read(root.join(name)).unwrap();
+            assert_eq!(of(from.path()), of(to.path()), "{name}");
+        }
+        assert_eq!(inode(&to.path().join("same")), before[0], "copied once");
+        assert_ne!(inode(&to.path().join("d/cut")), before[1]);
+        drop(holder);
     }
 
     #[test]

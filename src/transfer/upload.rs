@@ -80,11 +80,12 @@ impl Target {
 /// Uploads all items, at most `asked` at once (0 or 1 leave the number open).
 ///
 /// `target` says where an item goes; it is asked before each try, and before the first one while other
-/// items are sent.
+/// items are sent. `sent` is told of each that was sent.
 pub(crate) async fn upload<F: Future<Output = Result<Target>>>(
     http: &Http,
     items: &[Item],
     target: impl Fn(usize) -> F,
+    sent: impl Fn(usize),
     asked: usize,
     job: &Job,
 ) -> Result<()> {
@@ -93,14 +94,15 @@ pub(crate) async fn upload<F: Future<Output = Result<Target>>>(
     }
     // One thread: side by side, it takes the content of many uploads faster than they go.
     let lanes = &Lanes::new(1);
-    let (target, crowd) = (&target, &Crowd::new(asked));
+    let (target, sent, crowd) = (&target, &sent, &Crowd::new(asked));
     // Whoever limits the number means all requests.
     let apart = crowd.is_free().then(|| Crowd::new(asked));
     let asking = apart.as_ref().unwrap_or(crowd);
     let all = stream::iter(items.iter().enumerate())
         .map(|(index, item)| async move {
             let transfer = Transfer { http, item, lanes, asking, crowd, job };
-            transfer.run(|| target(index)).await.map_err(|error| error.of(&item.name))
+            let done = transfer.run(|| target(index)).await.map(|()| sent(index));
+            done.map_err(|error| error.of(&item.name))
         })
         .buffer_unordered(crowd.most() + FILES_AHEAD)
         .try_collect::<()>();
@@ -325,7 +327,7 @@ mod tests {
             Ok(Target { url: url.clone(), headers: HeaderMap::new(), md5, made })
         };
         let job = Job::default();
-        runtime.block_on(upload(&http, &[item], target, 1, &job))
+        runtime.block_on(upload(&http, &[item], target, |_| (), 1, &job))
     }
 
     #[test]

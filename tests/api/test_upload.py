@@ -85,7 +85,7 @@ def test_a_failed_upload_leaves_nothing(
 ) -> None:
     from selenite import _core
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     source = make_files(tmp_path / "source", FILES)

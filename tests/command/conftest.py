@@ -46,7 +46,7 @@ def home(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             monkeypatch.delenv(name)
     for name, value in services.environment.items():
         monkeypatch.setenv(name, value)
-    for name in ("DATA", "CACHE", "CONFIG"):
+    for name in ("DATA", "CACHE", "CONFIG", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
     monkeypatch.setenv("GYPSUM_CACHE_DIR", str(tmp_path / "cache" / "gypsum"))
     monkeypatch.setenv("SELENITE_RETRIES", "0")

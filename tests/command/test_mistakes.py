@@ -246,7 +246,7 @@ def test_a_disk_that_is_full_in_the_end(selenite: Run, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/there/file")
 
-    monkeypatch.setattr(_registry.Version, "path", fail)
+    monkeypatch.setattr(_registry.Version, "_fetched", fail)
     done = selenite("get", "gobbler:demo/rna/v1")
     assert done.status == 1
     assert done.err.splitlines()[0] == "error: /there/file: no space left on device"
@@ -265,6 +265,27 @@ def test_offline(selenite: Run, scheme: str) -> None:
     done = selenite("get", f"{scheme}:demo/rna/v1", "--offline")
     assert done.status == 8
     assert done.err.splitlines()[0].startswith(f"error: {scheme}:demo/rna/v1 is not in the cache")
+
+
+@BOTH
+def test_the_latest_version_offline(selenite: Run, scheme: str) -> None:
+    latest = f"{scheme}:demo/rna/@latest"
+    done = selenite("get", latest, "--offline")
+    assert (done.status, done.err.splitlines()[1]) == (
+        8,
+        "hint: unset SELENITE_OFFLINE, or fetch it before",
+    )
+    place = selenite("get", f"{scheme}:demo/rna/v1").out
+    done = selenite("get", latest, "--offline")
+    assert (done.status, done.err.splitlines()[1]) == (
+        8,
+        "hint: name a version: the cache has `v1`",
+    )
+    assert selenite("get", latest).out == place
+    done = selenite("get", latest, "--offline", "--json")
+    assert (done.status, done.err) == (0, "")
+    assert done.json["items"][0]["address"] == f"{scheme}://demo/rna/v1", "as it was last asked"
+    assert selenite("cat", f"{latest}/notes.txt", "--offline").out == "ten bytes\n"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from pathlib import Path
 
 from selenite._manifest import Manifest
@@ -93,9 +92,7 @@ def _manifest(options: Options, text: str) -> Manifest | None:
     if target.path is None:
         return manifest
     entries_of(manifest, target)  # says what is wrong with it
-    entry = manifest.get(target.path)
-    is_file = entry is not None and not entry.is_directory
-    return manifest.filter(glob.escape(target.path) + ("" if is_file else "/"))
+    return manifest.part(target.path)
 
 
 def _of_manifest(manifest: Manifest) -> dict[str, tuple[int, str]]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 
 import click
 
 from selenite._display import count_text
+from selenite._progress import progress as progress_of
 from selenite._progress import tracking
 from selenite._registry import _refuse_full
 from selenite.cli._common import Options, argument, command, dry_run, flag, option, patterns
 from selenite.cli._complete import AddressType
-from selenite.cli._errors import CONFLICT, USAGE, CommandError
+from selenite.cli._errors import CONFLICT, FAILED, USAGE, CommandError, told
 from selenite.cli._output import Output, sized
+from selenite.cli._several import side_by_side
 from selenite.cli._target import (
     entries_of,
     file_of,
@@ -27,6 +32,7 @@ from selenite.cli._target import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from selenite._manifest import Entry, Manifest
@@ -84,13 +90,75 @@ def get(
     if dry_run:
         _plan(options, targets, destination, choice)
         return
-    output = Output(options)
-    # In one go, so that what was fetched is told even if a later one fails.
-    output.items(
-        (_fetched(options, target, destination, choice, overwrite, link) for target in targets),
-        lambda one: output.shown(one["path"]),
-        lambda one: str(one["path"]),
-    )
+    wanted = [_Wanted(replace(options), target, choice) for target in targets]
+    output, errors = Output(options), []
+
+    def fetched(one: _Wanted) -> dict[str, Any]:
+        return _fetched(one, destination, overwrite, link)
+
+    def found() -> Iterator[dict[str, Any]]:
+        for one, result in zip(wanted, _all(fetched, wanted, destination), strict=True):
+            if isinstance(result, Exception):
+                errors.append((result, one.options))
+            else:
+                yield result
+
+    # One that fails alone says so before anything is printed.
+    rows = found() if len(wanted) > 1 else [fetched(wanted[0])]
+    output.items(rows, lambda one: output.shown(one["path"]), lambda one: str(one["path"]))
+    if errors:
+        sys.stdout.flush()
+        codes = {told(error, its) for error, its in errors}
+        click.get_current_context().exit(codes.pop() if len(codes) == 1 else FAILED)
+
+
+@dataclass
+class _Wanted:
+    """An address that is to be fetched.
+
+    Attributes:
+        options: Options of the command, for this address alone.
+        target: The address.
+        choice: Patterns of what is wanted, and of what is not.
+    """
+
+    options: Options
+    target: Target
+    choice: tuple[tuple[str, ...], tuple[str, ...]]
+
+    @cached_property
+    def version(self) -> Version:
+        """The version that is meant."""
+        return version_of(self.target, self.options)
+
+    @cached_property
+    def chosen(self) -> Manifest:
+        """The files that are meant."""
+        return _chosen(self.version, self.target, self.choice)
+
+
+def _all(
+    fetched: Callable[[_Wanted], dict[str, Any]], wanted: list[_Wanted], destination: str | None
+) -> Iterator[dict[str, Any] | Exception]:
+    """Fetch all, side by side unless they go to the same places."""
+    tasks = [partial(fetched, one) for one in wanted]
+    if destination is None or _are_apart(wanted):
+        yield from side_by_side(tasks)
+        return
+    for task in tasks:
+        yield from side_by_side([task])
+
+
+def _are_apart(wanted: list[_Wanted]) -> bool:
+    """Say whether no two addresses have a path in common."""
+    seen: set[str] = set()
+    for manifest in side_by_side([partial(getattr, one, "chosen") for one in wanted]):
+        if isinstance(manifest, Exception):
+            continue  # it is told when its turn has come
+        if not seen.isdisjoint(manifest):
+            return False
+        seen.update(manifest)
+    return True
 
 
 def _split(addresses: tuple[str, ...]) -> tuple[list[str], str | None]:
@@ -128,34 +196,63 @@ def _chosen(
 
 
 def _fetched(
-    options: Options,
-    target: Target,
-    destination: str | None,
-    choice: tuple[tuple[str, ...], tuple[str, ...]],
-    overwrite: bool,
-    link: str,
+    wanted: _Wanted, destination: str | None, overwrite: bool, link: str
 ) -> dict[str, Any]:
-    version = version_of(target, options)
+    version, target, choice = wanted.version, wanted.target, wanted.choice
     entry = version.manifest.get(target.path) if target.path is not None else None
     if entry is not None and not entry.is_directory:
         if target.is_folder:
             entries_of(version.manifest, target)
         return _file(version, entry, destination, overwrite, link)
-    chosen = _chosen(version, target, choice)
+    chosen = wanted.chosen
     files, size = chosen.files, chosen.total_bytes
-    facts = {"address": options.address, "files": files, "bytes": size}
+    facts = {"address": wanted.options.address, "files": files, "bytes": size}
     if destination is not None:
-        place, cached, verified = _into(version, chosen, Path(destination), overwrite, link)
-        return {"path": str(place), **facts, "cached": cached, "verified": verified}
+        counts = _into(version, chosen, Path(destination), overwrite, link)
+        return {"path": destination, **facts, **counts}
     root = _root(version)
     _refuse_full(root, chosen)
     if not any(choice) and target.path is None:
-        place = version.path(overwrite=overwrite)
+        place, received = version._fetched(None, overwrite)
     else:
-        for one in chosen.entries():
-            place = version.path(one.path, overwrite=overwrite)
+        received = sum(count for _, _, count in _each(version, chosen, overwrite))
         place = root if target.path is None else root / target.path
-    return {"path": str(place), **facts, "cached": None, "verified": None}
+    return {"path": str(place), **facts, **_counts(version, files, received)}
+
+
+def _each(version: Version, chosen: Manifest, overwrite: bool) -> Iterator[tuple[Entry, Path, int]]:
+    """Fetch files into the cache; give the place of each, and how many have come for it."""
+
+    def fetched(entry: Entry) -> tuple[Entry, Path, int]:
+        with progress_of(False):
+            return (entry, *version._fetched(entry.path, overwrite))
+
+    entries = [entry for entry in chosen.entries() if not entry.is_directory]
+    if not entries:
+        return
+    done, size = 0, chosen.total_bytes
+    with tracking("fetch", version.address) as tell:
+        # The first one alone: it brings what is known of the version.
+        first, *others = (partial(fetched, entry) for entry in entries)
+        results = chain(side_by_side([first]), side_by_side(others))
+        for number, found in enumerate(results, 1):
+            if isinstance(found, Exception):
+                raise found
+            done += found[0].size
+            if tell is not None:
+                tell(done, size, number, len(entries))
+            yield found
+
+
+def _counts(version: Version, files: int, received: int) -> dict[str, int]:
+    """Say how many files were here already, and how many were compared with the manifest."""
+    from selenite import _core
+
+    verify = os.environ.get("SELENITE_VERIFY", "").strip().lower()
+    verified = {"off": 0, "always": files}.get(verify, received)
+    if _core.registry_at_hand(version._place.native) is not None:
+        verified = 0
+    return {"cached": max(0, files - received), "verified": verified}
 
 
 def _root(version: Version) -> Path:
@@ -167,7 +264,7 @@ def _root(version: Version) -> Path:
 
 def _into(
     version: Version, chosen: Manifest, destination: Path, overwrite: bool, link: str
-) -> tuple[Path, int | None, int | None]:
+) -> dict[str, int]:
     if link != "hard":
         try:
             counts = _copied(version, chosen, destination, overwrite)
@@ -175,12 +272,13 @@ def _into(
             if error.filename is None or not destination.is_dir():
                 raise
             raise _taken(Path(os.fsdecode(error.filename))) from error
-        return destination, counts[1], counts[0] + counts[1]
-    with tracking("link", version.address):
-        for entry in chosen.entries():
-            if not entry.is_directory:
-                _link(version.path(entry.path), destination / entry.path, overwrite)
-    return destination, None, None
+        # Each of them was compared, wherever it came from.
+        return {"cached": counts[0] + counts[1], "verified": sum(counts)}
+    received = 0
+    for entry, place, came in _each(version, chosen, False):
+        _link(place, destination / entry.path, overwrite)
+        received += came
+    return _counts(version, chosen.files, received)
 
 
 def _copied(
@@ -208,7 +306,7 @@ def _copied(
 def _file(
     version: Version, entry: Entry, destination: str | None, overwrite: bool, link: str
 ) -> dict[str, Any]:
-    found = version.path(entry.path, overwrite=overwrite and destination is None)
+    found, received = version._fetched(entry.path, overwrite and destination is None)
     facts = {"address": f"{version.address}/{entry.path}", "files": 1, "bytes": entry.size}
     if destination is not None:
         place = Path(destination)
@@ -219,7 +317,7 @@ def _file(
         else:
             _copy(found, place, entry, overwrite)
         found = place
-    return {"path": str(found), **facts, "cached": None, "verified": None}
+    return {"path": str(found), **facts, **_counts(version, 1, received)}
 
 
 def _taken(place: Path) -> CommandError:

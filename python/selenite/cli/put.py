@@ -43,12 +43,16 @@ _SIZE_WIDTH = 8
     flag("--consume", help="Let the Gobbler move the files out of its staging directory."),
     flag("--include-hidden", help="What begins with a dot, too; gypsum always takes it."),
     option("--spoof", metavar="USER", help="On behalf of this user (Gobbler)."),
-    flag("--keep-on-failure", help="Leave what failed; the project stays locked (gypsum)."),
+    flag(
+        "--keep-on-failure", help="Leave what failed, for --resume; gypsum's project stays locked."
+    ),
+    flag("--resume", help="Go on with an upload that was interrupted; what fails again is left."),
     option("--size", metavar="N", type=click.IntRange(min=0), help="Bytes on standard input."),
     dry_run(),
     examples=(
         "selenite put results gobbler:demo/rna/v3 --dry-run",
         "selenite put results gypsum:demo/rna/v3 --probation",
+        "selenite put results gypsum:demo/rna/v3 --resume",
         "make report | selenite put - gobbler:demo/report/v1/report.html",
     ),
 )
@@ -62,6 +66,7 @@ def put(
     include_hidden: bool,
     spoof: str | None,
     keep_on_failure: bool,
+    resume: bool,
     size: int | None,
     dry_run: bool,
 ) -> None:
@@ -81,14 +86,16 @@ def put(
         raise CommandError(USAGE, f"`{address}` {wanted}")
     if size is not None and source != "-":
         raise click.UsageError("`--size` is of standard input")
+    if resume and source == "-":
+        raise click.UsageError("`--resume` needs a directory: standard input comes once")
     if source != "-" and Path(source).is_file():
         hint = f"`selenite put - {address}/NAME` takes one file from standard input"
         raise CommandError(NOT_FOUND, f"{source}: not a directory", hint)
     where = place_for(str(target.scheme), options)
-    token = _token(options) if target.scheme == "gypsum" and not dry_run else None
+    token = _token(options) if target.scheme == "gypsum" else None
     with (
         _directory(source, target.path, size) as directory,
-        _explained(where, target.names[0], options),
+        _explained(where, target.names[0], options, keeps=keep_on_failure or resume),
     ):
         send: Any = upload
         done = send(
@@ -106,6 +113,7 @@ def put(
             cache=where.cache,
             token=token,
             keep_on_failure=keep_on_failure,
+            resume=resume,
         )
     if isinstance(done, UploadPlan):
         _show(options, done, f"{target.scheme}:{'/'.join(target.names)}")
@@ -121,10 +129,14 @@ def put(
 
 
 @contextmanager
-def _explained(where: Place, project: str, options: Options) -> Iterator[None]:
-    """Say who is refused, and who may allow it."""
+def _explained(where: Place, project: str, options: Options, *, keeps: bool) -> Iterator[None]:
+    """Say who is refused and who may allow it, and how to go on with what was interrupted."""
     try:
         yield
+    except KeyboardInterrupt:
+        if keeps:
+            click.echo("hint: `--resume` goes on with it", err=True)
+        raise
     except PermissionDeniedError as error:
         if error.hint is None:
             error.hint = _owners(where, project, options)

@@ -17,7 +17,7 @@ from selenite.cli._common import Options, argument, command, flag, option
 from selenite.cli._complete import AddressType
 from selenite.cli._errors import DAMAGED, NOT_FOUND, USAGE, CommandError
 from selenite.cli._output import Output, sized
-from selenite.cli._target import parse, registry, version_of
+from selenite.cli._target import entries_of, parse, registry, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _LEVELS = 3
     flag("--size-only", help="Compare sizes, and read no content."),
     examples=(
         "selenite verify gobbler:demo/rna/v2",
+        "selenite verify gypsum:demo/rna/v2/tables",
         "selenite verify results --against gypsum:demo/rna/v3 --fail-on-extra",
     ),
 )
@@ -44,6 +45,9 @@ def verify(
 ) -> None:
     """Compare files with their manifest: of a version that is here or cached, or of a directory.
 
+    An address may name a folder or a file of a version: only that is compared. A directory is laid
+    out like the whole version, as by `selenite get`.
+
     Prints what differs. The exit status is 6 if something does.
     """
     target = parse(what)
@@ -51,17 +55,20 @@ def verify(
     if target.scheme is not None:
         if against is not None:
             raise click.UsageError("`--against` is for directories")
-        version = version_of(registry(what, options, least=2), options)
+        target = registry(what, options, least=2)
+        version = version_of(target, options)
     else:
         directory = what
         if not Path(what).is_dir():
             raise CommandError(NOT_FOUND, f"`{what}` is no directory")
-        version = (
-            _kept(Path(what))
-            if against is None
-            else version_of(registry(against, options, least=2), options)
-        )
-    check = _checked(version, directory, size_only, fail_on_extra)
+        if against is None:
+            version = _kept(Path(what))
+        else:
+            target = registry(against, options, least=2)
+            version = version_of(target, options)
+    if target.path is not None:
+        entries_of(version.manifest, target)  # says what is wrong with it
+    check = _checked(version, directory, target.path, size_only, fail_on_extra)
     counts = dict.fromkeys(("ok", "missing", "differs", "extra"), 0)
     options.address = version.address
     output = Output(options, version.address)
@@ -84,7 +91,9 @@ def verify(
     click.get_current_context().exit(DAMAGED if is_faulty else 0)
 
 
-def _checked(version: Version, directory: str | None, size_only: bool, extra: bool) -> Check:
+def _checked(
+    version: Version, directory: str | None, path: str | None, size_only: bool, extra: bool
+) -> Check:
     if directory is None:
         with asking(version._place, version._resolved()):
             place = _core.registry_folder(version._place.native, version._path())
@@ -95,7 +104,7 @@ def _checked(version: Version, directory: str | None, size_only: bool, extra: bo
                 "`selenite get` fetches and verifies it",
                 address=version.address,
             )
-    return version.verify(directory, size_only=size_only, find_extra=extra)
+    return version.verify(directory, path=path, size_only=size_only, find_extra=extra)
 
 
 def _kept(directory: Path) -> Version:

@@ -38,6 +38,10 @@ pub struct Upload {
     pub ignore_dot: bool,
     /// On behalf of this user.
     pub spoof: Option<String>,
+    /// A directory in staging for the copy, which goes on from what is there; `None` for a new one.
+    pub copy: Option<PathBuf>,
+    /// Whether the copy stays if the upload fails.
+    pub keep_copy: bool,
 }
 
 /// Uploads `directory` as a new version, in this order:
@@ -70,10 +74,14 @@ pub fn upload_directory(
         (real, None)
     } else {
         let survey = Survey::new(&real, job)?;
-        let copy = Copy(Some(allocate_upload_directory(&real_staging, true)?));
-        check_umask(&remote, &real_staging, copy.path(), job)?;
-        let copied = Copied::new(survey, copy.path(), job)?;
-        (copy.path().to_owned(), Some((copy, copied)))
+        let path = match &upload.copy {
+            Some(path) => real_staging.join(path.file_name().unwrap_or_default()),
+            None => allocate_upload_directory(&real_staging, true)?,
+        };
+        let copy = Copy { path, stays: upload.keep_copy };
+        check_umask(&remote, &real_staging, &copy.path, job)?;
+        let copied = Copied::new(survey, &copy.path, job)?;
+        (copy.path.clone(), Some((copy, copied)))
     };
     let name = source.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         Error::invalid("directory", directory.to_string_lossy(), "its name is not valid UTF-8")
@@ -92,18 +100,17 @@ pub fn upload_directory(
     }
     let request = RequestFile::create(&real_staging, "upload", &payload)?;
     let run = || runtime.block_on(remote.run(&request.name, job)).map(drop);
-    let Some((copy, mut copied)) = copy else { return run() };
+    let Some((mut copy, mut copied)) = copy else { return run() };
     match copied.digested_during(&real_staging, run, job) {
         Ok(()) => {
+            copy.stays = false;
             drop(copy);
             let Upload { project, asset, version, ignore_dot, .. } = upload;
             let version = format!("{project}/{asset}/{version}");
             copied.compare(&remote, &version, *ignore_dot, job)
         }
         Err(error) => {
-            if was_sent(&error) {
-                copy.leave();
-            }
+            copy.stays |= was_sent(&error);
             Err(error)
         }
     }
@@ -126,24 +133,17 @@ fn check_umask(remote: &Remote, staging: &Path, made: &Path, job: &Job) -> Resul
     }
 }
 
-/// A directory in staging that is removed when dropped.
-struct Copy(Option<PathBuf>);
-
-impl Copy {
-    fn path(&self) -> &Path {
-        self.0.as_deref().expect("only `leave` takes the path, and it takes the copy too")
-    }
-
-    fn leave(mut self) {
-        self.0 = None;
-    }
+/// A directory in staging that is removed when dropped, unless it stays.
+struct Copy {
+    path: PathBuf,
+    stays: bool,
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        if let Some(path) = &self.0 {
+        if !self.stays {
             // The answer, or the error, matters more; the service's purge removes what stays.
-            tell("selenite.transfer", "cannot remove the copy", remove_in_parallel(path));
+            tell("selenite.transfer", "cannot remove the copy", remove_in_parallel(&self.path));
         }
     }
 }

@@ -2,7 +2,9 @@
 //! session is completed or aborted.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::prepare::LinkTo;
 use super::remote::{Call, Remote};
 use crate::digest::{self, Digest};
+use crate::error::{IoContext, tell};
 use crate::http::{Document, url, was_sent};
 use crate::job::Job;
 use crate::registry::format::layout::SUMMARY;
@@ -30,7 +33,7 @@ const BATCHES: &str = "selenite-presigned-files";
 const EXISTS: &str = r#"{"status":"error","reason":"project-asset-version already exists"}"#;
 
 /// A file of a new version.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct File {
     /// Path inside of the version.
     pub path: String,
@@ -155,18 +158,23 @@ pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<
     })
 }
 
-/// Sends the files of a session; their places are asked for while others are sent.
+/// Sends the files of a session; their places are asked for while others are sent. What `journal`
+/// says was sent is not sent again.
 pub fn upload_files(
     remote: &Remote,
     places: &[Place],
     session: &str,
     directory: &Path,
+    journal: Option<&Path>,
     concurrency: usize,
     job: &Job,
 ) -> Result<()> {
+    let journal = journal.map(Journal::open).transpose()?;
+    let is_sent = |place: &&Place| journal.as_ref().is_some_and(|known| known.has(&place.path));
+    let places: Vec<&Place> = places.iter().filter(|place| !is_sent(place)).collect();
     let mut items = Vec::with_capacity(places.len());
     let mut urls = Vec::with_capacity(places.len());
-    for Place { path, url, method } in places {
+    for &Place { path, url, method } in &places {
         if method != "presigned" {
             let (method, path) = (method.clone(), path.clone());
             return Err(Error::Refused(Refusal::Method { method, path }));
@@ -179,7 +187,46 @@ pub fn upload_files(
     let presigner = Presigner::new(remote, urls, session, job)?;
     let target = |index: usize| presigner.target(index);
     let runtime = runtime::current()?;
-    runtime.block_on(upload::upload(&remote.http, &items, target, concurrency, job))
+    let sent = |index: usize| {
+        if let Some(journal) = &journal {
+            journal.note(&places[index].path);
+        }
+    };
+    runtime.block_on(upload::upload(&remote.http, &items, target, sent, concurrency, job))
+}
+
+/// The files of a session that were sent: a file of a line of JSON for each path.
+struct Journal {
+    file: fs::File,
+    known: HashSet<String>,
+}
+
+impl Journal {
+    fn open(path: &Path) -> Result<Self> {
+        let mut file =
+            fs::OpenOptions::new().read(true).append(true).create(true).open(path).at(path)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).at(path)?;
+        // A line that was cut off says nothing; the next one begins anew.
+        let known =
+            text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        let known = known.collect();
+        if text.last().is_some_and(|byte| *byte != b'\n') {
+            file.write_all(b"\n").at(path)?;
+        }
+        Ok(Self { file, known })
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.known.contains(path)
+    }
+
+    fn note(&self, path: &str) {
+        let line = format!("{}\n", serde_json::Value::from(path));
+        // It would only be sent once more.
+        let noted = (&self.file).write_all(line.as_bytes()).at(path);
+        tell("selenite.transfer", "cannot note what was sent", noted);
+    }
 }
 
 /// Asks where files are to be sent: for one file, or for many at once where the service says that it

@@ -1,0 +1,139 @@
+"""Notes of uploads that are not finished, by which a later call goes on with them.
+
+A note is in a folder that only the user may read, since it may hold the secret of a session, and is
+held by one process at a time. Where there can be no such folder, uploads go on without notes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from selenite._exceptions import AlreadyExistsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Self
+
+    from selenite._place import Place
+
+_ONLY_OTHERS = 0o077
+
+
+def folder() -> Path:
+    """Say where notes are: in the user's folder for what programs remember."""
+    if sys.platform == "darwin":
+        return Path("~/Library/Application Support/selenite/uploads").expanduser()
+    state = os.environ.get("XDG_STATE_HOME", "").strip() or "~/.local/state"
+    return Path(state).expanduser() / "selenite" / "uploads"
+
+
+class Unfinished:
+    """The note of an upload to one version.
+
+    Attributes:
+        known: What an earlier call has noted; None if nothing is left of one.
+    """
+
+    def __init__(self, where: Place, names: tuple[str, str, str]) -> None:
+        """Name the version.
+
+        Args:
+            where: The registry.
+            names: Project, asset and version.
+        """
+        self._address = f"{where.service}:{'/'.join(names)}"
+        key = json.dumps([where.service, where.endpoint, where.staging, *names])
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
+        self._file = folder() / f"{name}.json"
+        self._lock: int | None = None
+        self.known: Any = None
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether an earlier call has left a note."""
+        return self._file.exists()
+
+    @property
+    def journal(self) -> Path | None:
+        """Where the core notes what was sent; None if nothing can be noted."""
+        return None if self._lock is None else self._file.with_suffix(".sent")
+
+    def __enter__(self) -> Self:
+        """Hold the note.
+
+        Raises:
+            AlreadyExistsError: If another process is busy with the upload.
+        """
+        try:
+            self._file.parent.mkdir(0o700, parents=True, exist_ok=True)
+            found = self._file.parent.stat()
+            if found.st_uid != os.geteuid() or found.st_mode & _ONLY_OTHERS:
+                return self._without(f"`{self._file.parent}` is not the user's alone")
+            self._lock = self._held()
+        except BlockingIOError:
+            raise AlreadyExistsError(
+                f"{self._address} is being uploaded by another process",
+                address=self._address,
+                hint="wait until that has ended",
+            ) from None
+        except OSError as error:
+            return self._without(str(error))
+        with suppress(FileNotFoundError, ValueError):  # a note that was cut off is none
+            self.known = json.loads(self._file.read_text(encoding="utf-8"))
+        return self
+
+    def _without(self, why: str) -> Self:
+        from selenite import _log
+
+        _log.tell(f"an upload that is interrupted will not be gone on with: {why}")
+        return self
+
+    def _held(self) -> int:
+        import fcntl
+
+        place = self._file.with_suffix(".lock")
+        while True:
+            lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever held it before may have removed it just now.
+                if place.exists() and os.path.samestat(place.stat(), os.fstat(lock)):
+                    return lock
+            except BaseException:
+                os.close(lock)
+                raise
+            os.close(lock)
+
+    def note(self, facts: Any) -> None:  # noqa: ANN401 (JSON)
+        """Replace the note, and what was noted beside it."""
+        if self._lock is None:
+            return
+        from selenite._placing import placed
+
+        self._file.with_suffix(".sent").unlink(missing_ok=True)
+        with placed(str(self._file), mode=0o600) as file:
+            file.write(json.dumps(facts).encode())
+
+    def forget(self) -> None:
+        """Remove the note: there is nothing to go on with."""
+        if self._lock is not None:
+            self._file.unlink(missing_ok=True)
+            self._file.with_suffix(".sent").unlink(missing_ok=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let others have the note."""
+        if self._lock is not None:
+            self._file.with_suffix(".lock").unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
