@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 from support.registries import Registries, serving
 
-# Only where the group `engines` is installed, as for the gate.
+# Only where the groups are installed: `engines` for the gate, `notebook` by scripts/full.
 ENGINES = ("dask", "duckdb", "polars", "pyarrow", "zarr")
-if not all(importlib.util.find_spec(name) for name in ENGINES):
-    collect_ignore = ["test_engines.py"]
+NOTEBOOK = ("ipykernel", "nbclient")
+collect_ignore = [
+    test
+    for test, needed in (("test_engines.py", ENGINES), ("test_notebook.py", NOTEBOOK))
+    if not all(importlib.util.find_spec(name) for name in needed)
+]
 
 WAYS = ["gobbler-here", "gobbler-http", "gypsum-here", "gypsum-http"]
 
