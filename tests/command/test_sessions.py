@@ -195,6 +195,33 @@ def test_publishing(selenite: Run, scheme: str, services: Services, tmp_path: Pa
     assert (wrong.status, wrong.err) == (6, "error: standard input has 4 bytes, not 3\n")
 
 
+def test_answers_of_pangea_in_the_cache(selenite: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pangea_api import file_system_cache as pangea
+
+    monkeypatch.setenv("PANGEA_API_CACHE_DIR", "kept")
+    monkeypatch.setattr(pangea, "CACHE_DIR", "kept")
+    for number in range(2):
+        pangea.FileSystemCache().cache_blob(f"key {number}", {"number": number})
+    folder = Path("kept/.pangea_api_cache/v1").absolute()
+    assert selenite("cache", "dir").out.splitlines()[-1] == f"pangea   {folder}"
+    rows = selenite("cache", "info", "--json").json["items"]
+    (row,) = [row for row in rows if row["service"] == "pangea"]
+    assert (row["path"], row["bytes"], row["reclaimable"]) == (str(folder), 26, 0)
+    (one,) = selenite("cache", "ls", "--json").json["items"]
+    assert (one["address"], one["files"], one["bytes"]) == ("pangea://", 2, 26)
+    assert selenite("cache", "verify").out == "2 files: 2 ok\n"
+    bad = sorted(folder.iterdir())[0]
+    bad.write_text("{")
+    done = selenite("cache", "verify")
+    assert done.status == 6
+    assert done.out.splitlines()[0] == f"differs  pangea://{bad.name}"
+    assert selenite("cache", "prune", "--older-than", "1d", "-y").out == ""
+    assert selenite("cache", "prune", "--max-size", "5", "-n").out.endswith("pangea://\n")
+    assert selenite("cache", "rm", "pangea:", "-y").status == 0
+    assert not folder.exists()
+    assert selenite("cache", "rm", "pangea:", "-y").status == 3
+
+
 @BOTH
 def test_the_cache(selenite: Run, scheme: str) -> None:
     address = f"{scheme}:demo/rna/v1"

@@ -1,7 +1,8 @@
-"""``selenite cache``: what was downloaded, by both clients and by selenite itself."""
+"""``selenite cache``: what clients have kept, and selenite itself."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -27,19 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+_ANSWERS = "pangea"
 _DAY = 24 * 3600.0
 _TIMES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY, "w": 7 * _DAY}
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 cache = LazyGroup(
     "cache",
-    "Look after what was downloaded.",
+    "Look after what was downloaded from a Gobbler and gypsum, and what pangea_api has kept of "
+    "answers. girder_client and pytupli keep nothing but locks, unless a program names a place.",
     {
         "dir": ("selenite.cli.cache:directory", "Print where it is."),
         "info": ("selenite.cli.cache:info", "Say how much there is, by service."),
         "ls": ("selenite.cli.cache:ls", "List versions, the last used first."),
         "prune": ("selenite.cli.cache:prune", "Remove what was not used for long."),
-        "rm": ("selenite.cli.cache:rm", "Remove what is cached of an address."),
+        "rm": ("selenite.cli.cache:rm", "Remove what is cached of an address, or `pangea:`."),
         "verify": ("selenite.cli.cache:verify", "Compare everything with its manifest."),
     },
 )
@@ -47,17 +50,17 @@ cache = LazyGroup(
 
 @dataclass(frozen=True)
 class Kept:
-    """A version of which something is cached.
+    """A version of which something is cached, or all answers that pangea_api has kept.
 
     Attributes:
-        service: ``gobbler`` or ``gypsum``.
-        root: The directory that is laid out like a registry.
-        names: Project, asset and version.
+        service: ``gobbler``, ``gypsum`` or ``pangea``.
+        root: The directory that is laid out like a registry, or the one of the answers.
+        names: Project, asset and version; none for answers.
         bytes: Size of its files.
         files: Their number.
         complete: Whether all of it is there.
         used: When a file of it was last read or written, in seconds since 1970.
-        marker: The file that says that it is complete.
+        marker: The file that says that it is complete; None if none has to.
     """
 
     service: str
@@ -67,7 +70,7 @@ class Kept:
     files: int
     complete: bool
     used: float
-    marker: Path
+    marker: Path | None
 
     @property
     def address(self) -> str:
@@ -109,6 +112,9 @@ def places(options: Options) -> dict[str, Path]:
             found[service] = Path(cache_directory())
         else:
             found[service] = Path(_core.gobbler_cache_folder(None, "u")).parent
+    # As the package says, which need not be imported for it.
+    answers = Path(os.environ.get("PANGEA_API_CACHE_DIR", "."), ".pangea_api_cache", "v1")
+    found[_ANSWERS] = answers.absolute()
     return found
 
 
@@ -131,6 +137,10 @@ def kept(options: Options) -> Iterator[Kept]:
                 folder / "REGISTRY",
                 lambda names, s=success: s.joinpath(*names, "....OK"),
             )
+    answers = found[_ANSWERS]
+    if answers.is_dir():
+        size, files, used = _measured(answers)
+        yield Kept(_ANSWERS, answers, (), size, files, True, used, None)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -281,19 +291,25 @@ def _parsed(text: str, units: str, factors: dict[str, Any]) -> float:
     argument("address", type=AddressType()),
     dry_run(),
     flag("-y", "--yes", help="Do not ask."),
-    examples=("selenite cache rm gypsum:celldex/immgen -y",),
+    examples=("selenite cache rm gypsum:celldex/immgen -y", "selenite cache rm pangea: -y"),
 )
 def rm(options: Options, address: str, dry_run: bool, yes: bool) -> None:
-    """Remove from the cache what is there of a project, an asset or a version."""
-    target = registry(address, options, least=1)
-    names = target.names
+    """Remove from the cache what is there of a project, an asset or a version.
+
+    `pangea:` stands for all answers that pangea_api has kept.
+    """
+    if address in (f"{_ANSWERS}:", f"{_ANSWERS}://"):
+        service: str | None = _ANSWERS
+        names: tuple[str, ...] = ()
+        short = address
+    else:
+        target = registry(address, options, least=1)
+        service, names, short = target.scheme, target.names, target.short
     found = [
-        one
-        for one in kept(options)
-        if one.service == target.scheme and one.names[: len(names)] == names
+        one for one in kept(options) if one.service == service and one.names[: len(names)] == names
     ]
     if not found:
-        raise CommandError(NOT_FOUND, f"nothing of {target.short} is in the cache")
+        raise CommandError(NOT_FOUND, f"nothing of {short} is in the cache")
     _remove(options, found, dry_run=dry_run, yes=yes)
 
 
@@ -304,7 +320,8 @@ def _remove(options: Options, found: list[Kept], *, dry_run: bool, yes: bool) ->
         agree(f"remove {told} from the cache", yes)
         for one in found:
             # What is no longer complete must not be said to be.
-            one.marker.unlink(missing_ok=True)
+            if one.marker is not None:
+                one.marker.unlink(missing_ok=True)
             shutil.rmtree(one.path)
     output = Output(options)
     output.items(
@@ -318,7 +335,7 @@ def _remove(options: Options, found: list[Kept], *, dry_run: bool, yes: bool) ->
 
 @command("verify", examples=("selenite cache verify",))
 def verify(options: Options) -> None:
-    """Compare everything that is cached with its manifest.
+    """Compare everything that is cached with its manifest; answers must be JSON.
 
     Prints what differs. The exit status is 6 if something does.
     """
@@ -327,6 +344,9 @@ def verify(options: Options) -> None:
 
     def faults() -> Iterator[dict[str, Any]]:
         for one in kept(options):
+            if one.service == _ANSWERS:
+                yield from _bad_answers(one, counts)
+                continue
             if not (one.path / "..manifest").is_file():
                 continue
             place = Place("gobbler", registry=str(one.root))
@@ -351,3 +371,21 @@ def verify(options: Options) -> None:
         told = [f"{count:,} {state}" for state, count in counts.items() if count or state == "ok"]
         output.write(f"{count_text(total, 'file')}: {', '.join(told)}")
     click.get_current_context().exit(DAMAGED if total != counts["ok"] else 0)
+
+
+def _bad_answers(one: Kept, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """Count answers, and give those that make no sense."""
+    for path in sorted(one.path.glob("*.json")):
+        try:
+            json.loads(path.read_bytes())
+        except FileNotFoundError:
+            continue  # it was too old
+        except ValueError:
+            counts["differs"] += 1
+            yield {
+                "path": f"{one.address}{path.name}",
+                "state": "differs",
+                "service": one.service,
+            }
+        else:
+            counts["ok"] += 1
