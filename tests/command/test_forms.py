@@ -7,30 +7,55 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import click
 import pytest
 from selenite import cli
 from selenite._display import plain
 from support import bucket
-from support.command import Run, Services
+from support.command import SCHEMAS, Run, Services, check
 from support.fake import Reply, serving
 from support.service import COMMAND
 from support.tree import make
 
-# A key that goes, or means something else, makes another number of `schema`.
-SCHEMAS: dict[str, Any] = json.loads(
-    (Path(__file__).parents[1] / "vectors" / "command.json").read_text()
-)
 BOTH = pytest.mark.parametrize("scheme", ["gobbler", "gypsum"])
 
 
-def check(name: str, found: Any) -> None:
-    jsonschema.validate(found, SCHEMAS[name])
-    if "schema" in found:
-        assert name.startswith(found["command"])
+# Data is all that these print, or nothing, or what a service logs.
+WITHOUT_JSON = {
+    "auth logout",
+    "cat",
+    "config set",
+    "config unset",
+    "serve gobbler",
+    "serve gypsum",
+}
+
+
+def commands(group: click.Group, *before: str) -> Iterator[str]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *before, name)
+        else:
+            yield " ".join([*before, name])
+
+
+def test_the_json_of_every_command_is_recorded(selenite: Run) -> None:
+    names = set(commands(cli.group))
+    assert names >= WITHOUT_JSON
+    assert names - WITHOUT_JSON == {
+        name for name in SCHEMAS if not re.search("^girder|--|^error$", name)
+    }
+    done = selenite("cat", "gobbler:demo/rna/v1/notes.txt", "--json")
+    check("error", json.loads(done.err))
+    assert (done.status, done.out) == (2, "")
+    assert selenite("config", "set", "transfer.jobs", 2, "--json").out == ""
+    assert selenite("config", "unset", "transfer.jobs", "--json").out == ""
 
 
 @BOTH
@@ -56,7 +81,8 @@ def test_json_of_commands_about_addresses(selenite: Run, scheme: str, tmp_path: 
         ["cache", "ls"],
         ["cache", "info"],
         ["cache", "verify"],
-        ["cache", "prune", "--max-size", "1", "-y"],
+        ["cache", "prune", "--max-size", "1", "-n"],
+        ["cache", "rm", f"{scheme}:demo", "-y"],
     ]
     for words in lines:
         done = selenite(*words, "--json")
@@ -64,6 +90,8 @@ def test_json_of_commands_about_addresses(selenite: Run, scheme: str, tmp_path: 
         name = " ".join(map(str, words[: 2 if words[0] == "cache" else 1]))
         check(name, done.json)
         assert done.status in (0, 6)
+        if "items" in done.json and words[0] != "cache":
+            assert_lines_are_items(selenite(*words, "--format", "jsonl").out, done.json["items"])
     check("get --dry-run", selenite("get", version, "-n", "--json").json)
     address = f"{scheme}:written/forms/{tmp_path.name}"
     check("put --dry-run", selenite("put", mine, address, "-n", "--json").json)
@@ -71,7 +99,19 @@ def test_json_of_commands_about_addresses(selenite: Run, scheme: str, tmp_path: 
     check("error", json.loads(selenite("ls", f"{scheme}:nothing", "--json").err))
 
 
-def test_json_of_other_commands(selenite: Run) -> None:
+def assert_lines_are_items(lines: str, items: list[dict[str, Any]]) -> None:
+    found = [json.loads(line) for line in lines.splitlines()]
+    # What was fetched is cached by now.
+    counted = ("cached", "verified")
+    assert len(found) == len(items)
+    for one, item in zip(found, items, strict=True):
+        assert {**one, **dict.fromkeys(counted)} == {**item, **dict.fromkeys(counted)}
+
+
+def test_json_of_other_commands(
+    selenite: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     for words in (
         ["cache", "dir"],
         ["config", "list"],
@@ -85,6 +125,7 @@ def test_json_of_other_commands(selenite: Run) -> None:
         assert (done.status, done.err) == (0, ""), words
         check(" ".join(words[:2]), done.json)
     check("completion", selenite("completion", "zsh", "--json").json)
+    check("completion --install", selenite("completion", "fish", "--install", "--json").json)
 
 
 def test_searching(selenite: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,13 +143,6 @@ def test_searching(selenite: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert done.status == 1
         assert "does not know users and times" in done.err
         assert selenite("search", "(brain").status == 2
-
-
-@BOTH
-def test_lines_of_json_are_the_items(selenite: Run, scheme: str) -> None:
-    address = f"{scheme}:demo/rna/v1"
-    lines = selenite("ls", address, "--format", "jsonl").out.splitlines()
-    assert [json.loads(line) for line in lines] == selenite("ls", address, "--json").json["items"]
 
 
 def test_options_count_before_and_behind_the_command(selenite: Run) -> None:
@@ -228,6 +262,8 @@ def test_a_token_is_kept_for_later(
     done = selenite("auth", "login", "--with-token", stdin="token-of-bob\n")
     assert done.status == 0, done.err
     assert "user     bob" in done.out
+    again = selenite("auth", "login", "--with-token", "--json", stdin="token-of-bob\n")
+    check("auth login", again.json)
     gypsum_client.auth.TOKEN_CACHE.clear()
     assert selenite("auth", "status", "-q").out == "bob\n"
     assert (home / "cache/gypsum/credentials/token.txt").stat().st_mode & 0o777 == 0o600

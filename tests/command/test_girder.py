@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.command import Run
+from support.command import Run, check
 from support.girder import Girder, new_folder, running
 from support.tree import make
 
@@ -33,10 +33,19 @@ def test_a_round_trip(selenite: Run, folder: str, tmp_path: Path) -> None:
     done = selenite("put", source, folder, "--dry-run")
     assert done.out.splitlines() == ["+      4 B  a.txt", "+      4 B  sub/b.txt"]
     assert selenite("ls", folder).out == ""
-    assert selenite("put", source, folder).status == 0
+    check("girder put --dry-run", selenite("put", source, folder, "-n", "--json").json)
+    done = selenite("put", source, folder, "--json")
+    assert done.status == 0
+    check("girder put", done.json)
+    check("girder info", selenite("info", "girder:", "--json").json)
+    check("girder info", selenite("info", folder, "--json").json)
+    for inner in (folder, f"{folder}/mine"):
+        check("girder ls", selenite("ls", inner, "--json").json)
+    check("girder get", selenite("get", f"{folder}/mine", "again", "--json").json)
     assert selenite("ls", folder).out == "mine/\n"
     assert selenite("ls", f"{folder}/mine").out == "sub/\na.txt\n"
     found = selenite("info", f"{folder}/mine/a.txt", "--json").json
+    check("girder info", found)
     assert (found["type"], found["name"], found["size"]) == ("item", "a.txt", 4)
     assert selenite("info", f"girder:{found['id']}").out.splitlines()[1] == "type         item"
     assert selenite("get", f"{folder}/mine", "there").out == "there\n"

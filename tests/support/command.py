@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gypsum_client as gyp
+import jsonschema
 import pygobbler as pyg
 from selenite.testing import GobblerServer, GypsumServer
 
@@ -35,6 +36,18 @@ class Done:
 
 
 Run = Callable[..., Done]
+
+# A key that goes, or means something else, makes another number of `schema`.
+SCHEMAS: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "vectors" / "command.json").read_text()
+)
+
+
+def check(name: str, found: Any) -> None:
+    """Compare what a command has printed with its schema."""
+    jsonschema.validate(found, SCHEMAS[name])
+    if "schema" in found:
+        assert name.removeprefix("girder ").startswith(found["command"])
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def ls(
     target = registry(target_text, options)
     if len(target.names) < 3:
         level = level_of(target, options)
-        found = _below(level, long=long or options.form == "json", recursive=recursive)
+        found = _below(level, long=long or options.form in ("json", "jsonl"), recursive=recursive)
         found = (one for one in found if one["name"].startswith(prefix))
         if sort == "time":
             found = iter(sorted(found, key=lambda one: one["uploaded"] or "", reverse=True))
