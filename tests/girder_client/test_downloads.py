@@ -17,6 +17,7 @@ import girder_client
 import pytest
 from girder_client import _download_tree
 from support.fake import Fake, Reply, as_json, serving
+from support.girder_tree import Tree, files_in
 
 CONTENT = os.urandom(300_000)
 
@@ -256,65 +257,6 @@ def test_pieces_are_given_without_checks() -> None:
         pieces = girder_client.GirderClient(apiUrl=server.url).downloadFileAsIterator("f", 1000)
         assert isinstance(pieces, Iterator)
         assert b"".join(pieces) == CONTENT
-
-
-class Tree:
-    """A server of a folder: its items by name, each with its files by name."""
-
-    def __init__(self, items: list[tuple[str, list[tuple[str, bytes]]]]) -> None:
-        self.items: list[dict[str, Any]] = [
-            {
-                "_id": f"i{at}",
-                "name": name,
-                "updated": "2030",
-                "size": sum(len(c) for _, c in files),
-            }
-            for at, (name, files) in enumerate(items)
-        ]
-        self.files: dict[str, list[dict[str, Any]]] = {
-            f"i{at}": [
-                {"_id": f"i{at}f{number}", "name": name, "size": len(content), "created": "2030"}
-                for number, (name, content) in enumerate(files)
-            ]
-            for at, (_, files) in enumerate(items)
-        }
-        self.contents = {
-            f"i{at}f{number}": content
-            for at, (_, files) in enumerate(items)
-            for number, (_, content) in enumerate(files)
-        }
-
-    def __call__(self, method: str, path: str) -> Reply:
-        place = path.partition("?")[0]
-        if place == "/folder":
-            return as_json([])
-        if place == "/item":
-            return as_json(self.items)
-        kind, id_, *part = place.strip("/").split("/")
-        if kind == "item" and part == ["files"]:
-            return as_json(self.files[id_])
-        if kind == "item" and part == ["download"]:
-            files = self.files[id_]
-            if len(files) != 1:
-                return Reply(b"PK", kind="application/zip", headers={"Transfer-Encoding": "no"})
-            name = json.dumps(files[0]["name"])
-            said = {"Content-Disposition": f"attachment; filename={name}"}
-            return Reply(self.contents[files[0]["_id"]], headers=said)
-        if kind == "item":
-            return as_json(next(item for item in self.items if item["_id"] == id_))
-        if part == ["download"]:
-            return Reply(self.contents[id_])
-        return as_json(
-            next(one for files in self.files.values() for one in files if one["_id"] == id_)
-        )
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 @pytest.mark.parametrize("workers", [1, 8])
