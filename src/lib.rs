@@ -7,7 +7,7 @@
 //! python -> address, client, digest, fs, http, job, registry, relpath, runtime, service, settings, shared, transfer
 //! client -> address, digest, fs, http, job, names, parallel, registry, relpath, runtime, settings, shared, system, tar, transfer
 //! service -> digest, fs, http, job, names, quote, registry, relpath, runtime, shared, system, tar
-//! transfer -> digest, fs, http, job, parallel, relpath, runtime, shared, system, tar
+//! transfer -> digest, fs, http, job, parallel, relpath, runtime, shared, system, tar, zip
 //! registry -> digest, fs, job, names, parallel, quote, relpath, shared, system
 //! http -> fs, job, parallel, quote, runtime, settings, shared, system
 //! digest -> fs, job, parallel, runtime, settings, shared, system
@@ -42,5 +42,7 @@ mod shared;
 mod system;
 mod tar;
 mod transfer;
+#[cfg(any(feature = "python", test))]
+mod zip;
 
 pub use error::{Error, Refusal, Result};

@@ -7,6 +7,7 @@ from selenite.dropin.girder_client._bodies import _download as _download
 from selenite.dropin.girder_client._bodies import _own as _own
 from selenite.dropin.girder_client._bodies import download as download
 from selenite.dropin.girder_client._bodies import download_only_file as download_only_file
+from selenite.dropin.girder_client._bodies import download_packed as download_packed
 from selenite.dropin.girder_client._bodies import is_plain as is_plain
 from selenite.dropin.girder_client._bodies import may_use_core as may_use_core
 from selenite.dropin.girder_client._bodies import own_method as own_method
@@ -16,3 +17,4 @@ from selenite.dropin.girder_client._bodies import upload as upload
 from selenite.dropin.girder_client._errors import ChecksumError as ChecksumError
 from selenite.dropin.girder_client._errors import HttpError as HttpError
 from selenite.dropin.girder_client._errors import IncompleteResponseError as IncompleteResponseError
+from selenite.dropin.girder_client._together import check as check

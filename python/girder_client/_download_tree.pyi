@@ -14,6 +14,7 @@ from selenite.dropin.girder_client._download_tree import _PAGE as _PAGE
 from selenite.dropin.girder_client._download_tree import _PAGES_AHEAD as _PAGES_AHEAD
 from selenite.dropin.girder_client._download_tree import _USUAL_PAGE as _USUAL_PAGE
 from selenite.dropin.girder_client._download_tree import _save as _save
+from selenite.dropin.girder_client._download_tree import as_one_file as as_one_file
 from selenite.dropin.girder_client._download_tree import begun as begun
 from selenite.dropin.girder_client._download_tree import download_folder as download_folder
 from selenite.dropin.girder_client._download_tree import download_one_item as download_one_item
@@ -25,6 +26,8 @@ from selenite.dropin.girder_client._download_tree import noted as noted
 from selenite.dropin.girder_client._downloads import download_file as download_file
 from selenite.dropin.girder_client._downloads import is_there as is_there
 from selenite.dropin.girder_client._names import unused_name as unused_name
+from selenite.dropin.girder_client._packed import Archives as Archives
+from selenite.dropin.girder_client._packed import take_files as take_files
 from selenite.dropin.girder_client._reporting import _logger as _logger
 from selenite.dropin.girder_client._together import Task as Task
 from selenite.dropin.girder_client._together import Team as Team

@@ -9,7 +9,9 @@ from selenite.dropin.girder_client._together import _Part as _Part
 from selenite.dropin.girder_client._together import _SHORT_PATIENCE_SECONDS as _SHORT_PATIENCE_SECONDS
 from selenite.dropin.girder_client._together import _TICK_SECONDS as _TICK_SECONDS
 from selenite.dropin.girder_client._together import _local as _local
+from selenite.dropin.girder_client._together import _nothing as _nothing
 from selenite.dropin.girder_client._together import check as check
 from selenite.dropin.girder_client._together import pause as pause
+from selenite.dropin.girder_client._together import reported as reported
 from selenite.dropin.girder_client._together import reporting as reporting
 from selenite.dropin.girder_client._together import workers as workers

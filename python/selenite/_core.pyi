@@ -24,6 +24,7 @@ __all__ = [
     "fetch_item",
     "fetch_stored",
     "girder_download",
+    "girder_download_packed",
     "girder_upload",
     "gobbler_acquire",
     "gobbler_allocate",
@@ -253,7 +254,14 @@ def girder_download(
     document: tuple[str, str],
     endings: Sequence[str] | None,
     progress: _Progress | None,
-) -> int | None: ...
+) -> bool | None: ...
+def girder_download_packed(
+    address: str,
+    access: tuple[str, bool | _Path, int | None],
+    files: Sequence[tuple[str, int, str | None, _Path]],
+    is_ordered: bool,
+    progress: _Progress | None,
+) -> list[bool]: ...
 def girder_upload(
     api: str,
     access: tuple[str, bool | _Path, int | None],

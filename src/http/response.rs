@@ -135,6 +135,11 @@ impl Response {
         self.url.path()
     }
 
+    /// Whether it is the answer of the same server, and not of one that it has led to.
+    pub fn is_of(&self, url: &Url) -> bool {
+        self.url.origin() == url.origin()
+    }
+
     /// The next piece of the body, `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         let body = &mut self.body;

@@ -1,7 +1,8 @@
-//! Contents of Girder's files for Python: conversions around `transfer::fetch` and `transfer::pieces`.
+//! Contents of Girder's files for Python: conversions around `transfer::fetch`,
+//! `transfer::packed` and `transfer::pieces`.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pyo3::prelude::*;
 use reqwest::header::{CONTENT_DISPOSITION, HeaderMap, HeaderName, HeaderValue};
@@ -14,6 +15,7 @@ use crate::digest::running::Kind;
 use crate::http::{Http, Object, Response, url};
 use crate::job::Job;
 use crate::transfer::fetch::{Origin, Promised, Standing, Target, Wanted, fetch};
+use crate::transfer::packed::{self, Archive, Packed};
 use crate::transfer::pieces::{self, Place, Session, Sizes};
 use crate::transfer::ranges::Division;
 use crate::{Error, Result, runtime};
@@ -42,8 +44,8 @@ fn headers(token: &str) -> Result<HeaderMap> {
     Ok(HeaderMap::from_iter([(HeaderName::from_static("girder-token"), value)]))
 }
 
-/// Downloads a file of this size and digest; gives its size. What had come says `received` of an
-/// exception.
+/// Downloads a file of this size and digest; says whether another server than the one that was asked
+/// has sent it, as a store does. What had come says `received` of an exception.
 ///
 /// The URL of its document, and what that said, tell whether it is still the same when it goes on
 /// behind what has come; it begins anew if that said nothing, and gives `None` if it is another one.
@@ -61,8 +63,8 @@ pub(super) fn girder_download(
     document: (String, String),
     endings: Option<Vec<String>>,
     progress: Option<Py<PyAny>>,
-) -> PyResult<Option<u64>> {
-    let received = AtomicU64::new(0);
+) -> PyResult<Option<bool>> {
+    let (received, is_elsewhere) = (AtomicU64::new(0), AtomicBool::new(false));
     let result = wait(py, progress.as_ref(), |job| {
         let (http, headers) = (http(&access)?, headers(&access.0)?);
         let name = target.display().to_string();
@@ -72,16 +74,46 @@ pub(super) fn girder_download(
         let known = serde_json::from_str(&document.1)
             .map_err(|_| Error::invalid("document", &document.1, "it is no JSON object"))?;
         let address = url::parse(&document.0)?;
-        let file =
-            Described { http: &http, headers: &wanted.headers, address, known, sha512, endings };
+        let file = Described {
+            http: &http,
+            headers: &wanted.headers,
+            address,
+            known,
+            sha512,
+            endings,
+            is_elsewhere: &is_elsewhere,
+        };
         let fetched = fetch(&http, &wanted, Target::File(&target), &file, None, job);
         runtime::current()?
             .block_on(fetched)
             .inspect_err(|_| received.store(job.progress().bytes_done, Ordering::Relaxed))
     });
-    result.inspect_err(|error| {
+    let is_elsewhere = is_elsewhere.load(Ordering::Relaxed);
+    result.map(|size| size.map(|_| is_elsewhere)).inspect_err(|error| {
         // An exception that takes no attributes says nothing of it.
         let _ = error.value(py).setattr("received", received.load(Ordering::Relaxed));
+    })
+}
+
+/// Downloads files out of an archive: of each the name there, the size, the digest and where to. Says
+/// which of them have come.
+///
+/// Files of the same name are told apart by their order, if the archive has one.
+#[pyfunction]
+pub(super) fn girder_download_packed(
+    py: Python<'_>,
+    address: &str,
+    access: Access,
+    files: Vec<(String, u64, Option<String>, PathBuf)>,
+    is_ordered: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Vec<bool>> {
+    wait(py, progress.as_ref(), |job| {
+        let (http, headers) = (http(&access)?, headers(&access.0)?);
+        let archive = Archive { url: url::parse(address)?, headers, is_ordered };
+        let packed = |(name, size, sha512, target)| Packed { name, size, sha512, target };
+        let files = files.into_iter().map(packed).collect();
+        runtime::current()?.block_on(packed::receive(&http, &archive, files, job))
     })
 }
 
@@ -93,10 +125,12 @@ struct Described<'a> {
     known: Object,
     sha512: Option<String>,
     endings: Option<Vec<String>>,
+    is_elsewhere: &'a AtomicBool,
 }
 
 impl Origin for Described<'_> {
     fn promised(&self, answer: &Response) -> Option<Promised> {
+        self.is_elsewhere.store(!answer.is_of(&self.address), Ordering::Relaxed);
         if let Some(endings) = &self.endings {
             let said = answer.header(CONTENT_DISPOSITION)?;
             let is_meant = endings.iter().any(|ending| said.ends_with(ending));

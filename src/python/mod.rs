@@ -44,7 +44,7 @@ mod _core {
     #[pymodule_export]
     use super::digest::digest_files;
     #[pymodule_export]
-    use super::girder::{girder_download, girder_upload};
+    use super::girder::{girder_download, girder_download_packed, girder_upload};
     #[pymodule_export]
     use super::gobbler::{
         gobbler_acquire, gobbler_allocate, gobbler_cache_folder, gobbler_clone, gobbler_fetch,

@@ -9,6 +9,8 @@ pub(crate) mod content;
 #[cfg(any(feature = "python", test))]
 pub(crate) mod fetch;
 #[cfg(any(feature = "python", test))]
+pub(crate) mod packed;
+#[cfg(any(feature = "python", test))]
 pub(crate) mod parts;
 #[cfg(any(feature = "python", test))]
 pub(crate) mod pieces;

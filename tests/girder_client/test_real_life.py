@@ -256,6 +256,40 @@ def test_chunks_of_any_size_arrive_on_s3(on_s3: Girder, way: str, tmp_path: Path
     }
 
 
+def test_small_files_come_together_where_that_is_faster(
+    server: Girder, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Not where the server would get each of them from a store, nor where lists have digests."""
+    gc = server.client(verbose=False)
+    folder = new_folder(gc)
+    for number in range(3):
+        (tmp_path / "tree" / f"{number}").mkdir(parents=True)
+        for name in ("a", "b", "é ü", "[x] 'y' ;", "empty", "f"):
+            content = b"" if name == "empty" else f"{number}{name}".encode() * 9
+            (tmp_path / "tree" / f"{number}" / name).write_bytes(content)
+    gc.upload(tmp_path / "tree", folder["_id"])
+    item = gc.createItem(folder["_id"], "many / of them")
+    for number in range(17):
+        gc.uploadFile(item["_id"], io.BytesIO(b"%d" % number), f"{number}", len(b"%d" % number))
+    came: list[int] = []
+    packed = girder_client._bodies.download_packed
+
+    def counted(*given: Any, **named: Any) -> list[bool]:
+        found = packed(*given, **named)
+        came.append(sum(found))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("girder_client._bodies.download_packed", counted)
+        gc.downloadFolderRecursive(folder["_id"], tmp_path / "out")
+    assert contents(tmp_path / "out" / "tree") == contents(tmp_path / "tree")
+    assert len(os.listdir(tmp_path / "out" / "many _ of them")) == 17
+    of_item, of_tree = 17, 17
+    expected = {"wsgi": [of_item, of_tree], "asgi": [of_item], "on_s3": []}
+    kind: str = request.node.callspec.params["server"]
+    assert sorted(came) == sorted(expected[kind])
+
+
 def test_files_go_to_the_store_themselves(on_s3: Girder, tmp_path: Path) -> None:
     gc = on_s3.client(direct=True)
     folder = new_folder(gc)

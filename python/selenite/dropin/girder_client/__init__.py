@@ -189,6 +189,8 @@ class GirderClient:
         self._connections = _rest.Connections(("Girder-Token",))
         self._apiKey: str | None = None
         self._date: tuple[str, float] | None = None
+        # Whether another server has sent the last content that was fetched, as a store does.
+        self._hasStore: bool | None = None
         self._local = _local.Local(self)
         self._folderUploadCallbacks: list[Callable[[Record, str], object]] = []
         self._itemUploadCallbacks: list[Callable[[Record, str], object]] = []

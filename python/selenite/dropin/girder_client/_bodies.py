@@ -15,6 +15,7 @@ from selenite import _rest
 from selenite._translating import Translating
 
 from ._errors import ChecksumError, HttpError, IncompleteResponseError
+from ._together import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,6 +169,37 @@ def download_only_file(
     )
 
 
+def download_packed(
+    gc: GirderClient,
+    place: str,
+    files: list[tuple[str, int, str | None, str]],
+    *,
+    is_ordered: bool,
+) -> list[bool]:
+    """Download files out of an archive by the core.
+
+    Args:
+        gc: The client.
+        place: Path of the archive.
+        files: Of each its name in the archive, its size, its digest, and where to, in a folder that
+            is there.
+        is_ordered: Whether the archive has them in this order.
+
+    Returns:
+        Which of them have come.
+    """
+    from selenite import _core
+
+    def act() -> list[bool]:
+        with translated("Archive"):
+            return _core.girder_download_packed(
+                f"{gc.urlBase}{place}", _access(gc), files, is_ordered, lambda *_: check()
+            )
+
+    come: list[bool] = _again(gc, act)
+    return come
+
+
 def _download(
     gc: GirderClient,
     place: str,
@@ -195,7 +227,11 @@ def _download(
                 url, _access(gc), path, size, digest, document, endings, tell
             )
 
-    return _again(gc, act) is not None
+    is_elsewhere = _again(gc, act)
+    # A store may not be asked for what is empty.
+    if is_elsewhere is not None and told:
+        gc._hasStore = is_elsewhere
+    return is_elsewhere is not None
 
 
 def upload(

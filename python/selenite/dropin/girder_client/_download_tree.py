@@ -14,6 +14,7 @@ from . import _bodies
 from ._bodies import own_method
 from ._downloads import download_file, is_there
 from ._names import unused_name
+from ._packed import Archives, take_files
 from ._reporting import _logger
 from ._together import Task, Team, check, reporting
 from ._upload_tree import team_for
@@ -88,7 +89,8 @@ class Tree:
         self._team = team
         self._sync = sync
         self._skip = skip
-        self._only = Only(gc, skip)
+        self._only = only = Only(gc, skip)
+        self._archives = Archives(gc, team, lambda: only.is_digested) if skip is None else None
 
     def ask(self, path: str, **given: Any) -> Listed:
         """Let a list be asked for."""
@@ -97,6 +99,16 @@ class Tree:
     def folders(self, parent: str, kind: str, dest: str) -> None:
         """Download all folders of something."""
         self._inner(self.ask("folder", parentId=parent, parentType=kind), Names(self._gc, dest))
+        self._end()
+
+    def of_all(self, folder: str, dest: str) -> None:
+        """Download a folder that is the whole of it."""
+        self.folder(self.of_folder(folder), dest)
+        self._end()
+
+    def _end(self) -> None:
+        if self._archives is not None:
+            self._archives.flush()
 
     def _inner(self, asked: Listed, names: Names) -> None:
         gc = self._gc
@@ -138,10 +150,11 @@ class Tree:
             return
         folder, name = os.path.split(place)
         if own_method(gc, "downloadItem"):
-            self._team.do(
-                partial(begun, gc, item, place, self._skip, self._only),
-                partial(finished, gc, self._team, item["_id"], skip=self._skip),
-            )
+            work = partial(begun, gc, item, place, self._skip, self._only)
+            then = partial(finished, gc, self._team, (item["_id"], item["name"]), skip=self._skip)
+            whole = as_one_file(item)
+            if self._archives is None or not self._archives.take(item, place, whole, work, then):
+                self._team.do(work, then)
         else:
             self._team.finish()
             gc.downloadItem(item["_id"], folder, name)
@@ -213,12 +226,12 @@ class Only:
         """Begin a tree."""
         self._gc = gc
         self._is_wanted = skip is None and gc.cache is None and own_method(gc, "downloadFile")
-        self._is_digested: bool | None = None
+        self.is_digested: bool | None = None
 
     def learn(self, files: list[Record]) -> None:
         """Look at a list."""
-        if files and not self._is_digested:
-            self._is_digested = any("sha512" in file for file in files)
+        if files and not self.is_digested:
+            self.is_digested = any("sha512" in file for file in files)
 
     def file(self, item: Record, place: str) -> bool:
         """Download the file of an item, if there is no other.
@@ -228,7 +241,7 @@ class Only:
             place: Where to.
         """
         size = item.get("size")
-        if not self._is_wanted or self._is_digested is not False or not isinstance(size, int):
+        if not self._is_wanted or self.is_digested is not False or not isinstance(size, int):
             return False
         if size > _LARGEST_ONLY or not _bodies.may_use_core(self._gc):
             return False
@@ -266,11 +279,20 @@ def begun(gc: GirderClient, item: Record, place: str, skip: str | None, only: On
         only: What is known of the server.
     """
     if only.file(item, place):
-        return Item([noted({"name": item["name"], "size": item["size"]}, "")], [])
+        return as_one_file(item)
     found = found_files(gc, Team(gc, 1), item["_id"], item["name"], place, only)
     if len(found.missing) == 1:
         _save(gc, *found.missing.pop(), skip)
     return found
+
+
+def as_one_file(item: Record) -> Item:
+    """What there is once the only file of an item is there, which has its name.
+
+    Args:
+        item: The item.
+    """
+    return Item([noted({"name": item["name"], "size": item.get("size")}, "")], [])
 
 
 def found_files(
@@ -299,23 +321,27 @@ def found_files(
     return Item([noted(file, os.path.basename(path)) for file, path in missing], missing)
 
 
-def finished(gc: GirderClient, team: Team, item: str, found: Item, *, skip: str | None) -> None:
+def finished(
+    gc: GirderClient, team: Team, item: tuple[str, str | None], found: Item, *, skip: str | None
+) -> None:
     """Download what is missing of an item, many files at once, and remember it then.
 
     Args:
         gc: The client.
         team: Downloads.
-        item: Id of the item.
+        item: Id of the item, and its name if that is known.
         found: What there is.
         skip: What of the files is left out, as for `download_file`.
     """
     if len(found.missing) == 1:
         # Nobody is needed for that.
         _save(gc, *found.missing[0], skip)
-    else:
+    elif skip is not None or not take_files(
+        gc, team, item, found.missing, lambda file, path: _save(gc, file, path, skip)
+    ):
         for file, path in found.missing:
             team.do(partial(_save, gc, file, path, skip))
-    team.tell(partial(gc._local.note, item, found.files))
+    team.tell(partial(gc._local.note, item[0], found.files))
 
 
 def _save(gc: GirderClient, file: Record, path: str, skip: str | None) -> None:
@@ -349,7 +375,7 @@ def download_folder(gc: GirderClient, folder: str, dest: str, sync: bool, skip: 
     with team_for(gc) as team:
         tree = Tree(gc, team, sync=sync, skip=skip)
         os.makedirs(dest, exist_ok=True)
-        tree.folder(tree.of_folder(folder), dest)
+        tree.of_all(folder, dest)
 
 
 def download_resource(
@@ -394,7 +420,9 @@ def download_one_item(
         name: Its name there, None for that on the server.
         skip: What of the files is left out, as for `download_file`.
     """
-    name = gc.getItem(item)["name"] if name is None else name
-    place = os.path.join(dest, gc.transformFilename(name))
+    wanted: str = gc.getItem(item)["name"] if name is None else name
+    known = wanted if name is None else None
+    place = os.path.join(dest, gc.transformFilename(wanted))
     with team_for(gc) as team:
-        finished(gc, team, item, found_files(gc, team, item, name, place), skip=skip)
+        found = found_files(gc, team, item, wanted, place)
+        finished(gc, team, (item, known), found, skip=skip)

@@ -48,6 +48,10 @@ class _Part:
         self.task.check()
 
 
+def _nothing() -> None:
+    pass
+
+
 class Task:
     """Something that is done by a thread of a `Team`."""
 
@@ -61,6 +65,8 @@ class Task:
         self.result: Any = None
         self.error: BaseException | None = None
         self.over = threading.Event()
+        # Begins it, if it was put off.
+        self.begin: Callable[[], object] = _nothing
 
     def check(self) -> None:
         """Fail if the work is not wanted any more."""
@@ -69,6 +75,7 @@ class Task:
 
     def run(self) -> None:
         """Do it, in a thread of the team."""
+        before: Task | None = getattr(_local, "task", None)
         _local.task = self
         try:
             self.check()
@@ -77,10 +84,15 @@ class Task:
         except BaseException as error:
             self.error = error
         finally:
-            _local.task = None
+            _local.task = before
             for part in self.parts:
                 part.is_over = True
             self.over.set()
+
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Take what came of it in another way."""
+        self.result, self.error = result, error
+        self.over.set()
 
     def value(self) -> Any:
         """The result, once it is there."""
@@ -151,7 +163,20 @@ class Team:
         if self.is_alone:
             then(work())
             return
-        self._told.append(self._begin(work, then))
+        self.add(self.begin(Task(self, work, then)))
+
+    def put_off(
+        self, work: Callable[[], Any], then: Callable[[Any], object], begin: Callable[[], object]
+    ) -> Task:
+        """Let something be done that somebody else begins, or ends: `begin` makes him do so."""
+        task = Task(self, work, then)
+        task.begin = begin
+        self.add(task)
+        return task
+
+    def add(self, task: Task) -> None:
+        """Tell of what is done already, or will be, once all before it is told of."""
+        self._told.append(task)
         while len(self._told) > _AHEAD:
             self._tell_first()
         self._advance()
@@ -163,15 +188,15 @@ class Team:
             task.result = work()
             task.over.set()
             return task
-        return self._begin(work, lambda _: None)
+        return self.begin(Task(self, work, lambda _: None))
 
     def finish(self) -> None:
         """Wait for everything, and tell of it."""
         while self._told:
             self._tell_first()
 
-    def _begin(self, work: Callable[[], Any], then: Callable[[Any], object]) -> Task:
-        task = Task(self, work, then)
+    def begin(self, task: Task) -> Task:
+        """Let a thread do what a task is about."""
         self._waiting.put(task)
         if len(self._threads) < self._workers:
             thread = threading.Thread(target=self._serve, name="girder-transfer", daemon=True)
@@ -196,6 +221,7 @@ class Team:
         if not isinstance(first, Task):
             first()
             return
+        first.begin()
         at = 0
         while not first.over.wait(_TICK_SECONDS if not first.parts else 0):
             if at < len(first.parts):
@@ -251,6 +277,19 @@ def reporting(gc: GirderClient, label: str, length: int) -> Iterator[Any]:
         yield part
     finally:
         part.is_over = True
+
+
+def reported(task: Task, label: str, length: int) -> None:
+    """Report a file that came whole, in another way than by its task.
+
+    Args:
+        task: The task.
+        label: Name of the file.
+        length: Its size.
+    """
+    part = _Part(task, label, length)
+    part.count, part.is_over = length, True
+    task.parts.append(part)
 
 
 def check() -> None:

@@ -1,0 +1,19 @@
+# Made by scripts/stubs.py.
+from selenite.dropin.girder_client import _bodies as _bodies
+from selenite.dropin.girder_client._errors import HttpError as HttpError
+from selenite.dropin.girder_client._packed import Archives as Archives
+from selenite.dropin.girder_client._packed import Wanted as Wanted
+from selenite.dropin.girder_client._packed import _LARGEST as _LARGEST
+from selenite.dropin.girder_client._packed import _LEAST as _LEAST
+from selenite.dropin.girder_client._packed import _MOST_BYTES as _MOST_BYTES
+from selenite.dropin.girder_client._packed import _MOST_BYTES_OF_ITEM as _MOST_BYTES_OF_ITEM
+from selenite.dropin.girder_client._packed import _MOST_ITEMS as _MOST_ITEMS
+from selenite.dropin.girder_client._packed import _has_none as _has_none
+from selenite.dropin.girder_client._packed import _is_small as _is_small
+from selenite.dropin.girder_client._packed import _learn as _learn
+from selenite.dropin.girder_client._packed import may_pack as may_pack
+from selenite.dropin.girder_client._packed import receive as receive
+from selenite.dropin.girder_client._packed import take_files as take_files
+from selenite.dropin.girder_client._reporting import _logger as _logger
+from selenite.dropin.girder_client._together import Task as Task
+from selenite.dropin.girder_client._together import reported as reported
