@@ -95,23 +95,31 @@ pub(crate) fn try_map<T: Sync, S, R: Send, E: Send>(
 /// Does blocking work beside a future: on a thread of its own, or right here if the system allows no
 /// more of them. It is done even if nobody waits for the result any more.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let result = Arc::new(Mutex::new(None));
+    let there = Arc::clone(&result);
+    done_aside(Box::new(move || *lock(&there) = Some(work()))).await;
+    let result = lock(&result).take();
+    result.expect("work that was done has left its result")
+}
+
+/// The part of [`aside`] that is compiled once for results of any type.
+async fn done_aside(work: Box<dyn FnOnce() + Send>) {
     let (sender, result) = oneshot::channel();
     let work = Arc::new(Mutex::new(Some(work)));
-    let take = |work: &Mutex<Option<_>>| lock(work).take();
     let there = Arc::clone(&work);
     let spawned = Builder::new().name("selenite-aside".to_owned()).spawn(move || {
-        if let Some(work) = take(&there) {
+        let work = lock(&there).take();
+        if let Some(work) = work {
             let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
         }
     });
-    if spawned.is_err()
-        && let Some(work) = take(&work)
-    {
-        return work();
+    let work = if spawned.is_err() { lock(&work).take() } else { None };
+    if let Some(work) = work {
+        work();
+        return;
     }
-    match result.await.expect("the thread has the work, and answers") {
-        Ok(done) => done,
-        Err(panic) => resume_unwind(panic),
+    if let Err(panic) = result.await.expect("the thread has the work, and answers") {
+        resume_unwind(panic);
     }
 }
 

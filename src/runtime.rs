@@ -11,6 +11,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
@@ -172,8 +173,15 @@ impl Runtime {
     }
 
     /// Runs a future to its end on the calling thread, which must not be a Tokio thread.
+    #[allow(clippy::missing_panics_doc, reason = "it has a result once it has ended")]
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        self.engine().tokio.block_on(work)
+        let mut result = None;
+        {
+            let work = pin!(async { result = Some(work.await) });
+            // Of one type whatever the work is, so that Tokio's part of it is compiled once.
+            self.engine().tokio.block_on(work as Pin<&mut dyn Future<Output = ()>>);
+        }
+        result.expect("the work has come to its end")
     }
 
     /// What is kept with it for as long as it lives, made at the first call; of one type only.

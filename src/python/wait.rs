@@ -42,6 +42,20 @@ pub(super) fn wait_telling<T: Send>(
     tell: impl Fn(Python<'_>, &Job) -> PyResult<()> + Sync,
     work: impl FnOnce(&Job) -> Result<T> + Send,
 ) -> PyResult<T> {
+    let (mut work, mut value) = (Some(work), None);
+    wait_for(py, &tell, &mut |job| {
+        value = work.take().map(|work| work(job)).transpose()?;
+        Ok(())
+    })?;
+    Ok(value.expect("work that was done has left its value"))
+}
+
+/// The part of [`wait_telling`] that is the same, and compiled once, for results of any type.
+fn wait_for(
+    py: Python<'_>,
+    tell: &(dyn Fn(Python<'_>, &Job) -> PyResult<()> + Sync),
+    work: &mut (dyn FnMut(&Job) -> Result<()> + Send),
+) -> PyResult<()> {
     settings::check()?;
     log::begin(py)?;
     let job = Job::default();
@@ -51,7 +65,7 @@ pub(super) fn wait_telling<T: Send>(
         tell(py, &job)
     };
     // Failures become exceptions only when Python is there again.
-    let result: PyResult<Result<T>> = py.detach(|| {
+    let result: PyResult<Result<()>> = py.detach(|| {
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(1);
             let job = &job;
@@ -66,7 +80,7 @@ pub(super) fn wait_telling<T: Send>(
             };
             loop {
                 match receiver.recv_timeout(TICK) {
-                    Ok(Ok(value)) => return attached(job, tick).map(|()| Ok(value)),
+                    Ok(Ok(())) => return attached(job, tick).map(Ok),
                     Ok(Err(error)) => return Ok(Err(error)),
                     Err(RecvTimeoutError::Timeout) => {
                         attached(job, tick).inspect_err(|_| job.cancel())?;
@@ -81,12 +95,12 @@ pub(super) fn wait_telling<T: Send>(
     });
     // Also of what failed: a failure of the handlers matters less.
     let handed_over = log::hand_over(py);
-    let value = result?.map_err(PyErr::from)?;
+    result?.map_err(PyErr::from)?;
     handed_over?;
     if lock::are_missing() {
         py.import("selenite._locks")?.call_method0("warn_of_missing_locks")?;
     }
-    Ok(value)
+    Ok(())
 }
 
 /// Looks at Python for a moment. Once the interpreter ends, this thread stays here: it has nothing to

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -40,7 +40,7 @@ impl From<Lost> for io::Error {
     }
 }
 
-type Task = Box<dyn FnOnce() + Send>;
+pub(super) type Task = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug)]
 struct Threads {
@@ -79,9 +79,34 @@ pub(crate) fn limit(most: usize) {
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Lost> {
+    let (task, result) = later(work);
+    done(task).await?;
+    result.take().ok_or(Lost::NoThread)
+}
+
+/// Work without the type of its result, which [`done`] is compiled for once; and where that will be.
+pub(super) fn later<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> (Task, Later<T>) {
+    let result = Arc::new(Mutex::new(None));
+    let there = Arc::clone(&result);
+    (Box::new(move || *lock(&there) = Some(work())), Later(result))
+}
+
+/// The result of work, once it was done.
+pub(super) struct Later<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Later<T> {
+    pub(super) fn take(self) -> Option<T> {
+        lock(&self.0).take()
+    }
+}
+
+/// Waits until a task was done on another thread.
+pub(super) async fn done(task: Task) -> Result<(), Lost> {
     let (sender, result) = oneshot::channel();
     threads().start(Box::new(move || {
-        let done = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| Lost::Panic(text(&*panic)));
+        let done = catch_unwind(AssertUnwindSafe(task)).map_err(|panic| Lost::Panic(text(&*panic)));
         // Nobody minds if the caller has given up waiting.
         let _ = sender.send(done);
     }))?;
@@ -93,8 +118,8 @@ pub(crate) async fn run<T: Send + 'static>(
 pub(crate) async fn run_or_here<T: Send + 'static>(
     work: impl Fn() -> io::Result<T> + Send + Sync + 'static,
 ) -> io::Result<T> {
-    let work = std::sync::Arc::new(work);
-    let there = std::sync::Arc::clone(&work);
+    let work = Arc::new(work);
+    let there = Arc::clone(&work);
     match run(move || there()).await {
         Err(Lost::NoThread) => work(),
         done => done?,
@@ -173,9 +198,9 @@ mod tests {
     #[test]
     fn work_that_comes_at_once_is_done_at_once() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let barrier = std::sync::Arc::new(std::sync::Barrier::new(20));
+        let barrier = Arc::new(std::sync::Barrier::new(20));
         let meet = |_| {
-            let barrier = std::sync::Arc::clone(&barrier);
+            let barrier = Arc::clone(&barrier);
             run(move || barrier.wait())
         };
         let met = runtime.block_on(futures_util::future::join_all((0..20).map(meet)));

@@ -1,7 +1,7 @@
 //! Blocking work for requests, which ends with them and with the service.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -34,23 +34,35 @@ impl Work {
     /// [`Work::run`] whose job is cancelled also when `unwanted` resolves.
     pub(super) async fn run_unless<T: Send + 'static>(
         &self,
-        unwanted: impl Future<Output = ()>,
+        unwanted: impl Future<Output = ()> + Send,
         work: impl FnOnce(&Job) -> T + Send + 'static,
     ) -> Result<T, Lost> {
         let guard = CancelOnDrop(Arc::default());
         let job = Arc::clone(&guard.0);
         let running = self.running.token();
-        let mut task = pin!(threads::run(move || {
+        let (task, result) = threads::later(move || {
             let _running = running;
             work(&job)
-        }));
+        });
+        self.watch(&guard.0, task, pin!(unwanted)).await?;
+        result.take().ok_or(Lost::NoThread)
+    }
+
+    /// Waits until a task was done, whose job is cancelled when it should end.
+    async fn watch(
+        &self,
+        job: &Job,
+        task: threads::Task,
+        unwanted: Pin<&mut (dyn Future<Output = ()> + Send)>,
+    ) -> Result<(), Lost> {
+        let mut done = pin!(threads::done(task));
         tokio::select! {
             biased;
-            result = &mut task => return result,
-            () = self.abandon.cancelled() => guard.0.cancel(),
-            () = unwanted => guard.0.cancel(),
+            result = &mut done => return result,
+            () = self.abandon.cancelled() => job.cancel(),
+            () = unwanted => job.cancel(),
         }
-        task.await
+        done.await
     }
 
     /// Tells everybody that the service takes no more requests.

@@ -175,7 +175,7 @@ async fn carry_out(state: Arc<State>, file: Arc<RequestFile>, running: Running) 
 async fn attempt(
     state: &Arc<State>,
     file: &Arc<RequestFile>,
-    unwanted: impl Future<Output = ()>,
+    unwanted: impl Future<Output = ()> + Send,
 ) -> Result<actions::Answer, Failure> {
     if file.action == HEALTH_CHECK {
         return Ok((Map::new(), None));
