@@ -17,6 +17,7 @@ import pygobbler as pyg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.effort import cases
 from support.service import Gobbler, Service
 from support.tree import (
     EMPTY,
@@ -47,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gobbler, P
 
 def examples(count: int) -> settings:
     return settings(
-        max_examples=count,
+        max_examples=cases(count),
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.too_slow,

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from support.effort import cases
 from support.service import Service
 from support.tree import everything, make, registry_state
 
-COUNT = 10_000
+COUNT = cases(10_000)
 ACTIONS = [
     "create_project",
     "upload",
@@ -99,7 +100,7 @@ def body(random: random.Random) -> bytes:
             return text
 
 
-def test_ten_thousand_malformed_requests(serve: Callable[..., Service], tmp_path: Path) -> None:
+def test_malformed_requests(serve: Callable[..., Service], tmp_path: Path) -> None:
     service = serve()
     gobbler = service.gobbler
     assert gobbler.request("create_project", {"project": "p"}).status == 200
@@ -135,12 +136,12 @@ def test_ten_thousand_malformed_requests(serve: Callable[..., Service], tmp_path
     assert service.process.poll() is None
 
 
-def test_two_thousand_malformed_http_requests(serve: Callable[..., Service]) -> None:
+def test_malformed_http_requests(serve: Callable[..., Service]) -> None:
     service = serve()
     chance = random.Random(7)
     before = registry_state(service.registry)
     letters = string.printable + "\0\xff%/.?&=+"
-    for _ in range(2000):
+    for _ in range(cases(2000)):
         path = "".join(chance.choice(letters) for _ in range(chance.randrange(1, 60)))
         method = chance.choice(["GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "NEW", "get"])
         start = chance.choice(["/", "/new/", "/fetch/", "/list?path=", "/list?recursive=", "//"])

@@ -1,6 +1,6 @@
 """The service is killed at random moments; nothing acknowledged is lost.
 
-`SELENITE_TEST_KILLS` says how often (25 unless told).
+`SELENITE_TEST_KILLS` says how often (10 unless told).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pytest
 from support.service import Gobbler, Service
 from support.tree import Manifest, Tree, make, read, total
 
-KILLS = int(os.environ.get("SELENITE_TEST_KILLS", "25"))
+KILLS = int(os.environ.get("SELENITE_TEST_KILLS", "10"))
 CLIENTS = 4
 
 

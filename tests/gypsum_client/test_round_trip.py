@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import bucket as support
 from support.bucket import Gypsum
+from support.effort import cases
 from support.tree import make, read
 
 # What no path of a registry can have, and what file systems do not tell apart everywhere.
@@ -56,7 +57,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gypsum]:
         yield running
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=cases(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=TREES, second=TREES)
 def test_what_is_uploaded_comes_back(
     service: Gypsum, tmp_path: Path, first: dict[str, bytes], second: dict[str, bytes]

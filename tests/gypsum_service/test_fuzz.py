@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from support.effort import cases
 from support.gypsum import Api, entry, exchange
 
-COUNT = 4000
+COUNT = cases(4000)
 NAMES = ["p", "a", "v1", "..", ".", "", "..logs", "é", "a/b", "a\\b", "\0", "x" * 300, "..LOCK"]
 VALUES: list[Any] = [None, True, 0, -1, 1e308, "", "..", "x", [], {}, [[]], {"id": 1}, "2020", "\0"]
 WORDS = ["files", "permissions", "quota", "owners", "uploaders", "on_probation", "baseline"]
@@ -108,7 +109,7 @@ def test_malformed_requests_are_refused_and_change_nothing(project: Api) -> None
 
 def test_malformed_settings_of_projects_are_refused(project: Api) -> None:
     chance = random.Random(7)
-    for _ in range(2000):
+    for _ in range(cases(2000)):
         settings = value(chance)
         method, target = chance.choice(
             [("PUT", "/permissions/p"), ("PUT", "/quota/p"), ("POST", "/create/q")]

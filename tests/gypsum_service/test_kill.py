@@ -18,7 +18,7 @@ from selenite.testing import GypsumServer
 from support import gypsum
 from support.gypsum import Api, entry, put
 
-KILLS = int(os.environ.get("SELENITE_TEST_KILLS", "25"))
+KILLS = int(os.environ.get("SELENITE_TEST_KILLS", "10"))
 
 
 def kill(running: GypsumServer) -> None:

@@ -51,15 +51,15 @@ else:
 def directory(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """Enough data that no machine is done with it at once: 768 MiB, or 6000 files."""
+    """Enough data that no machine is done with it at once: 512 MiB, or 4000 files."""
     root = tmp_path_factory.mktemp(request.param)
     block = os.urandom(MEBIBYTE)
     if request.param == "one-large":
         with (root / "large").open("wb") as file:
-            for _ in range(768):
+            for _ in range(512):
                 file.write(block)
     else:
-        for number in range(6000):
+        for number in range(4000):
             folder = root / f"d{number % 50}"
             folder.mkdir(exist_ok=True)
             (folder / f"f{number}").write_bytes(number.to_bytes(4, "big") + block[:16000])
