@@ -301,7 +301,8 @@ def judge(row: Row, ratio: float) -> str:
 
 def install_peers(work: Path) -> Path:
     """Install the pinned peers into a directory that is on nobody's path."""
-    wanted = (HERE / "peers.txt").read_text()
+    # Some are compiled for one Python only.
+    wanted = f"{(HERE / 'peers.txt').read_text()}# {sys.version}\n"
     peers = work / "peers"
     mark = peers / "peers.txt"
     if not mark.exists() or mark.read_text() != wanted:
