@@ -1,5 +1,4 @@
-//! How many requests a server gets at once: as many as it takes without refusing some, and of
-//! transfers as many as it pays to send.
+//! How many requests a server gets at once: as many as it takes without refusing some.
 //!
 //! A refusal is an answer such as 429 or 503, or a connection that could not be made or was closed
 //! without an answer. For each server, all calls of the process together follow these rules:
@@ -19,18 +18,9 @@
 //!    end as soon as they would alone.
 //! 9. One refusal in 25 answers, and five at once, say nothing of the server, unless it asks for a
 //!    pause: far networks lose connections, too. Such a request waits by itself.
-//! 10. Where callers leave the number of their transfers open, each call begins with 16, and has the
-//!     number of the server ([`Search`]) from then on: twice as many as before, whenever a quarter of
-//!     them have been answered and the throughput has grown by a quarter. When it did not grow twice, the
-//!     number goes back to what it was, for ten seconds.
-//! 11. After a refusal it doubles again up to three quarters of the number that was refused, and beyond
-//!     that after four rounds of answers (25 at least) without another, eight the second time, and so on.
-//! 12. Never more than [`MOST`] at once, and no more than before where answers come within 5 ms: there
-//!     the processors are the limit.
-//!
-//! The throughput is that of Little's law: requests under way, times what an answer brings, divided by
-//! how long it takes. Unlike a count of answers in a time, it is known one round trip after a change,
-//! and answers that come in bursts do not disturb it.
+//! 10. Where callers leave the number of their transfers open, `search` finds it, but after a refusal
+//!     it grows only up to three quarters of the number that was refused, and beyond that after four
+//!     rounds of answers (25 at least) without another, eight the second time, and so on.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -41,6 +31,7 @@ use reqwest::Url;
 use tokio::sync::Notify;
 use tokio::time::{timeout, timeout_at};
 
+use super::search::{self, Search};
 use crate::runtime::PerProcess;
 use crate::shared::lock;
 
@@ -54,22 +45,10 @@ const LEAST: f64 = 1.0 / 512.0;
 const GRACE: Duration = Duration::from_millis(100);
 /// Shorter waits are not worth a timer.
 const TICK: Duration = Duration::from_millis(1);
+/// A wait for the end of another request, which wakes the one that waits.
+const FAR_OFF: Duration = Duration::from_secs(10);
 /// Servers that are remembered although nobody sends to them.
 const MOST_IDLE: usize = 64;
-/// Transfers of a call at once before anything is known about its server.
-const FIRST: u32 = 16;
-/// Transfers at once to a server. At a round trip of 50 ms this is what it takes for 10 MB/s of files
-/// of 4 KiB; servers begin to refuse beyond (nginx: 512 connections for all clients, as it comes; S3 asks
-/// for some hundreds at most), and a process has 256 descriptors on macOS.
-const MOST: u32 = 128;
-/// How much the throughput must grow for the number to be worth it.
-const GAIN: f64 = 1.25;
-/// What an answer is worth besides its bytes: what a connection brings in a round trip anyway.
-const EACH_BYTES: f64 = 65_536.0;
-/// Answers that come sooner than this are those of a server nearby.
-const NEAR: Duration = Duration::from_millis(5);
-/// For how long a number is kept that did not get better.
-const REST: Duration = Duration::from_secs(10);
 /// Answers that make up for a refusal.
 const ANSWERS: u32 = 25;
 /// Rounds of answers without a refusal after which the number may be doubled beyond what was refused.
@@ -78,16 +57,6 @@ const ROUNDS: f64 = 4.0;
 const SPARE: f64 = 5.0;
 /// After so many answers without a refusal, former ones are forgotten.
 const FORGIVEN: u32 = 1000;
-
-/// The most transfers at once to one server whose number nobody chose: job arrays share it.
-pub(crate) fn most_at_once() -> u32 {
-    (MOST / crate::settings::array_tasks()).max(1)
-}
-
-/// The same before anything is known about the server.
-pub(crate) fn first_at_once() -> u32 {
-    FIRST.min(most_at_once())
-}
 
 /// The pace of each server.
 #[derive(Debug, Default)]
@@ -131,7 +100,7 @@ impl Pace {
 
     /// How many transfers a call may have at once.
     pub(super) fn number(&self) -> u32 {
-        lock(&self.state).search.number
+        lock(&self.state).search.number()
     }
 
     async fn begin(&self, most: u32) -> Begun {
@@ -165,13 +134,9 @@ pub(super) struct Turn {
 /// A request that was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Begun {
-    at: Instant,
     /// How often the number was lowered before.
     round: u64,
-    /// How often the number of transfers was looked at before.
-    look: u64,
-    /// Requests under way, with this one.
-    of: u32,
+    seen: search::Begun,
 }
 
 impl Turn {
@@ -182,7 +147,7 @@ impl Turn {
 
     /// Notes that a transfer of so many bytes is over, of which there may be so many at once.
     pub(super) fn transferred(&self, bytes: u64, most: u32) {
-        lock(&self.pace.state).transfer(self.begun, bytes, most, Instant::now());
+        lock(&self.pace.state).transfer(self.begun.seen, bytes, most, Instant::now());
     }
 
     /// Notes that the server refused the request. `pause` is for how long nothing is to be sent,
@@ -236,27 +201,6 @@ struct State {
     search: Search,
 }
 
-/// The search for the number of transfers.
-#[derive(Debug)]
-struct Search {
-    /// Transfers of a call at once.
-    number: u32,
-    /// What it was before it was doubled, and the throughput of that.
-    before: u32,
-    best: f64,
-    /// Looks since then at which it had not grown.
-    flat: u32,
-    /// Counts how often the throughput was looked at.
-    look: u64,
-    /// Answers since, to requests that began since, with their bytes, seconds and requests under way.
-    answers: u32,
-    bytes: f64,
-    seconds: f64,
-    crowd: f64,
-    /// Nothing changes before.
-    rest: Instant,
-}
-
 impl Default for State {
     fn default() -> Self {
         let now = Instant::now();
@@ -272,60 +216,8 @@ impl Default for State {
             spare: SPARE,
             ceiling: f64::INFINITY,
             resume: now,
-            search: Search::new(first_at_once(), now),
+            search: Search::new(now),
         }
-    }
-}
-
-impl Search {
-    fn new(number: u32, now: Instant) -> Self {
-        let (best, bytes, seconds, crowd) = (0.0, 0.0, 0.0, 0.0);
-        let (flat, look, answers) = (0, 0, 0);
-        Self { number, before: number, best, flat, look, answers, bytes, seconds, crowd, rest: now }
-    }
-
-    /// Begins another look.
-    fn look_again(&mut self) {
-        self.look += 1;
-        self.answers = 0;
-        (self.bytes, self.seconds, self.crowd) = (0.0, 0.0, 0.0);
-    }
-
-    /// Begins anew at half of the number.
-    fn halve(&mut self, now: Instant) {
-        let number = (self.number / 2).max(first_at_once());
-        *self = Self { look: self.look, ..Self::new(number, now) };
-        self.look_again();
-    }
-
-    /// Notes an answer. Returns true if more transfers at once are worth a try.
-    fn note(&mut self, begun: Begun, bytes: u64, now: Instant) -> bool {
-        if begun.look != self.look {
-            return false;
-        }
-        self.answers += 1;
-        self.bytes += as_float(bytes) + EACH_BYTES;
-        self.seconds += now.saturating_duration_since(begun.at).as_secs_f64();
-        self.crowd += f64::from(begun.of);
-        if self.answers < (begun.of / 4).max(8) {
-            return false;
-        }
-        let answers = f64::from(self.answers);
-        let throughput = self.crowd / answers * self.bytes / self.seconds.max(1e-9);
-        let is_near = self.seconds / answers < NEAR.as_secs_f64();
-        self.look_again();
-        if is_near || now < self.rest {
-            return false;
-        }
-        if throughput < self.best * GAIN {
-            self.flat += 1;
-            if self.flat == 2 {
-                *self = Self { look: self.look, ..Self::new(self.before, now + REST) };
-            }
-            return false;
-        }
-        (self.best, self.before, self.flat) = (throughput, self.number, 0);
-        true
     }
 }
 
@@ -336,7 +228,7 @@ impl State {
             return Err(self.resume);
         }
         if self.under_way >= most {
-            return Err(now + REST);
+            return Err(now + FAR_OFF);
         }
         self.grow(now);
         let wanted = f64::from(self.under_way + 1);
@@ -348,7 +240,8 @@ impl State {
         if self.number < 1.0 {
             self.resume = now + GAP.mul_f64(1.0 / self.number - 1.0);
         }
-        Ok(Begun { at: now, round: self.round, look: self.search.look, of: self.under_way })
+        let seen = self.search.begin(self.under_way, whole(self.number), now);
+        Ok(Begun { round: self.round, seen })
     }
 
     /// Begins a request although others wait before it, if they have left their turn.
@@ -363,22 +256,19 @@ impl State {
         self.spare = (self.spare + 1.0 / f64::from(ANSWERS)).min(SPARE);
     }
 
-    fn transfer(&mut self, begun: Begun, bytes: u64, most: u32, now: Instant) {
-        let Search { number, .. } = self.search;
-        // Where fewer are wanted than may be, more are of no use.
-        let limit = self.number.min(f64::from(number)).floor();
-        let is_full = f64::from(begun.of) * 4.0 >= limit * 3.0;
-        if !is_full || !self.search.note(begun, bytes, now) {
+    fn transfer(&mut self, begun: search::Begun, bytes: u64, most: u32, now: Instant) {
+        if !self.search.note(begun, bytes, now) {
             return;
         }
+        let limit = self.number.min(f64::from(self.search.number())).floor();
         // Some rounds of answers, and ever more of them.
         let wanted = f64::from(ANSWERS).max(limit * ROUNDS) * 2.0_f64.powi(self.denied);
         if f64::from(self.clean) >= wanted {
             self.ceiling = f64::INFINITY;
         }
-        let doubled = (limit * 2.0).min(self.ceiling).min(f64::from(most));
-        self.number = self.number.max(doubled);
-        self.search.number = number.max(whole(doubled));
+        let more = (limit * 2.0).min(self.ceiling).min(f64::from(most));
+        self.number = self.number.max(more);
+        self.search.raise(whole(more));
     }
 
     fn refuse(
@@ -424,11 +314,6 @@ impl State {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "throughputs are compared roughly")]
-fn as_float(bytes: u64) -> f64 {
-    bytes as f64
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -441,6 +326,7 @@ fn whole(number: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::search::MOST;
 
     fn doubling(times: u32) -> Duration {
         Duration::from_millis(75) * 2_u32.pow(times - 1)
@@ -484,7 +370,7 @@ mod tests {
         let (mut refused, mut most) = (0, 0);
         while !waiting.is_empty() || !under_way.is_empty() {
             let mut next = now + Duration::from_secs(3600);
-            while state.under_way < client.at_once.unwrap_or(state.search.number) {
+            while state.under_way < client.at_once.unwrap_or(state.search.number()) {
                 let Some(first) = waiting.iter().position(|one| one.0 <= now) else {
                     next = waiting.iter().map(|one| one.0).min().unwrap_or(next);
                     break;
@@ -498,7 +384,7 @@ mod tests {
                             Err(asked) => (TICK, Some(asked)),
                         };
                         under_way.push(Sent { over: now + time, begun, is_again, asked });
-                        most = most.max(begun.of);
+                        most = most.max(begun.seen.of);
                     }
                     Err(until) => {
                         next = until;
@@ -515,7 +401,7 @@ mod tests {
                 match asked {
                     None => {
                         state.take();
-                        state.transfer(begun, client.bytes, MOST, now);
+                        state.transfer(begun.seen, client.bytes, MOST, now);
                     }
                     Some(asked) => {
                         refused += 1;
@@ -534,6 +420,18 @@ mod tests {
 
     /// A round trip to a far server.
     const TRIP: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn new_connections_are_made_within_a_few_round_trips() {
+        let mut connections = 0;
+        let (time, _, most) = send_as(FREE, 2000, &mut |_, served| {
+            let is_new = served == connections;
+            connections += u32::from(is_new);
+            Ok(if is_new { 2 * TRIP } else { TRIP })
+        });
+        // 17 with all of them from the beginning.
+        assert!(time <= 21 * TRIP && most == 128, "{time:?} {most}");
+    }
 
     #[test]
     fn transfers_from_far_away_become_as_many_as_may_be() {
