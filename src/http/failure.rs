@@ -120,7 +120,12 @@ pub(crate) fn was_sent(error: &Error) -> bool {
     }
 }
 
-/// True if the connection was closed before an answer came, as some servers do that have too many.
+/// How HTTP/2 says that a server does not take a request, or gets too many: errors of a crate that is
+/// not among ours, so there are only their texts.
+const REFUSALS: [&str; 2] = ["refused stream", "excessive load"];
+
+/// True if the connection was closed before an answer came, or the stream that it was to come by, as
+/// some servers do that have too many.
 pub(super) fn was_hung_up(error: &Error) -> bool {
     let Error::Transport { source, .. } = error else { return false };
     if source.downcast_ref::<reqwest::Error>().is_some_and(|error| !error.is_request()) {
@@ -135,6 +140,10 @@ pub(super) fn was_hung_up(error: &Error) -> bool {
             return true;
         }
         deeper = cause.source();
+        let text = cause.to_string();
+        if deeper.is_none() && REFUSALS.iter().any(|refusal| text.contains(refusal)) {
+            return true;
+        }
     }
     false
 }
