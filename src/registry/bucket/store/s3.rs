@@ -38,6 +38,8 @@ use crate::{Error, Result};
 
 /// After this time nobody is at work any more on what a lock has noted.
 const ABANDONED: Duration = Duration::from_secs(15 * 60);
+/// Objects that are read at once for their digests.
+const READS_AT_ONCE: usize = 32;
 const DOCUMENT: &str = "application/json";
 
 /// The objects of a registry in a bucket.
@@ -181,6 +183,25 @@ impl S3 {
         let mut objects = listed.map_err(|error| failure(&error))?;
         objects.sort_unstable_by(|one, other| one.location.cmp(&other.location));
         Ok(objects)
+    }
+
+    /// The digest of what is there now: of an empty content if nothing is.
+    async fn digest(&self, key: &str, job: &Job) -> Result<Digest, Failure> {
+        let mut hasher = Hasher::default();
+        let path = path_of(key);
+        let content = match &path {
+            Some(path) => found(self.store.get(path).await)?,
+            None => None,
+        };
+        if let Some(content) = content {
+            let mut pieces = content.into_stream();
+            while let Some(piece) = pieces.next().await {
+                job.check()?;
+                hasher.update(&piece.map_err(|error| failure(&error))?);
+            }
+        }
+        job.check()?;
+        Ok(hasher.finish().md5)
     }
 
     /// What the lock of a project says, with what it takes to replace just this.
@@ -388,19 +409,14 @@ impl Objects for S3 {
             .into_iter()
             .filter_map(|meta| Some((meta.location.to_string(), md5_of(&meta)?)))
             .collect();
-        keys.iter()
-            .map(|key| match known.get(key) {
+        let digests = keys.iter().map(|key| async {
+            match known.get(key) {
                 Some(md5) => Ok(*md5),
                 // Stores that encrypt have other tags.
-                None => {
-                    job.check()?;
-                    let content = self.read(key)?.unwrap_or_default();
-                    let mut hasher = Hasher::default();
-                    hasher.update(&content);
-                    Ok(hasher.finish().md5)
-                }
-            })
-            .collect()
+                None => self.digest(key, job).await,
+            }
+        });
+        self.wait(futures_util::stream::iter(digests).buffered(READS_AT_ONCE).try_collect())
     }
 
     fn write(&self, key: &str, content: &[u8]) -> Result<(), Failure> {
@@ -632,6 +648,7 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::testing::{answer, serve_all};
 
     #[test]
     fn places_are_parsed() {
@@ -656,6 +673,40 @@ mod tests {
         for key in ["a", "p/..LOCK", "p/a/v/x y+%2F?é", "a\\b"] {
             assert_eq!(path_of(key).unwrap().as_ref(), key);
         }
+    }
+
+    #[test]
+    fn objects_whose_tags_tell_nothing_are_read_several_at_once() {
+        let both = std::sync::Barrier::new(2);
+        let url = serve_all(move |head| {
+            let path = head.split(' ').nth(1).unwrap();
+            if path.contains("list-type") {
+                let listing = b"<ListBucketResult></ListBucketResult>";
+                return answer("200 OK", "", listing.len(), listing);
+            }
+            let name = path.rsplit('/').next().unwrap().as_bytes();
+            both.wait();
+            let headers = "ETag: \"1\"\r\nLast-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n";
+            answer("200 OK", headers, name.len(), name)
+        });
+        let builder = AmazonS3Builder::new().with_bucket_name("b").with_allow_http(true);
+        let builder = builder.with_access_key_id("a").with_secret_access_key("s");
+        let store = builder.with_endpoint(url.origin().ascii_serialization()).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let s3 = S3 {
+            store: Arc::new(store),
+            base: String::new(),
+            region: String::new(),
+            runtime: runtime.handle().clone(),
+        };
+        let keys = ["x", "y", "z", "w"].map(|name| format!("p/a/v/{name}"));
+        let digests = s3.digests(&keys, &Job::default()).unwrap();
+        let expected = ["x", "y", "z", "w"].map(|content| {
+            let mut hasher = Hasher::default();
+            hasher.update(content.as_bytes());
+            hasher.finish().md5
+        });
+        assert_eq!(digests, expected);
     }
 
     #[test]
