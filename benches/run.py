@@ -92,34 +92,43 @@ class Worker:
             "contestant": contestant.name,
             "side": contestant.side,
         }
+        self.name = contestant.name
+        self.order, self.environment = order, contestant.environment
+        self.process: subprocess.Popen[str] | None = self.start()
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the process, which waits for what it is told."""
         foreign = ("SELENITE_", "PYTHON", "HTTP_", "HTTPS_", "ALL_", "NO_")
         clean = {k: v for k, v in os.environ.items() if not k.upper().startswith(foreign)}
-        self.name = contestant.name
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", str(HERE / "worker.py"), json.dumps(order)],
+        return subprocess.Popen(
+            [sys.executable, "-I", str(HERE / "worker.py"), json.dumps(self.order)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**clean, "SELENITE_PROGRESS": "off", **contestant.environment},
+            env={**clean, "SELENITE_PROGRESS": "off", **self.environment},
         )
 
     def run(self, told: dict[str, Any]) -> dict[str, Any]:
         """Have one repetition done."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(told) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        process = self.process = self.process or self.start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(told) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
         if not line:
-            return {"error": f"the process of {self.name} ended: {self.process.wait()}"}
+            return {"error": f"the process of {self.name} ended: {process.wait()}"}
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def end(self) -> None:
-        """Let it go."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+        """Let it go; what is done next is done in a new one."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
 
 
 def busy(seconds: float = 0.1) -> float:
@@ -239,7 +248,10 @@ class Bench:
                 "floors": self.floors,
                 "thorough": number == 0,
             }
-            answer = workers[contestant.name].run(told)
+            worker = workers[contestant.name]
+            answer = worker.run(told)
+            if case.is_fresh:
+                worker.end()
             outcome.skip = answer.get("skip")
             outcome.wrong = answer.get("error")
             if "wall" in answer and not contestant.is_floor:

@@ -154,6 +154,7 @@ class Case:
         setup: Servers and the like, for as long as the case lasts.
         writes: It fills the disk: what is dirty is written back before each repetition.
         discard: What a repetition made is removed at once: few and large files.
+        is_fresh: Each repetition has a new process, which knows nothing of the servers yet.
     """
 
     rows: tuple[Row, ...]
@@ -163,6 +164,7 @@ class Case:
     setup: Setup = _nothing
     writes: bool = False
     discard: bool = False
+    is_fresh: bool = False
 
 
 def same(value: Any, _task: Task, _thorough: bool) -> str:

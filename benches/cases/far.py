@@ -70,6 +70,7 @@ def _fetch(way: str = "far", name: str = "N") -> Prepare:
         target = task.scratch / "files"
         if base.startswith("https:"):
             os.environ["SELENITE_CA_BUNDLE"] = task.facts["certificate"]
+        ours.load()
 
         def run() -> Path:
             ours.download_files(base, paths, target, facts)
@@ -178,8 +179,9 @@ def _fetch_directory(asset: str, concurrent: int = 1) -> Prepare:
 
 
 def _files_alone(root: Any, task: Task, thorough: bool) -> str:
-    """Compare trees without the registry's own files."""
-    found = [path for path in files_below(Path(root)) if not path.startswith("..")]
+    """Compare trees without the registry's own files, and the locks that an original leaves."""
+    found = files_below(Path(root))
+    found = [path for path in found if not (path.startswith("..") or path.endswith(".LOCK"))]
     if len(found) == 1:
         return "one"
     plain = task.scratch / "plain"
@@ -281,6 +283,7 @@ def _limited(name: str, what: str, numbers: tuple[int, ...], **options: int) -> 
         check=tree,
         setup=_nginx(ways, most=500),
         writes=True,
+        is_fresh=True,
     )
 
 
@@ -308,6 +311,7 @@ CASES = (
         check=tree,
         setup=_nginx({"far": {}}),
         writes=True,
+        is_fresh=True,
     ),
     Case(
         rows=(
@@ -324,6 +328,7 @@ CASES = (
         check=_files_alone,
         setup=_gobbler,
         writes=True,
+        is_fresh=True,
     ),
     *(
         Case(
@@ -340,6 +345,7 @@ CASES = (
             check=_uploaded,
             setup=_gypsum(in_store),
             writes=True,
+            is_fresh=True,
         )
         for name, where, in_store, must in (
             ("N3", "our service", False, 20),
@@ -360,6 +366,7 @@ CASES = (
         check=_files_alone,
         setup=_gypsum(False, "many"),
         writes=True,
+        is_fresh=True,
     ),
     Case(
         rows=(
@@ -376,6 +383,7 @@ CASES = (
         setup=_nginx({"far": {"connection_rate": 100 * MBIT}}, "D"),
         writes=True,
         discard=True,
+        is_fresh=True,
     ),
     Case(
         rows=(
@@ -391,6 +399,7 @@ CASES = (
         check=tree,
         setup=_nginx({"far": {}}, is_secure=True),
         writes=True,
+        is_fresh=True,
     ),
     Case(
         rows=(
@@ -407,6 +416,7 @@ CASES = (
         check=tree,
         setup=_nginx({"far": {}, "lossy": {"reset_every": 100, "refuse_every": 199}}),
         writes=True,
+        is_fresh=True,
     ),
     _limited("N8A", "500 files, 8 connections at most", (4, 8), connections=8),
     _limited("N8B", "500 files, 50 requests a second", (2, 3, 8), requests=50),

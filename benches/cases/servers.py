@@ -88,7 +88,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-_SECURE = "ssl_certificate {both}; ssl_certificate_key {both};"
+# Debian's nginx 1.22 leaves TLS 1.3 out as it comes, which takes one round trip less.
+_SECURE = "ssl_protocols TLSv1.3; ssl_certificate {both}; ssl_certificate_key {both};"
 
 
 @contextmanager
