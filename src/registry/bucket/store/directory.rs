@@ -185,14 +185,27 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes folders that have become empty, from `folder` up to its project.
-    fn prune(&self, mut folder: &Path) {
+    /// Removes folders that have become empty, from `folder` up to its project. A failure would be
+    /// told of what was done, so it is tried once more.
+    fn prune(&self, folder: &Path) {
+        let pruned = self.try_prune(folder).or_else(|_| self.try_prune(folder));
+        tell("cannot remove an empty folder", pruned);
+    }
+
+    fn try_prune(&self, mut folder: &Path) -> io::Result<()> {
         let depth = |path: &Path| path.components().count();
-        // Only folders that are empty go away; others are not ours to look at.
-        while depth(folder) > depth(&self.root) + 1 && fs::remove_dir(folder).is_ok() {
-            let Some(parent) = folder.parent() else { return };
+        while depth(folder) > depth(&self.root) + 1 {
+            match fs::remove_dir(folder) {
+                // The first try may have come that far.
+                Err(error) if is_absent(&error) => {}
+                // Others are not ours to look at.
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => break,
+                other => other?,
+            }
+            let Some(parent) = folder.parent() else { break };
             folder = parent;
         }
+        Ok(())
     }
 
     /// Where what becomes `key`, or was it, stands meanwhile: in the folder of the project, which
@@ -562,6 +575,16 @@ mod tests {
         objects.sweep_outside(&job).unwrap();
         assert_eq!(["", layout::LOGS].map(left), [0, 0]);
         assert!(root.path().join("..whole").exists() && prepared.exists());
+    }
+
+    #[test]
+    fn the_first_try_may_have_removed_some_of_the_empty_folders() {
+        let root = tempfile::tempdir().unwrap();
+        let objects = Directory::new(root.path(), false);
+        fs::create_dir_all(root.path().join("p/a/v/d")).unwrap();
+        fs::write(root.path().join("p/..permissions"), "{}").unwrap();
+        objects.prune(&root.path().join("p/a/v/d/e"));
+        assert_eq!(fs::read_dir(root.path().join("p")).unwrap().count(), 1);
     }
 
     #[test]

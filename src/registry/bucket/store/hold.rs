@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{Hold, Lock, Note};
+use crate::error::IoContext;
 use crate::fs::lock::{LockGuard, LockTable, Mode};
 use crate::fs::open;
 use crate::job::Job;
@@ -175,20 +176,22 @@ impl DirectoryHold<'_> {
 
     fn write(&mut self, note: Note) -> Result<(), Failure> {
         if let Err(error) = self.held.replace(&json::plain(&note), self.is_durable) {
-            // What fails must not be found, and carried out, later.
-            let old = self.noted.as_ref().map(json::plain);
-            tell(
-                "cannot take a note back",
-                match &old {
-                    Some(old) => self.held.replace(old, self.is_durable).map_err(Failure::from),
-                    None => self.clear_lock(),
-                },
-            );
+            self.take_back();
             return Err(error.into());
         }
         self.noted = Some(note);
         self.since = Some(SystemTime::now());
         Ok(())
+    }
+
+    /// Puts the file back to what it held: what fails must not be found, and carried out, later,
+    /// and what could not be taken away is still there.
+    fn take_back(&self) {
+        let restored = match &self.noted {
+            Some(note) => self.held.replace(&json::plain(note), self.is_durable),
+            None => self.empty().at(&self.path),
+        };
+        tell("cannot take a change of a lock back", restored.map_err(Failure::from));
     }
 }
 
@@ -228,7 +231,10 @@ impl Hold for DirectoryHold<'_> {
     }
 
     fn clear_lock(&mut self) -> Result<(), Failure> {
-        self.empty().map_err(|error| Failure::system("write", &self.path, &error))?;
+        if let Err(error) = self.empty() {
+            self.take_back();
+            return Err(Failure::system("write", &self.path, &error));
+        }
         self.noted = None;
         Ok(())
     }
