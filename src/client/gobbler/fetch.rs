@@ -371,15 +371,21 @@ impl Fetcher<'_> {
     ) -> Result<Option<Manifest>> {
         let new = manifest.map(Document::parse_public::<Manifest>).transpose()?;
         summary.map(Document::check::<Object>).transpose()?;
-        if let (Some(manifest), Some(new)) = (manifest, &new) {
-            if let Some(old) = old.filter(|old| *old != new) {
-                self.drop_changed(version, old, new)?;
-            }
-            self.cache.write(&inside(version, MANIFEST)?, &manifest.body)?;
+        if let (Some(old), Some(new)) = (old, &new)
+            && old != new
+        {
+            self.drop_changed(version, old, new)?;
         }
-        // Last: as long as the cached summary is the old one, an interrupted renewal starts again.
-        if let Some(summary) = summary {
-            self.cache.write(&inside(version, SUMMARY)?, &summary.body)?;
+        // An interrupted renewal starts again as long as the cached summary is the old one, or as
+        // there is no manifest.
+        let mut records = [(MANIFEST, manifest), (SUMMARY, summary)];
+        if old.is_none() {
+            records.reverse();
+        }
+        for (name, record) in records {
+            if let Some(record) = record {
+                self.cache.write(&inside(version, name)?, &record.body)?;
+            }
         }
         Ok(new)
     }
@@ -749,6 +755,21 @@ mod tests {
         site.put("/fetch/p/a/v/f", "good");
         let folder = fetch(Fetch::Directory, "p/a/v", &site, cache.path()).unwrap();
         assert_eq!(text(&folder, "f"), "good");
+    }
+
+    #[test]
+    fn there_is_no_new_manifest_without_its_summary() {
+        let (site, cache) = (Site::new(), tempfile::tempdir().unwrap());
+        publish(&site, &[("f", "text")], true);
+        let folder = cache.path().join("REGISTRY/p/a/v");
+        let records = || [MANIFEST, SUMMARY].map(|name| folder.join(name).is_file());
+        // Nothing can take the place of a folder.
+        fs::create_dir_all(folder.join(SUMMARY)).unwrap();
+        fetch(Fetch::File, "p/a/v/..manifest", &site, cache.path()).unwrap_err();
+        assert_eq!(records(), [false, false]);
+        fs::remove_dir(folder.join(SUMMARY)).unwrap();
+        fetch(Fetch::File, "p/a/v/..manifest", &site, cache.path()).unwrap();
+        assert_eq!(records(), [true, true]);
     }
 
     #[test]
