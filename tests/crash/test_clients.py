@@ -207,6 +207,8 @@ class Trial:
         self.look(point)
         if answer == "" and shape(self.place) != self.after:
             self.wrong.append(f"{point}: succeeded, but not with what it makes without faults")
+        if answer != "" and CALLS[self.name].is_one_step and shape(self.place) != self.before:
+            self.wrong.append(f"{point}: failed ({answer}), and changed something")
         self.repeat(point)
 
 

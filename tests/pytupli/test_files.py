@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -98,6 +99,28 @@ def test_round_trip(storage: FileStorage) -> None:
     storage.delete_episode(recorded.id)
     storage.delete_artifact(artifact.id)
     storage.delete_benchmark(benchmark.id)
+    assert files(storage) == []
+
+
+def test_an_artifact_that_cannot_be_deleted_stays_as_it_is(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = storage.store_artifact(b"content", ArtifactMetadata(name="a"))
+    content = storage.storage_dir / "artifacts" / artifact.id
+    unlink = os.unlink
+
+    def failing(path: str) -> None:
+        if path == str(content):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        unlink(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", failing)
+        with pytest.raises(TupliStorageError, match=f"delete artifact {artifact.id}: .*{content}"):
+            storage.delete_artifact(artifact.id)
+    assert storage.list_artifacts() == [artifact]
+    assert storage.load_artifact(artifact.id) == b"content"
+    storage.delete_artifact(artifact.id)
     assert files(storage) == []
 
 

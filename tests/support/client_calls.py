@@ -30,7 +30,8 @@ class Call:
 
     run: Callable[[Path, Sites], object]
     prepare: Callable[[Path], object] = lambda _: None
-    package: str = ""
+    # Whether it changes all or nothing: what one download of many has brought may stay.
+    is_one_step: bool = False
 
 
 def gobbler(name: str, *names: str, **more: Any) -> Callable[[Path, Sites], object]:
@@ -180,10 +181,9 @@ def with_artifact(place: Path) -> None:
 
 
 def delete_artifact(store: Any) -> None:
-    from pytupli.storage import TupliStorageError
-
-    with contextlib.suppress(TupliStorageError):  # it is gone already
-        store.delete_artifact(hashlib.sha256(BIG).hexdigest()[:32])
+    uri = hashlib.sha256(BIG).hexdigest()[:32]
+    if (store.storage_dir / "artifacts" / uri).exists():
+        store.delete_artifact(uri)
 
 
 def older(path: str) -> Callable[[Path], object]:
@@ -222,10 +222,10 @@ CALLS = {
     "pangea_api.download_file": Call(pangea_file, older("file")),
     "pangea_api.write_blob": Call(pangea_blob),
     "pangea_api.FileSystemCache": Call(pangea_cache),
-    "pytupli.store_benchmark": Call(storage(store_benchmark)),
-    "pytupli.store_artifact": Call(storage(store_artifact)),
-    "pytupli.delete_benchmark": Call(storage(delete_benchmark), with_benchmark),
-    "pytupli.delete_artifact": Call(storage(delete_artifact), with_artifact),
+    "pytupli.store_benchmark": Call(storage(store_benchmark), is_one_step=True),
+    "pytupli.store_artifact": Call(storage(store_artifact), is_one_step=True),
+    "pytupli.delete_benchmark": Call(storage(delete_benchmark), with_benchmark, is_one_step=True),
+    "pytupli.delete_artifact": Call(storage(delete_artifact), with_artifact, is_one_step=True),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ._errors import TupliStorageError
@@ -82,6 +82,35 @@ def write(path: str, record: Record, kind: str) -> None:
     except FileExistsError as error:
         message = f"The file {path} already exists and will not be overwritten."
         raise TupliStorageError(message) from error
+
+
+@contextmanager
+def taken_away(path: str | None) -> Iterator[None]:
+    """Delete a file if it is there, and put it back if what is done then fails.
+
+    Args:
+        path: The file, or None for none.
+
+    Yields:
+        Nothing.
+    """
+    if path is None or not os.path.lexists(path):
+        yield
+        return
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError:
+        # It is no record: it may go alone.
+        content = None
+    os.unlink(path)
+    try:
+        yield
+    except OSError:
+        if content is not None:
+            with placed(path, part="record") as file:
+                file.write(content)
+        raise
 
 
 def records(folder: Path, suffix: str, having: str = "") -> Iterator[Record]:

@@ -735,9 +735,11 @@ class FileStorage(TupliStorage):
             message = f"Failed to store {kind}: {error}"
             raise TupliStorageError(message) from error
 
-    def _remove(self, uri: str, kind: str, *paths: str) -> None:
+    def _remove(self, uri: str, kind: str, path: str, first: str | None = None) -> None:
+        from ._records import taken_away
+
         try:
-            for path in paths:
+            with taken_away(first):
                 os.unlink(path)
         except OSError as error:
             message = f"Failed to delete {kind} {uri}: {error}"
@@ -937,8 +939,8 @@ class FileStorage(TupliStorage):
         from ._records import METADATA_SUFFIX, found
 
         path = found(self._artifacts, uri, "", "Artifact")
-        described = [one for one in (f"{path}{METADATA_SUFFIX}",) if os.path.lexists(one)]
-        self._remove(uri, "artifact", *described, path)
+        # What is described can be loaded.
+        self._remove(uri, "artifact", path, f"{path}{METADATA_SUFFIX}")
 
     def publish_artifact(self, uri: str, publish_in: str = "global") -> None:
         """Do nothing: all can read what is in files.
