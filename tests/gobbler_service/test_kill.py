@@ -1,14 +1,10 @@
-"""The service is killed at random moments; nothing acknowledged is lost.
-
-`SELENITE_TEST_KILLS` says how often (10 unless told).
-"""
+"""The service is killed at random moments; nothing acknowledged is lost."""
 
 from __future__ import annotations
 
 import datetime
 import http.client
 import json
-import os
 import random
 import threading
 import time
@@ -19,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.kills import ROUNDS
 from support.service import Gobbler, Service
 from support.tree import Manifest, Tree, make, read, total
 
-KILLS = int(os.environ.get("SELENITE_TEST_KILLS", "10"))
 CLIENTS = 4
 
 
@@ -179,12 +175,7 @@ def check(gobbler: Gobbler, clients: list[Client]) -> None:
     assert gobbler.request("refresh_usage", {"project": "p"}).json()["total"] == usage
 
 
-# What is in a registry is checked after every kill, so a new one is begun now and then.
-KILLS_EACH = 25
-ROUNDS = [min(KILLS_EACH, KILLS - begin) for begin in range(0, KILLS, KILLS_EACH)]
-
-
-@pytest.mark.parametrize(("number", "kills"), list(enumerate(ROUNDS)))
+@pytest.mark.parametrize(("number", "kills"), ROUNDS)
 def test_nothing_acknowledged_is_lost_when_the_service_is_killed(
     serve: Callable[..., Service], number: int, kills: int
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import random
 import socket
 import threading
@@ -17,8 +16,7 @@ import pytest
 from selenite.testing import GypsumServer
 from support import gypsum
 from support.gypsum import Api, entry, put
-
-KILLS = int(os.environ.get("SELENITE_TEST_KILLS", "10"))
+from support.kills import ROUNDS
 
 
 def kill(running: GypsumServer) -> None:
@@ -152,14 +150,14 @@ class Life:
         return {path: api.get(prefix + path).body for path in api.read(f"{prefix}..manifest")}
 
 
-@pytest.mark.skipif(KILLS == 0, reason="no kills are wanted")
-def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    chance = random.Random(3)
-    lives = [Life(f"p{number}") for number in range(3)]
+@pytest.mark.parametrize(("number", "kills"), ROUNDS)
+def test_nothing_acknowledged_is_lost(tmp_path: Path, number: int, kills: int) -> None:
+    chance = random.Random(number)
+    lives = [Life(f"{project}{number}") for project in "pqr"]
     running = gypsum.server(tmp_path / "registry").start()
     for life in lives:
         gypsum.api(running).create(life.name)
-    for turn in range(KILLS):
+    for turn in range(kills):
         dead = threading.Event()
         api = gypsum.api(running)
         threads = [threading.Thread(target=life.run, args=(api, dead.is_set)) for life in lives]
@@ -179,4 +177,4 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
             print(f"after kill {turn}")
             raise
     running.stop()
-    assert sum(life.count for life in lives) > KILLS
+    assert sum(life.count for life in lives) > kills
