@@ -25,6 +25,7 @@ from selenite.dropin.girder_client._download_tree import make_folder as make_fol
 from selenite.dropin.girder_client._download_tree import noted as noted
 from selenite.dropin.girder_client._downloads import download_file as download_file
 from selenite.dropin.girder_client._downloads import is_there as is_there
+from selenite.dropin.girder_client._errors import IncompleteResponseError as IncompleteResponseError
 from selenite.dropin.girder_client._names import unused_name as unused_name
 from selenite.dropin.girder_client._packed import Archives as Archives
 from selenite.dropin.girder_client._packed import take_files as take_files

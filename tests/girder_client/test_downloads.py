@@ -347,6 +347,20 @@ def test_an_item_of_one_file_is_one_request(tmp_path: Path, way: str) -> None:
         assert len(asked) == 10
 
 
+def test_an_item_that_changed_after_it_was_listed_is_taken_as_it_is_now(tmp_path: Path) -> None:
+    tree = Tree([(f"{number}", [(f"{number}", b"now")]) for number in range(4)])
+    tree.items[2]["size"] = 7
+    with serving(tree) as server:
+        gc = girder_client.GirderClient(apiUrl=server.url)
+        gc.maxWorkers = 1
+        gc.downloadFolderRecursive("f", tmp_path)
+        gc.saveLocalMetadata(tmp_path)
+    told = json.loads((tmp_path / ".girder_metadata").read_text())
+    (tmp_path / ".girder_metadata").unlink()
+    assert files_in(tmp_path) == {f"{number}": b"now" for number in range(4)}
+    assert told["i2"]["_selenite"][0]["size"] == 3
+
+
 @pytest.mark.parametrize("is_told", [True, False])
 def test_pages_are_asked_for_together(
     is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

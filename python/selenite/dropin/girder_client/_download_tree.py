@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from . import _bodies
 from ._bodies import own_method
 from ._downloads import download_file, is_there
+from ._errors import IncompleteResponseError
 from ._names import unused_name
 from ._packed import Archives, take_files
 from ._reporting import _logger
@@ -246,9 +247,15 @@ class Only:
         if size > _LARGEST_ONLY or not _bodies.may_use_core(self._gc):
             return False
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        if not _bodies.download_only_file(
-            *(self._gc, item["_id"], item["name"], place, size), lambda _: check()
-        ):
+        try:
+            has_come = _bodies.download_only_file(
+                *(self._gc, item["_id"], item["name"], place, size), lambda _: check()
+            )
+        except IncompleteResponseError as error:
+            # It may have changed since it was listed.
+            _logger.debug("the files of an item are listed: %s", error)
+            return False
+        if not has_come:
             return False
         with reporting(self._gc, os.path.basename(place), size) as reporter:
             reporter.update(size)
