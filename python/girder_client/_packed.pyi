@@ -8,9 +8,11 @@ from selenite.dropin.girder_client._packed import _LEAST as _LEAST
 from selenite.dropin.girder_client._packed import _MOST_BYTES as _MOST_BYTES
 from selenite.dropin.girder_client._packed import _MOST_BYTES_OF_ITEM as _MOST_BYTES_OF_ITEM
 from selenite.dropin.girder_client._packed import _MOST_ITEMS as _MOST_ITEMS
+from selenite.dropin.girder_client._packed import _digest as _digest
 from selenite.dropin.girder_client._packed import _has_none as _has_none
 from selenite.dropin.girder_client._packed import _is_small as _is_small
 from selenite.dropin.girder_client._packed import _learn as _learn
+from selenite.dropin.girder_client._packed import listed as listed
 from selenite.dropin.girder_client._packed import may_pack as may_pack
 from selenite.dropin.girder_client._packed import receive as receive
 from selenite.dropin.girder_client._packed import take_files as take_files

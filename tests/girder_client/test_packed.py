@@ -279,6 +279,39 @@ def test_digests_are_compared(tmp_path: Path) -> None:
     assert "f19" not in os.listdir(tmp_path / "again" / "item")
 
 
+def test_digests_of_a_tree_are_compared(tmp_path: Path) -> None:
+    many = [(f"{number}", b"%d" % number) for number in range(3)]
+    tree = Packing([*single(SMALL), ("many", many), ("none", []), ("link", [("link", b"x")])])
+    for files in tree.files.values():
+        for file in files:
+            file["sha512"] = hashlib.sha512(tree.contents[file["_id"]]).hexdigest()
+    tree.files[f"i{COUNT + 2}"][0]["linkUrl"] = "http://127.0.0.1/"
+    tree.change = lambda files: [*files[:7], (files[7][0], b"x"), *files[8:]]
+    with serving(tree) as server:
+        gc = girder_client.GirderClient(apiUrl=server.url)
+        gc.downloadFolderRecursive("f", tmp_path)
+        gc.saveLocalMetadata(tmp_path)
+        asked = contents_asked(server.asked)
+        lists = [line for line in server.asked if "/files" in line]
+    told = json.loads((tmp_path / ".girder_metadata").read_text())
+    (tmp_path / ".girder_metadata").unlink()
+    assert files_in(tmp_path) == {
+        **SMALL,
+        **{f"many/{name}": content for name, content in many},
+        "link": b"x",
+    }
+    assert (tmp_path / "none").is_dir()
+    assert told["i9"]["_selenite"][0]["_id"] == "i9f0"
+    # One tells that there are digests, one is another in the archive; then a link, and three files.
+    assert len(asked) == 1 + 1 + 1 + 1 + 3
+    assert sum("/resource/" in line for line in asked) == 1
+    assert len(lists) == COUNT + 3 + 1
+    tree.contents["i5f0"] = b"x"
+    with serving(tree) as server, pytest.raises(girder_client.ChecksumError):
+        girder_client.GirderClient(apiUrl=server.url).downloadFolderRecursive("f", tmp_path / "2")
+    assert "f05" not in os.listdir(tmp_path / "2")
+
+
 def test_a_link_on_the_server_is_followed(tmp_path: Path) -> None:
     """Its URL is no content, though the archive has it, and its size may be said to be that."""
     with serving(lambda *_: Reply(b"x" * 40)) as other:

@@ -153,8 +153,11 @@ class Tree:
         if own_method(gc, "downloadItem"):
             work = partial(begun, gc, item, place, self._skip, self._only)
             then = partial(finished, gc, self._team, (item["_id"], item["name"]), skip=self._skip)
-            whole = as_one_file(item)
-            if self._archives is None or not self._archives.take(item, place, whole, work, then):
+            look = partial(
+                found_files, gc, Team(gc, 1), item["_id"], item["name"], place, self._only
+            )
+            ways = as_one_file(item), look, work, then
+            if self._archives is None or not self._archives.take(item, place, *ways):
                 self._team.do(work, then)
         else:
             self._team.finish()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeGuard
 
     from . import GirderClient
+    from ._download_tree import Item
     from ._together import Team
 
     Record = dict[str, Any]
@@ -45,6 +48,7 @@ class Wanted(NamedTuple):
     Attributes:
         task: Downloads it alone, and tells of it however it came.
         result: Result of the task if it comes out of the archive.
+        look: Lists the files of its item, where their digests are known by that alone.
         name: Its name in the archive.
         size: Its size.
         sha512: Its digest, if that is known.
@@ -53,6 +57,7 @@ class Wanted(NamedTuple):
 
     task: Task
     result: Any
+    look: Callable[[], Item] | None
     name: str
     size: int
     sha512: str | None
@@ -93,7 +98,13 @@ class Archives:
         self._bytes = 0
 
     def take(
-        self, item: Record, place: str, result: Any, work: Callable[[], Any], then: Any
+        self,
+        item: Record,
+        place: str,
+        result: Item,
+        look: Callable[[], Item],
+        work: Callable[[], Item],
+        then: Callable[[Item], object],
     ) -> bool:
         """Let an item come out of an archive, if it may have a single small file of its name.
 
@@ -101,6 +112,7 @@ class Archives:
             item: The item.
             place: Where to.
             result: What there is then.
+            look: Lists its files.
             work: Downloads it otherwise.
             then: What the calling thread does with the result.
         """
@@ -114,7 +126,7 @@ class Archives:
         if len(self._waiting) == _MOST_ITEMS or self._bytes + size > _MOST_BYTES:
             self.flush()
         task = self._team.put_off(work, then, self.flush)
-        self._waiting[item["_id"]] = Wanted(task, result, name, size, None, place)
+        self._waiting[item["_id"]] = Wanted(task, result, look, name, size, None, place)
         self._bytes += size
         return True
 
@@ -131,11 +143,65 @@ class Archives:
         """Ask for an archive of items, in a thread of the team."""
         if self._has_digests() is None:
             _learn(waiting)
-        if self._is_refused or self._has_digests() is not False:
+        if self._is_refused or self._has_digests() is None:
             for wanted in waiting.values():
                 self._team.begin(wanted.task)
-        elif not receive(self._gc, self._team, waiting):
+        elif self._has_digests():
+            self._list(waiting)
+        else:
+            self._ask(waiting)
+
+    def _ask(self, waiting: dict[str, Wanted]) -> None:
+        if not receive(self._gc, self._team, waiting):
             self._is_refused = True
+
+    def _list(self, waiting: dict[str, Wanted]) -> None:
+        """List the files of items side by side; the last of them asks for the archive."""
+        left, lock = len(waiting), threading.Lock()
+        ready: dict[str, Wanted] = {}
+
+        def look(key: str, wanted: Wanted) -> None:
+            nonlocal left
+            one = None
+            try:
+                one = listed(wanted)
+            except BaseException as error:
+                wanted.task.end(error=error)
+            with lock:
+                left -= 1
+                is_last = left == 0
+                if one is not None:
+                    ready[key] = one
+            if is_last and ready:
+                self._ask(ready)
+
+        for key, wanted in waiting.items():
+            self._team.ask(partial(look, key, wanted))
+
+
+def listed(wanted: Wanted) -> Wanted | None:
+    """List the files of an item; what is no single small file is left to what comes after its task.
+
+    Args:
+        wanted: The item.
+
+    Returns:
+        The file, with its digest.
+    """
+    if wanted.look is None:
+        return wanted
+    found = wanted.look()
+    file, path = found.missing[0] if len(found.missing) == 1 else ({}, "")
+    if path != wanted.path or not _is_small(file.get("size")) or "linkUrl" in file:
+        wanted.task.end(found)
+        return None
+    result = replace(found, missing=[])
+    return wanted._replace(result=result, size=file["size"], sha512=_digest(file))
+
+
+def _digest(file: Record) -> str | None:
+    digest = file.get("sha512")
+    return digest if isinstance(digest, str) and digest else None
 
 
 def _learn(waiting: dict[str, Wanted]) -> None:
@@ -168,11 +234,9 @@ def take_files(
     folder = gc.getItem(item[0])["name"] if item[1] is None else item[1]
     waiting: dict[str, Wanted] = {}
     for file, path in missing:
-        digest = file.get("sha512")
-        digest = digest if isinstance(digest, str) and digest else None
         name = f"{folder}/{file['name']}"
         task = Task(team, partial(save, file, path), lambda _: None)
-        waiting[path] = Wanted(task, None, name, file["size"], digest, path)
+        waiting[path] = Wanted(task, None, None, name, file["size"], _digest(file), path)
     tasks = [wanted.task for wanted in waiting.values()]
     team.ask(partial(receive, gc, team, waiting, item[0]))
     for task in tasks:
