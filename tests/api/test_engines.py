@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ import fsspec
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
+import pygobbler as pyg
 import pytest
 import selenite
 import zarr
 from pyarrow.fs import FSSpecHandler, PyFileSystem
-from support.registries import Registries, add, serving
+from support.registries import TOKEN, Registries, add, serving
 
 Where = dict[str, Any]
 ROWS = 1000
@@ -65,6 +68,47 @@ def base(service: str) -> str:
 
 
 TOTAL = sum(range(ROWS))
+PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
+# What comes out of each piece of code of a row of the page, as a number.
+RESULTS: dict[str, list[Callable[[Any], object]]] = {
+    "Dask": [lambda table: table["number"].sum().compute()],
+    "pyarrow": [lambda dataset: sum(dataset.to_table()["number"].to_pylist())],
+    "zarr": [lambda group: group["x"][:].sum()],
+    "polars": [lambda table: table["number"].sum(), lambda table: table["number"].sum()],
+    "DuckDB": [lambda _: 10, lambda table: sum(row[0] for row in table.fetchall())],
+}
+
+
+@pytest.fixture(scope="module")
+def small(registries: Registries, tmp_path_factory: pytest.TempPathFactory) -> Registries:
+    """The same services, with the version that the page speaks of."""
+    source = tmp_path_factory.mktemp("small")
+    (source / "parquet").mkdir()
+    frame = pd.DataFrame({"number": range(5)})
+    frame.to_csv(source / "t.csv", index=False)
+    frame.to_parquet(source / "parquet" / "t.parquet")
+    zarr.open_group(str(source / "store"), mode="w").create_array("x", data=np.arange(5))
+    server = registries.gobbler
+    pyg.create_project("p", staging=server.staging, url=server.url)
+    registries.gypsum.request("POST", "/create/p", TOKEN, {"permissions": {"owners": []}})
+    for service, url in (("gobbler", server.url), ("gypsum", registries.gypsum.url)):
+        selenite.upload(source, f"{service}:p/a/v", endpoint=url, token=TOKEN)
+    return registries
+
+
+@pytest.mark.parametrize("engine", RESULTS)
+def test_the_page_says_what_works(engine: str, small: Registries, tmp_path: Path) -> None:
+    (row,) = re.findall(rf"^\| {engine} \| (.*) \|$", PAGE.read_text(), re.M)
+    codes = re.findall("`([^`]+)`", row)
+    cache = str(tmp_path)
+    version = selenite.open("gobbler:p/a/v", endpoint=small.gobbler.url, cache=cache)
+    known = {"duckdb": duckdb, "polars": pl, "dd": dd, "pyarrow": pyarrow, "zarr": zarr}
+    known |= {"fsspec": fsspec, "version": version}
+    for code, result in zip(codes, RESULTS[engine], strict=True):
+        service = small.gypsum if "gypsum" in code else small.gobbler
+        code = code.replace("/scratch/me", cache)
+        found = eval(code, {**known, "url": service.url})
+        assert result(found) == 10, code
 
 
 def test_pandas_and_pyarrow(base: str, service: str, where: Where) -> None:
