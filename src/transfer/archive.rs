@@ -6,6 +6,8 @@
 //!    expected of it; a name is never a place.
 //! 3. An answer that breaks off goes on behind the last file that has come.
 //! 4. Whatever is missing in the end, or wrong, is left to be asked for by itself.
+//! 5. No more is taken than twice what an archive of these names can be, and an answer that breaks off
+//!    without a file that is wanted counts as a try: no server sends for ever.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,6 +30,9 @@ use crate::{Error, Result};
 /// Fewer files are asked for one by one: sixteen at once take two round trips then, as a list and an
 /// archive do.
 const LEAST_FILES: usize = 32;
+/// What an archive has of each file at most, besides its content and its name: headers, and what fills
+/// blocks.
+const HEAD_BYTES: u64 = 4 * 512;
 
 /// A folder that can be had as an archive.
 #[derive(Debug, Clone)]
@@ -63,7 +68,11 @@ pub(super) async fn receive(
     }
     let after = before.checked_sub(1).map(|last| archive.names[last].clone());
     let after = after.unwrap_or_default();
-    let mut stream = Stream { http, archive, scratch, lanes, job, wanted, after, others };
+    let size_of = |name| wanted.get(name).and_then(Item::size).unwrap_or(SMALL_BYTES);
+    let names = archive.names[before..].iter();
+    let most: u64 = names.map(|name| HEAD_BYTES + name.len() as u64 + size_of(name)).sum();
+    let budget = 2 * most;
+    let mut stream = Stream { http, archive, scratch, lanes, job, wanted, after, budget, others };
     stream.run().await?;
     Ok(stream.others.into_iter().chain(stream.wanted.into_values()).collect())
 }
@@ -78,6 +87,8 @@ struct Stream<'a> {
     wanted: BTreeMap<String, Item>,
     /// The last file that has come.
     after: String,
+    /// Bytes that may still come.
+    budget: u64,
     /// What is not to be had out of it.
     others: Vec<Item>,
 }
@@ -87,7 +98,7 @@ impl Stream<'_> {
         let mut tries = self.http.tries(&self.archive.url, self.job);
         while !self.wanted.is_empty() {
             tries.begin().await;
-            let after = self.after.clone();
+            let left = self.wanted.len();
             let number = tries.number();
             let error = match counted(number, self.attempt()).await {
                 Ok(()) => {
@@ -104,7 +115,7 @@ impl Stream<'_> {
                 self.doubt(&error.chain());
                 break;
             }
-            if after != self.after {
+            if self.wanted.len() < left {
                 // What comes next has tries of its own.
                 tries = self.http.tries(&self.archive.url, self.job);
             }
@@ -156,7 +167,14 @@ impl Stream<'_> {
             }
             tokio::select! {
                 piece = response.chunk() => match piece {
-                    Ok(Some(piece)) => reader.push(&piece),
+                    Ok(Some(piece)) => {
+                        let Some(budget) = self.budget.checked_sub(piece.len() as u64) else {
+                            self.doubt("the archive does not end");
+                            break Ok(());
+                        };
+                        self.budget = budget;
+                        reader.push(&piece);
+                    }
                     Ok(None) => {
                         self.doubt("the archive has no end");
                         break Ok(());
@@ -300,7 +318,8 @@ mod tests {
         let scratch = folder.join("scratch");
         let options = Options { scratch, archive: Some(archive), ..Options::default() };
         let runtime = runtime::current().unwrap();
-        let http = Http::new(&runtime).unwrap();
+        let mut http = Http::new(&runtime).unwrap();
+        http.retry.retries = 1;
         let job = Job::default();
         let all = download::download(&http, items.collect(), &options, &job);
         runtime.block_on(all).unwrap();
@@ -361,6 +380,22 @@ mod tests {
             tar_answer(archive.len(), &archive)
         });
         assert_eq!((asked.len(), alone), (1, 3));
+    }
+
+    #[test]
+    fn no_server_sends_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let others = (0..4000).map(|index| (format!("other/{index}"), vec![0; 512]));
+        let more = packed(&others.chain([(name(0), content(&name(0)))]).collect::<Vec<_>>());
+        let asked = fetch(folder.path(), &names(), move |_| tar_answer(more.len(), &more));
+        assert_eq!(asked, (vec![String::new()], COUNT));
+
+        let folder = tempfile::tempdir().unwrap();
+        let (asked, alone) = fetch(folder.path(), &names(), |after| {
+            let one = packed(&[(format!("{after}x"), Vec::new())]);
+            tar_answer(1 << 30, &one[..512])
+        });
+        assert_eq!((asked, alone), (vec![String::new(), "x".to_owned()], COUNT));
     }
 
     #[test]
