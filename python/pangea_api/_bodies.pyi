@@ -5,7 +5,6 @@ from selenite.dropin.pangea_api._bodies import _CODE as _CODE
 from selenite.dropin.pangea_api._bodies import _Expired as _Expired
 from selenite.dropin.pangea_api._bodies import _Fetch as _Fetch
 from selenite.dropin.pangea_api._bodies import _Form as _Form
-from selenite.dropin.pangea_api._bodies import _JOBS as _JOBS
 from selenite.dropin.pangea_api._bodies import _LEAST_PART as _LEAST_PART
 from selenite.dropin.pangea_api._bodies import _MD5 as _MD5
 from selenite.dropin.pangea_api._bodies import _MESSAGE as _MESSAGE

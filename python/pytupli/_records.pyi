@@ -11,5 +11,6 @@ from selenite.dropin.pytupli._records import is_name as is_name
 from selenite.dropin.pytupli._records import matching as matching
 from selenite.dropin.pytupli._records import records as records
 from selenite.dropin.pytupli._records import same as same
+from selenite.dropin.pytupli._records import taken_away as taken_away
 from selenite.dropin.pytupli._records import write as write
 from selenite.dropin.pytupli.schema import BaseFilter as BaseFilter

@@ -455,7 +455,7 @@ def send_parts(
     file: _Path,
     sizes: tuple[int, int],
     addresses: Sequence[str],
-    limits: tuple[int, int],
+    tries: int,
     asker: _Asker,
     told: Callable[[int, int], object],
 ) -> list[str]: ...

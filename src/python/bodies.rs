@@ -20,6 +20,7 @@ use crate::http::{Http, Object, Response, url};
 use crate::job::Job;
 use crate::shared::lock;
 use crate::transfer::content::{Content, Memory, Source};
+use crate::transfer::crowd::Crowd;
 use crate::transfer::fetch::{Origin, Promised, Standing, Target, Wanted, fetch};
 use crate::transfer::parts::{self, Events, Parts};
 use crate::transfer::ranges::Division;
@@ -149,7 +150,7 @@ pub(super) fn send_content(
     Ok((answer.status, answer.headers, body, fate.digest()))
 }
 
-/// Sends a file in parts, so many at once and each so often at most; gives the tags of the parts.
+/// Sends a file in parts, each so often at most; gives the tags of the parts.
 ///
 /// `told` is called with the number of a part, from 0 on, and how often it has failed, 0 once it is
 /// there.
@@ -159,7 +160,7 @@ pub(super) fn send_parts(
     file: PathBuf,
     sizes: (u64, u64),
     addresses: Vec<String>,
-    limits: (u32, usize),
+    tries: u32,
     asker: Asker,
     told: Py<PyAny>,
 ) -> PyResult<Vec<String>> {
@@ -175,9 +176,9 @@ pub(super) fn send_parts(
             let http = http(&asker)?;
             let urls =
                 addresses.iter().map(|address| url::parse(address)).collect::<Result<_>>()?;
-            let ((size, part), (tries, concurrency)) = (sizes, limits);
-            let parts = Parts { file, size, part, urls, tries, concurrency };
-            runtime::current()?.block_on(parts::send(&http, &parts, &events, job))
+            let (size, part) = sizes;
+            let (parts, crowd) = (Parts { file, size, part, urls, tries }, Crowd::new(0));
+            runtime::current()?.block_on(parts::send(&http, &parts, &crowd, &events, job))
         },
     );
     // What was told last, before the failure that it is about.

@@ -75,6 +75,14 @@ impl Crowd {
         Self { turns: Semaphore::new(first), shared, wanted, there, most, is_open }
     }
 
+    /// Just so many at once.
+    #[cfg(test)]
+    pub(crate) fn of(number: usize) -> Self {
+        let [wanted, there] = [number; 2].map(AtomicUsize::new);
+        let (turns, shared) = (Semaphore::new(number), None);
+        Self { turns, shared, wanted, there, most: number, is_open: false }
+    }
+
     /// How many there may ever be.
     pub(crate) fn most(&self) -> usize {
         self.most

@@ -1,7 +1,7 @@
 //! Moving many files at once: planned, verified, and placed only when whole.
 
 pub(crate) mod archive;
-mod crowd;
+pub(crate) mod crowd;
 pub(crate) mod download;
 // What Python alone asks for so far.
 #[cfg(any(feature = "python", test))]

@@ -18,6 +18,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 
 use super::content::{Answer, Content};
+use super::crowd::Crowd;
 use crate::digest::Digest;
 use crate::digest::running::Kind;
 use crate::http::{Http, was_refused, was_sent};
@@ -42,18 +43,17 @@ pub(crate) struct Parts {
     pub(crate) urls: Vec<Url>,
     /// How often a part is sent at most.
     pub(crate) tries: u32,
-    /// How many parts are on their way at once.
-    pub(crate) concurrency: usize,
 }
 
 /// What has become of parts: their numbers from 0 on, and how often they have failed, 0 once they are
 /// there.
 pub(crate) type Events = Mutex<Vec<(usize, u32)>>;
 
-/// Sends all parts; gives their tags, in order.
+/// Sends all parts, as many at once as the crowd lets go on; gives their tags, in order.
 pub(crate) async fn send(
     http: &Http,
     parts: &Parts,
+    crowd: &Crowd,
     events: &Events,
     job: &Job,
 ) -> Result<Vec<String>> {
@@ -67,13 +67,13 @@ pub(crate) async fn send(
     let one = |index| {
         let (http, events) = (&http, events);
         async move {
-            let tag = Transfer { http, parts, index, events, job }.run().await?;
+            let tag = Transfer { http, parts, crowd, index, events, job }.run().await?;
             Ok::<_, Error>((index, tag))
         }
     };
     let all = stream::iter(0..parts.urls.len())
         .map(one)
-        .buffer_unordered(parts.concurrency.max(1))
+        .buffer_unordered(crowd.most())
         .try_collect::<Vec<_>>();
     let mut tags = job.race(all).await.inspect_err(|_| job.give_up())?;
     tags.sort_unstable_by_key(|(index, _)| *index);
@@ -93,6 +93,7 @@ impl Parts {
 struct Transfer<'a> {
     http: &'a Http,
     parts: &'a Parts,
+    crowd: &'a Crowd,
     index: usize,
     events: &'a Events,
     job: &'a Job,
@@ -104,7 +105,8 @@ impl Transfer<'_> {
         let mut content = Content::part(&self.parts.file, self.parts.start(self.index), length);
         content.digest = Some(Kind::Md5);
         let share = Arc::new(Mutex::new(self.job.share(Some(length))));
-        let mut tries = self.http.tries(url, self.job);
+        let _turn = self.crowd.turn().await;
+        let mut tries = self.crowd.tries(self.http, url, Some(length), self.job);
         let (mut failures, mut was_forbidden) = (0, false);
         loop {
             tries.begin().await;
@@ -113,7 +115,7 @@ impl Transfer<'_> {
             let sent = content.send(self.http, &Method::PUT, url, &headers, &share, &fate).await;
             let error = match sent.and_then(|answer| self.tag(&answer, fate.digest())) {
                 Ok(tag) => {
-                    tries.answered();
+                    self.crowd.answered(&mut tries);
                     lock(&share).done();
                     self.tell(0);
                     return Ok(tag);
@@ -199,7 +201,7 @@ pub(crate) fn digest_of(headers: &[(String, String)]) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::testing::{answer, serve};
+    use crate::http::testing::{answer, serve, serve_all};
     use crate::runtime;
 
     type Told = Vec<(usize, u32)>;
@@ -216,13 +218,31 @@ mod tests {
         std::fs::write(&file, "0123456789").unwrap();
         let runtime = runtime::current().unwrap();
         let http = Http::new(&runtime).unwrap();
-        let (size, part, tries, concurrency) = (10, 4, 2, 1);
-        let parts = Parts { file, size, part, urls: vec![url; 3], tries, concurrency };
+        let parts = Parts { file, size: 10, part: 4, urls: vec![url; 3], tries: 2 };
         let (events, job) = (Events::default(), Job::default());
-        let result = runtime.block_on(send(&http, &parts, &events, &job));
+        let result = runtime.block_on(send(&http, &parts, &Crowd::of(1), &events, &job));
         let asked = server.join().unwrap().into_iter();
         let asked = asked.map(|request| request.rsplit("\r\n").next().unwrap_or_default().into());
         (result, asked.collect(), events.into_inner().unwrap())
+    }
+
+    #[test]
+    fn parts_go_at_once_as_files_do() {
+        const COUNT: usize = 16;
+        let all = std::sync::Barrier::new(COUNT);
+        let url = serve_all(move |_| {
+            all.wait();
+            answer("200 OK", "ETag: \"a\"\r\n", 0, b"")
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        std::fs::write(&file, [7; COUNT]).unwrap();
+        let runtime = runtime::current().unwrap();
+        let http = Http::new(&runtime).unwrap();
+        let parts = Parts { file, size: 16, part: 1, urls: vec![url; COUNT], tries: 1 };
+        let (events, job) = (Events::default(), Job::default());
+        let tags = runtime.block_on(send(&http, &parts, &Crowd::new(0), &events, &job));
+        assert_eq!(tags.unwrap(), ["\"a\""; COUNT]);
     }
 
     const FIRST: (&str, &str, &str) = ("200 OK", "\"a\"", "");

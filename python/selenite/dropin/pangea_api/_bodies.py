@@ -41,7 +41,6 @@ _BLOCK = 1 << 16
 # S3 takes so many parts, and no smaller ones but for the last.
 _MOST_PARTS = 10_000
 _LEAST_PART = 5 * _MIB
-_JOBS = 4
 # How often an upload begins anew because its URLs have expired, and a download goes on that broke.
 _RENEWALS = 3
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -235,9 +234,9 @@ def _put_all(
         from selenite import _core
 
         size = os.fstat(file.fileno()).st_size
-        limits = (max(1, tries), _settings.jobs(_JOBS))
+        most, asker = max(1, tries), (PACKAGE, None, None)
         with _translated():
-            tags = _core.send_parts(path, (size, part), urls, limits, (PACKAGE, None, None), told)
+            tags = _core.send_parts(path, (size, part), urls, most, asker, told)
     return [{"ETag": tag, "PartNumber": index + 1} for index, tag in enumerate(tags)]
 
 
