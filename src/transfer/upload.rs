@@ -33,8 +33,9 @@ const BLOCK_BYTES: usize = 256 * 1024;
 const DIGESTED_BYTES: usize = 64 * 1024;
 /// Blocks that may still be on their way when their memory is wanted again.
 const BLOCKS_AHEAD: usize = 2;
-/// Files that know where to go before it is their turn.
-const FILES_AHEAD: usize = 64;
+/// Files that know where to go before it is their turn: a far service gives places for so many in the
+/// time in which others are sent, also if it is asked for many at once.
+const FILES_AHEAD: usize = 256;
 /// How old a place that expires may be when it is used.
 const OLDEST_PLACE: Duration = Duration::from_secs(300);
 
@@ -298,9 +299,10 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
-    use crate::http::testing::{answer, serve};
+    use crate::http::testing::{answer, serve, serve_all};
     use crate::runtime;
 
     fn digest(content: &[u8]) -> Digest {
@@ -345,6 +347,33 @@ mod tests {
             assert!(head.to_lowercase().contains("content-length: 7"), "{head}");
             assert!(!head.to_lowercase().contains("chunked"), "{head}");
         }
+    }
+
+    #[test]
+    fn places_are_asked_for_while_the_first_files_are_sent() {
+        let (asked, enough) = (Arc::new(AtomicUsize::new(0)), std::sync::mpsc::channel::<()>());
+        let (tell, told) = (enough.0, Mutex::new(enough.1));
+        let url = serve_all(move |_| {
+            // The first waits; there is nobody who tells the others.
+            let _ = lock(&told).recv();
+            answer("200 OK", "", 0, b"")
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        std::fs::write(&file, "x").unwrap();
+        let items = vec![Item::new(file, "f"); 288];
+        let tell = Mutex::new(Some(tell));
+        let target = |_| async {
+            if asked.fetch_add(1, Ordering::Relaxed) == 256 {
+                lock(&tell).take();
+            }
+            let (headers, made) = (HeaderMap::new(), Some(Instant::now()));
+            Ok(Target { url: url.clone(), headers, md5: None, made })
+        };
+        let runtime = runtime::current().unwrap();
+        let (http, job) = (Http::new(&runtime).unwrap(), Job::default());
+        runtime.block_on(upload(&http, &items, target, |_| (), 0, &job)).unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), items.len());
     }
 
     #[test]
