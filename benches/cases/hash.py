@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -83,6 +84,32 @@ def _md5sum(name: str) -> Prepare:
     return prepare
 
 
+def _verify(name: str) -> Prepare:
+    """What the command `verify` does: a version compared with its manifest."""
+
+    def prepare(task: Task) -> Callable[[], Any]:
+        from selenite import Registry
+
+        root = task.data[name]
+        version = task.scratch / "registry" / "p" / "a" / "v"
+        version.mkdir(parents=True)
+        digests = ours.digest_files(_paths(task, name))
+        entries = {
+            path: {"size": (root / path).stat().st_size, "md5sum": digest}
+            for path, digest in zip(files_below(root), digests, strict=True)
+        }
+        (version / "..manifest").write_text(json.dumps(entries))
+        registry = Registry("gobbler", registry=task.scratch / "registry")
+        manifest = registry["p"]["a"]["v"].manifest
+
+        def run() -> list[str]:
+            return [str(one.md5sum) for one in manifest.check(root) if one.state == "ok"]
+
+        return run
+
+    return prepare
+
+
 def _read(name: str) -> Prepare:
     def prepare(task: Task) -> Callable[[], Any]:
         return task.floor("read", THREADS, str(task.list_file(_paths(task, name))))
@@ -149,6 +176,26 @@ CASES = (
             Contestant("read", _read("M"), "plain", is_floor=True),
         ),
         needs=("M",),
+        check=same,
+    ),
+    Case(
+        rows=(
+            Row(
+                "H8",
+                "verify L, to its digests alone",
+                "verify",
+                ("digest_files",),
+                0.8,
+                0.9,
+                "read",
+            ),
+        ),
+        contestants=(
+            Contestant("verify", _verify("L"), "ours"),
+            Contestant("digest_files", _selenite("L"), "ours"),
+            Contestant("read", _read("L"), "plain", is_floor=True),
+        ),
+        needs=("L",),
         check=same,
     ),
 )
