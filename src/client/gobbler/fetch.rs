@@ -1,7 +1,7 @@
 //! Files and directories of a registry, through a cache when they come from a service.
 //!
 //! Versions do not change once they are off probation, so what is cached of them is used as it is.
-//! Everything else follows from these rules:
+//! Everything else follows from these rules (1 and 5 in `records`):
 //!
 //! 1. A version that was on probation when it was cached is looked up again.
 //! 2. Downloaded files must have the size and digest that the version's manifest says.
@@ -12,28 +12,24 @@
 //! 6. A document that makes no sense is none.
 //! 7. No file takes the place of another one whose name the file system takes for the same.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use walkdir::WalkDir;
 
 use super::cache::{Cache, CacheFolder};
+use super::records::{Manifests, Records, entry_of, inside, is_record, split_version};
 use super::remote::Remote;
 use super::source::Source;
 use crate::client::cache::{self, expected, form_of};
-use crate::client::remote::is_missing;
 use crate::error::IoContext;
 use crate::fs::atomic;
 use crate::fs::fold;
 use crate::fs::owner::make_folders;
-use crate::fs::walk::{self, Kind};
-use crate::http::{Document, Object};
 use crate::job::Job;
-use crate::registry::format::layout::{MANIFEST, SUMMARY, is_internal};
-use crate::registry::format::model::{Manifest, ManifestEntry, Summary};
+use crate::registry::format::model::ManifestEntry;
 use crate::relpath::RelPath;
 use crate::settings::{self, Verify};
 use crate::system;
@@ -110,26 +106,6 @@ impl Fetch {
     }
 }
 
-/// Splits a path into `project/asset/version` and what is inside of the version.
-fn split_version(path: &RelPath) -> Option<(RelPath, &str)> {
-    let text = path.as_str();
-    let ends: Vec<usize> = text.match_indices('/').map(|(at, _)| at).collect();
-    let (end, inner) = match ends.get(2) {
-        Some(end) => (*end, &text[end + 1..]),
-        None if ends.len() == 2 => (text.len(), ""),
-        None => return None,
-    };
-    let version = RelPath::parse(&text[..end]).ok()?;
-    if version.components().any(is_internal) { None } else { Some((version, inner)) }
-}
-
-fn inside(folder: &RelPath, name: &str) -> Result<RelPath> {
-    RelPath::parse(format!("{folder}/{name}"))
-}
-
-/// Manifests by version.
-type Manifests = BTreeMap<RelPath, Manifest>;
-
 struct Fetcher<'a> {
     remote: Remote,
     cache: Cache,
@@ -139,12 +115,17 @@ struct Fetcher<'a> {
 }
 
 impl Fetcher<'_> {
+    fn records(&self) -> Records<'_> {
+        let concurrency = self.options.concurrency;
+        Records { remote: &self.remote, cache: &self.cache, concurrency, job: self.job }
+    }
+
     async fn file(&self, path: &RelPath) -> Result<PathBuf> {
         let target = self.cache.file(path);
         fold::refuse_other(&self.cache.registry(), path)?;
         if !self.options.overwrite && self.has(path)? {
             if let Some((version, _)) = split_version(path) {
-                self.refresh(&version).await?;
+                self.records().refresh(&version).await?;
             }
             if self.has(path)? && self.damaged(std::slice::from_ref(path)).await?.is_empty() {
                 return Ok(target);
@@ -153,7 +134,7 @@ impl Fetcher<'_> {
         if let Some(folder) = target.parent() {
             make_folders(folder)?;
         }
-        let trusted = !self.options.overwrite && self.has_final_records(path)?;
+        let trusted = !self.options.overwrite && self.records().are_final(path)?;
         let get = |from_cache| async move {
             let paths = vec![path.clone()];
             let manifests = self.known(&paths, from_cache).await?;
@@ -185,23 +166,12 @@ impl Fetcher<'_> {
         Ok((present, missing))
     }
 
-    /// True if the cached summary of the version around `path` says that it is not on probation.
-    fn has_final_records(&self, path: &RelPath) -> Result<bool> {
-        let Some((version, inner)) = split_version(path) else { return Ok(false) };
-        if inner.split('/').any(is_internal) {
-            return Ok(false);
-        }
-        let summary = self.cache.read(&inside(&version, SUMMARY)?)?;
-        let summary = summary.and_then(|text| serde_json::from_slice::<Summary>(&text).ok());
-        Ok(summary.is_some_and(|summary| !summary.is_probational()))
-    }
-
     async fn directory(&self, path: &RelPath) -> Result<PathBuf> {
         let target = self.cache.file(path);
         fold::refuse_other(&self.cache.registry(), path)?;
         if !self.options.overwrite {
-            for version in self.cached_versions(path)? {
-                self.refresh(&version).await?;
+            for version in self.records().cached_versions(path)? {
+                self.records().refresh(&version).await?;
             }
             if self.cache.is_complete(path) && self.verify != Verify::Always {
                 return Ok(target);
@@ -311,107 +281,12 @@ impl Fetcher<'_> {
         Ok(names.iter().any(|name| name == path.file_name()))
     }
 
-    /// The versions at, around or below `path` of which something is cached.
-    fn cached_versions(&self, path: &RelPath) -> Result<Vec<RelPath>> {
-        if let Some((version, _)) = split_version(path) {
-            return Ok(vec![version]);
-        }
-        let mut found = vec![path.clone()];
-        for _ in path.components().count()..3 {
-            let mut deeper = Vec::new();
-            for folder in &found {
-                let entries = match walk::entries(&self.cache.file(folder)) {
-                    Err(error) if error.io_kind() == Some(ErrorKind::NotFound) => continue,
-                    other => other?,
-                };
-                for (name, kind) in entries {
-                    if kind == Kind::Folder && !is_internal(&name) {
-                        deeper.push(inside(folder, &name)?);
-                    }
-                }
-            }
-            found = deeper;
-        }
-        Ok(found)
-    }
-
-    /// Looks a version up again if it was on probation when it was cached.
-    async fn refresh(&self, version: &RelPath) -> Result<()> {
-        let summary_path = inside(version, SUMMARY)?;
-        let manifest_path = inside(version, MANIFEST)?;
-        let Some(summary) = self.cache.read(&summary_path)? else { return Ok(()) };
-        // A summary that makes no sense says nothing.
-        let is_settled = serde_json::from_slice(&summary)
-            .is_ok_and(|summary: Summary| !summary.is_probational());
-        if is_settled || self.remote.http.is_offline() {
-            return Ok(());
-        }
-        let (summary, manifest) = tokio::try_join!(
-            self.remote.read(&summary_path, self.job),
-            self.remote.read(&manifest_path, self.job)
-        )?;
-        // What no manifest vouches for may be of another upload.
-        let old = self.cached_manifest(version)?.unwrap_or_default();
-        self.renew(version, Some(&old), Some(&manifest), Some(&summary)).map(drop)
-    }
-
-    /// The manifest of a version, if it is cached and makes sense.
-    fn cached_manifest(&self, version: &RelPath) -> Result<Option<Manifest>> {
-        cache::manifest(&self.cache.file(&inside(version, MANIFEST)?))
-    }
-
-    /// Replaces the cached records of a version, and drops what the new manifest says otherwise
-    /// than `old`, if that is known. Gives back the new manifest.
-    fn renew(
-        &self,
-        version: &RelPath,
-        old: Option<&Manifest>,
-        manifest: Option<&Document>,
-        summary: Option<&Document>,
-    ) -> Result<Option<Manifest>> {
-        let new = manifest.map(Document::parse_public::<Manifest>).transpose()?;
-        summary.map(Document::check::<Object>).transpose()?;
-        if let (Some(old), Some(new)) = (old, &new)
-            && old != new
-        {
-            self.drop_changed(version, old, new)?;
-        }
-        // An interrupted renewal starts again as long as the cached summary is the old one, or as
-        // there is no manifest.
-        let mut records = [(MANIFEST, manifest), (SUMMARY, summary)];
-        if old.is_none() {
-            records.reverse();
-        }
-        for (name, record) in records {
-            if let Some(record) = record {
-                self.cache.write(&inside(version, name)?, &record.body)?;
-            }
-        }
-        Ok(new)
-    }
-
-    fn drop_changed(&self, version: &RelPath, old: &Manifest, new: &Manifest) -> Result<()> {
-        self.cache.mark_changed(version)?;
-        let folder = self.cache.file(version);
-        for entry in walk::walk(&folder, &|_| true, self.job)? {
-            let path = entry.path.as_str();
-            let is_kept = entry.kind == Kind::Folder
-                || path == SUMMARY
-                || path == MANIFEST
-                || new.get(path).is_some_and(|now| old.get(path) == Some(now));
-            if !is_kept {
-                atomic::remove_file(&folder.join(path))?;
-            }
-        }
-        Ok(())
-    }
-
     /// Those of the cached files that differ from their manifests, if hits are to be verified.
     async fn damaged(&self, paths: &[RelPath]) -> Result<Vec<RelPath>> {
         if self.verify != Verify::Always || paths.is_empty() {
             return Ok(Vec::new());
         }
-        let manifests = self.manifests(paths, true).await?;
+        let manifests = self.records().manifests(paths, true).await?;
         let mut listed = Vec::new();
         for path in paths {
             if let Some(entry) = entry_of(path, &manifests) {
@@ -429,7 +304,9 @@ impl Fetcher<'_> {
     async fn known(&self, paths: &[RelPath], from_cache: bool) -> Result<Manifests> {
         match self.verify {
             Verify::Never => Ok(Manifests::new()),
-            Verify::AfterDownload | Verify::Always => self.manifests(paths, from_cache).await,
+            Verify::AfterDownload | Verify::Always => {
+                self.records().manifests(paths, from_cache).await
+            }
         }
     }
 
@@ -515,54 +392,6 @@ impl Fetcher<'_> {
         }
         leader
     }
-
-    /// Manifests of the versions that `paths` lie in, where there are any.
-    ///
-    /// Those that are not taken from the cache are cached, together with their summaries.
-    async fn manifests(&self, paths: &[RelPath], from_cache: bool) -> Result<Manifests> {
-        // Consecutive paths are mostly in one version.
-        let mut versions = BTreeSet::new();
-        for path in paths {
-            if let Some((version, inner)) = split_version(path)
-                && !inner.is_empty()
-                && (!inner.split('/').any(is_internal) || is_record(path))
-            {
-                versions.insert(version);
-            }
-        }
-        let found: Vec<Option<(RelPath, Manifest)>> = stream::iter(versions)
-            .map(|version| self.manifest(version, from_cache))
-            .buffer_unordered(download::concurrency(self.options.concurrency))
-            .try_collect()
-            .await?;
-        Ok(found.into_iter().flatten().collect())
-    }
-
-    async fn manifest(
-        &self,
-        version: RelPath,
-        from_cache: bool,
-    ) -> Result<Option<(RelPath, Manifest)>> {
-        let cached = self.cached_manifest(&version)?;
-        if from_cache && let Some(manifest) = cached {
-            return Ok(Some((version, manifest)));
-        }
-        let (manifest_path, summary_path) =
-            (inside(&version, MANIFEST)?, inside(&version, SUMMARY)?);
-        let (manifest, summary) = tokio::try_join!(
-            self.read_optional(&manifest_path),
-            self.read_optional(&summary_path)
-        )?;
-        let new = self.renew(&version, cached.as_ref(), manifest.as_ref(), summary.as_ref())?;
-        Ok(new.map(|manifest| (version, manifest)))
-    }
-
-    async fn read_optional(&self, path: &RelPath) -> Result<Option<Document>> {
-        match self.remote.read(path, self.job).await {
-            Err(error) if is_missing(&error) => Ok(None),
-            other => other.map(Some),
-        }
-    }
 }
 
 /// What could not be removed is no failure if it is gone, another user's, in use or not empty.
@@ -576,18 +405,6 @@ fn left(error: std::io::Error) -> std::io::Result<()> {
     }
 }
 
-fn is_record(path: &RelPath) -> bool {
-    split_version(path).is_some_and(|(_, inner)| inner == MANIFEST || inner == SUMMARY)
-}
-
-fn entry_of<'a>(
-    path: &RelPath,
-    manifests: &'a BTreeMap<RelPath, Manifest>,
-) -> Option<&'a ManifestEntry> {
-    let (version, inner) = split_version(path)?;
-    manifests.get(&version)?.get(inner)
-}
-
 #[cfg(test)]
 mod tests {
     use md5::{Digest as _, Md5};
@@ -595,6 +412,7 @@ mod tests {
     use super::*;
     use crate::digest;
     use crate::http::testing::Site;
+    use crate::registry::format::layout::{MANIFEST, SUMMARY};
 
     /// Serves version `p/a/v` with these files, on probation or not.
     fn publish(site: &Site, files: &[(&str, &str)], on_probation: bool) {
@@ -808,18 +626,6 @@ mod tests {
         site.put("/list?path=p%2Fa%2Fv", r#"["f"]"#);
         let error = fetch(Fetch::Directory, "p/a/v/f", &site, cache.path()).unwrap_err();
         assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotADirectory));
-    }
-
-    #[test]
-    fn a_version_is_the_first_three_components() {
-        let split = |path: &str| {
-            let path = RelPath::parse(path).unwrap();
-            split_version(&path).map(|(version, inner)| (version.to_string(), inner.to_owned()))
-        };
-        assert_eq!(split("p/a"), None);
-        assert_eq!(split("p/a/v"), Some(("p/a/v".into(), String::new())));
-        assert_eq!(split("p/a/v/x/y"), Some(("p/a/v".into(), "x/y".into())));
-        assert_eq!(split("..logs/a/v/x"), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod fetch;
 mod left_out;
 mod list;
 mod read;
+mod records;
 mod remote;
 mod request;
 mod source;
