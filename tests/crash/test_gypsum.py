@@ -135,7 +135,10 @@ class Trial:
         assert leftovers(ground.place, receipts=True) == []
 
     def request(self, server: Server) -> Answer:
-        return self.action.act(self.ground.sessions, self.ground.api(server))
+        api = self.ground.api(server)
+        answer = self.action.act(self.ground.sessions, api)
+        self.action.use(api, answer)
+        return answer
 
     def note(self, point: object, what: str) -> None:
         self.wrong.append(f"{point}: {what}")

@@ -30,21 +30,24 @@ class Action:
 
     act: Act
     prepare: Callable[[Path], None] = lambda _: None
+    # What must be possible with what was answered.
+    use: Callable[[Api, Answer], None] = lambda *_: None
 
 
 def admin(method: str, path: str, body: Any = None) -> Act:
     return lambda _, api: api.admin(method, path, body)
 
 
-def start(path: str, **more: Any) -> Act:
+def start(path: str, **more: Any) -> Action:
     def act(_: Sessions, api: Api) -> Answer:
-        answer = api.start(path, described({**FILES, **MORE, "own": b"own"}), **more)
+        return api.start(path, described({**FILES, **MORE, "own": b"own"}), **more)
+
+    def use(api: Api, answer: Answer) -> None:
         if answer.status == 200:
             # The token is good for something.
             Session(api, answer.json()).presign()
-        return answer
 
-    return act
+    return Action(act, use=use)
 
 
 def described(files: dict[str, bytes]) -> list[dict[str, Any]]:
@@ -80,9 +83,9 @@ ACTIONS = {
     "remove_latest": Action(admin("DELETE", "/remove/p/a/v2")),
     "approve": Action(admin("POST", "/probation/approve/p/c/v1")),
     "reject": Action(admin("POST", "/probation/reject/p/c/v1")),
-    "start": Action(start("p/a/v9")),
-    "start_probational": Action(start("p/a/v9", on_probation=True)),
-    "start_new_asset": Action(start("p/fresh/v1")),
+    "start": start("p/a/v9"),
+    "start_probational": start("p/a/v9", on_probation=True),
+    "start_new_asset": start("p/fresh/v1"),
     "put": Action(lambda open_, api: Session(api, open_["put"]).put(MORE["x/y/z"], 1)),
     "complete": Action(lambda open_, api: Session(api, open_["complete"]).complete()),
     "complete_probational": Action(lambda open_, api: Session(api, open_["probed"]).complete()),

@@ -311,7 +311,7 @@ impl Hold for S3Hold<'_> {
         if self.receipt().is_some() && !self.is_claim && !self.claim()? {
             return Ok(());
         }
-        found(self.objects.wait(self.objects.store.delete(&self.path)))?;
+        self.delete()?;
         (self.noted, self.seen, self.is_claim) = (None, None, false);
         Ok(())
     }
@@ -579,6 +579,19 @@ impl S3Hold<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Deletes what was seen. One that stays would keep others away for long, so it is tried again,
+    /// unless only the answer was lost: then what is there is another one's.
+    fn delete(&self) -> Result<(), Failure> {
+        let delete = || found(self.objects.wait(self.objects.store.delete(&self.path))).map(drop);
+        let Err(failure) = delete() else { return Ok(()) };
+        let tag = |version: &UpdateVersion| version.e_tag.clone();
+        match self.objects.read_note(&self.path) {
+            Ok(Some((_, meta))) if self.seen.as_ref().and_then(tag) == meta.e_tag => delete(),
+            Ok(_) => Ok(()),
+            Err(_) => Err(failure),
+        }
     }
 
     /// Writes the lock or a receipt; false if something else is there than was seen.
