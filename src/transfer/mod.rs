@@ -10,6 +10,7 @@ pub(crate) mod content;
 pub(crate) mod fetch;
 #[cfg(any(feature = "python", test))]
 pub(crate) mod packed;
+mod part;
 #[cfg(any(feature = "python", test))]
 pub(crate) mod parts;
 #[cfg(any(feature = "python", test))]
