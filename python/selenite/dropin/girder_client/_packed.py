@@ -141,7 +141,7 @@ class Archives:
 
     def _receive(self, waiting: dict[str, Wanted]) -> None:
         """Ask for an archive of items, in a thread of the team."""
-        if self._has_digests() is None:
+        if self._has_digests() is None and not self._is_refused:
             _learn(waiting)
         if self._is_refused or self._has_digests() is None:
             for wanted in waiting.values():
