@@ -329,13 +329,14 @@ def entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Everything below a folder, sorted, by its path relative to it."""
     for directory, folders, files in os.walk(folder):
         folders.sort()
+        inside = os.path.relpath(directory, folder)
+        start = "" if inside == "." else f"{inside}/"
         for name in sorted(folders + files):
-            path = os.path.join(directory, name)
             try:
-                about = os.lstat(path)
+                about = os.lstat(f"{directory}/{name}")
             except FileNotFoundError:
                 continue  # it went while an answer was on its way
-            yield os.path.relpath(path, folder), about
+            yield start + name, about
 
 
 def fingerprint(folder: Path) -> str:
