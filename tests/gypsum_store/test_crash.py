@@ -67,7 +67,9 @@ class Ground:
     def serving(self) -> Iterator[GypsumServer]:
         """A service that has looked at all projects: what a start asks for is no action's."""
         self.faults.arm()
-        projects = [path for path in self.store.directory.iterdir() if path.name[0] != "."]
+        files = [path for path in self.store.directory.rglob("*") if path.is_file()]
+        tops = {path.relative_to(self.store.directory).parts[0] for path in files}
+        projects = [name for name in tops if not name.startswith(".")]
         with gypsum.server(store=self.place) as running:
             wait_until(lambda: self.faults.count > len(projects), "each project was looked at")
             yield running
