@@ -97,6 +97,9 @@ def serve(words: Sequence[str]) -> int:
             # The service makes neither: a misspelled name would be a new registry.
             why = f"`{settings[name]}` is no directory"
             print(f"error: invalid -{name}: {why}", file=sys.stderr)
+            if not os.path.lexists(settings[name]):
+                mode = "-m 1777 " if name == "staging" else ""
+                print(f"hint: make it once, by `mkdir {mode}DIRECTORY`", file=sys.stderr)
             return 1
     return _core.serve_gobbler(json.dumps(settings))
 

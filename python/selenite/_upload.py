@@ -271,10 +271,9 @@ def _needing_project(where: Place, project: str) -> Iterator[None]:
             # So it answers to whatever is wrong.
             found = _missing_project(where, project) or error
         if found.reason == "no such project" and found.hint is None:
-            found.hint = {
-                "gobbler": "an administrator makes it, by `pygobbler.create_project`",
-                "gypsum": "an administrator makes it, by `gypsum_client.create_project`",
-            }[where.service]
+            command = f"selenite project create {address_of(where, project)}"
+            package = {"gobbler": "pygobbler", "gypsum": "gypsum_client"}[where.service]
+            found.hint = f"an administrator makes it, by `{command}` or `{package}.create_project`"
         if found is error:
             raise
         raise found from error

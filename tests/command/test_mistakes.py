@@ -107,7 +107,8 @@ def test_a_project_that_is_to_be_made_first(selenite: Run, scheme: str, tmp_path
     first, hint = done.err.splitlines()
     assert done.status == 3
     assert first.startswith("error: no project `another` in ")
-    assert hint == f"hint: an administrator makes it, by `{package}.create_project`"
+    command = f"selenite project create {scheme}:another"
+    assert hint == f"hint: an administrator makes it, by `{command}` or `{package}.create_project`"
 
 
 def test_a_token_that_is_not_accepted(

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.command import COUNTS, V2, Run, Services, md5
+from support.command import COUNTS, V2, Run, Services, check, md5
 from support.tree import make
 
 BOTH = pytest.mark.parametrize("scheme", ["gobbler", "gypsum"])
@@ -193,6 +193,26 @@ def test_publishing(selenite: Run, scheme: str, services: Services, tmp_path: Pa
         "put", "-", f"{scheme}:written/put/{tmp_path.name}-4/a", "--size", 3, stdin="four"
     )
     assert (wrong.status, wrong.err) == (6, "error: standard input has 4 bytes, not 3\n")
+
+
+@BOTH
+def test_making_a_project(
+    selenite: Run, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"made-{tmp_path.name}"
+    done = selenite("project", "create", f"{scheme}:{name}", "--owner", "alice", "--json")
+    assert (done.status, done.err) == (0, "")
+    check("project create", done.json)
+    permissions = selenite("info", f"{scheme}:{name}", "--json").json["permissions"]
+    assert permissions["owners"] == ["alice"]
+    again = selenite("project", "create", f"{scheme}:{name}")
+    assert (again.status, again.err.split(" in ")[0]) == (5, f"error: project `{name}` exists")
+    assert selenite("project", "create", f"{scheme}:{name}/asset").status == 2
+    if scheme == "gypsum":
+        monkeypatch.setenv("GYPSUM_TOKEN", "token-of-bob")
+        assert selenite("project", "create", "gypsum:not-made").status == 4
+        monkeypatch.delenv("GYPSUM_TOKEN")
+        assert selenite("project", "create", "gypsum:not-made").status == 4
 
 
 def test_answers_of_pangea_in_the_cache(selenite: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -327,4 +327,7 @@ def test_what_is_wrong_is_said_last(places: list[str]) -> None:
     assert lines[-2].startswith("error: ")
     assert lines[-1].startswith("hint: ")
     ended = run(*places[:2], "-registry", "nope")
-    assert ended.stderr == "error: invalid -registry: `nope` is no directory\n"
+    assert ended.stderr == (
+        "error: invalid -registry: `nope` is no directory\n"
+        "hint: make it once, by `mkdir DIRECTORY`\n"
+    )

@@ -32,6 +32,7 @@ _COMMANDS = {
     "info": ("info:info", "Say what is known of a project, asset, version or file."),
     "ls": ("ls:ls", "List projects, assets, versions or files."),
     "manifest": ("manifest:manifest", "Print paths, sizes and digests of a version or directory."),
+    "project": ("project:project", "Look after projects."),
     "put": ("put:put", "Upload a directory as a new version."),
     "search": ("search:search", "Search the metadata of a gypsum registry."),
     "serve": ("serve:serve", "Run a service until SIGTERM or SIGINT."),
