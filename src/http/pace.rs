@@ -19,8 +19,7 @@
 //! 9. One refusal in 25 answers, and five at once, say nothing of the server, unless it asks for a
 //!    pause: far networks lose connections, too. Such a request waits by itself.
 //! 10. Where callers leave the number of their transfers open, `search` finds it, but after a refusal
-//!     it grows only up to three quarters of the number that was refused, and beyond that after four
-//!     rounds of answers (25 at least) without another, eight the second time, and so on.
+//!     it is doubled only up to three quarters of the number that was refused, to which rule 5 applies.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -51,12 +50,8 @@ const FAR_OFF: Duration = Duration::from_secs(10);
 const MOST_IDLE: usize = 64;
 /// Answers that make up for a refusal.
 const ANSWERS: u32 = 25;
-/// Rounds of answers without a refusal after which the number may be doubled beyond what was refused.
-const ROUNDS: f64 = 4.0;
 /// Refusals that may be made up for.
 const SPARE: f64 = 5.0;
-/// After so many answers without a refusal, former ones are forgotten.
-const FORGIVEN: u32 = 1000;
 
 /// The pace of each server.
 #[derive(Debug, Default)]
@@ -188,10 +183,6 @@ struct State {
     in_a_row: u32,
     /// Such answers since the last refusal.
     taken: u32,
-    /// The same since a refusal lowered the number.
-    clean: u32,
-    /// How many lowered it before so many answers had come that they are forgotten.
-    denied: i32,
     /// Refusals that may still be passed over.
     spare: f64,
     /// Up to where the number may be doubled.
@@ -211,8 +202,6 @@ impl Default for State {
             round: 0,
             in_a_row: 0,
             taken: 0,
-            clean: FORGIVEN,
-            denied: 0,
             spare: SPARE,
             ceiling: f64::INFINITY,
             resume: now,
@@ -252,7 +241,6 @@ impl State {
     fn take(&mut self) {
         self.in_a_row = 0;
         self.taken = self.taken.saturating_add(1);
-        self.clean = self.clean.saturating_add(1);
         self.spare = (self.spare + 1.0 / f64::from(ANSWERS)).min(SPARE);
     }
 
@@ -261,11 +249,6 @@ impl State {
             return;
         }
         let limit = self.number.min(f64::from(self.search.number())).floor();
-        // Some rounds of answers, and ever more of them.
-        let wanted = f64::from(ANSWERS).max(limit * ROUNDS) * 2.0_f64.powi(self.denied);
-        if f64::from(self.clean) >= wanted {
-            self.ceiling = f64::INFINITY;
-        }
         let more = (limit * 2.0).min(self.ceiling).min(f64::from(most));
         self.number = self.number.max(more);
         self.search.raise(whole(more));
@@ -293,8 +276,6 @@ impl State {
             let refused = self.number.min(f64::from(self.under_way));
             self.number = (refused / 2.0).max(LEAST);
             self.ceiling = refused * 0.75;
-            self.denied = if self.clean < FORGIVEN { (self.denied + 1).min(5) } else { 0 };
-            self.clean = 0;
             self.spare = self.spare.max(1.0);
             self.search.halve(now);
             self.round += 1;
