@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.command import COUNTS, V2, Run, Services, check, md5
+from support.service import USER
 from support.tree import make
 
 BOTH = pytest.mark.parametrize("scheme", ["gobbler", "gypsum"])
@@ -205,6 +206,10 @@ def test_making_a_project(
     check("project create", done.json)
     permissions = selenite("info", f"{scheme}:{name}", "--json").json["permissions"]
     assert permissions["owners"] == ["alice"]
+    if scheme == "gobbler":
+        plan = selenite("put", make(tmp_path / "mine", {"a": "x"}), f"gobbler:{name}/a/v", "-n")
+        told = f"{USER} is no owner or uploader of {name}: only an administrator could upload"
+        assert (plan.status, plan.err.splitlines()[1:]) == (0, [told])
     again = selenite("project", "create", f"{scheme}:{name}")
     assert (again.status, again.err.split(" in ")[0]) == (5, f"error: project `{name}` exists")
     assert selenite("project", "create", f"{scheme}:{name}/asset").status == 2

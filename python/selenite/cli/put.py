@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from selenite import _core
 from selenite._display import count_text
 from selenite._exceptions import PermissionDeniedError, SeleniteError
 from selenite._gobbler import current_user
@@ -117,6 +118,7 @@ def put(
         )
     if isinstance(done, UploadPlan):
         _show(options, done, f"{target.scheme}:{'/'.join(target.names)}")
+        _doubt(where, target.names[0], target.names[1], options)
         return
     manifest = done.manifest
     facts = {
@@ -148,16 +150,44 @@ def _owners(where: Place, project: str, options: Options) -> str | None:
         owners = Project(where, project).permissions.get("owners", [])
     except (OSError, ValueError, SeleniteError):
         return None  # it is only a hint
-    if where.service == "gobbler":
-        user: str | None = current_user()
-    else:
-        from selenite.cli.auth import token_of
-
-        found, _ = token_of(options)
-        user = found["name"] if found else None
+    user = _user(where, options)
     names = ", ".join(map(str, owners))
     who = f"{'owner' if len(owners) == 1 else 'owners'} of {project}: {names or 'nobody'}"
     return f"you are {user}; {who}" if user else who
+
+
+def _user(where: Place, options: Options) -> str | None:
+    """Say who asks; None if only the service knows."""
+    if where.service == "gobbler":
+        return current_user()
+    from selenite.cli.auth import token_of
+
+    found, _ = token_of(options)
+    return found["name"] if found else None
+
+
+def _doubt(where: Place, project: str, asset: str, options: Options) -> None:
+    """Say that an upload may be refused. Who is an administrator, nobody can be asked."""
+    user = _user(where, options)
+    try:
+        rights = Project(where, project).permissions
+        # An asset of a Gobbler may have some of its own.
+        path = f"{project}/{asset}/..permissions"
+        more: Any = _core.registry_document(where.native, path) or {}
+    except (OSError, ValueError, SeleniteError):
+        return  # it is only a doubt
+    named = [
+        name
+        for one in (rights, more)
+        for name in (*(one.get("owners") or []), *map(_id, one.get("uploaders") or []))
+    ]
+    if user is not None and user not in named and not rights.get("global_write"):
+        told = f"{user} is no owner or uploader of {project}: only an administrator could upload"
+        Output(options).note(told)
+
+
+def _id(uploader: dict[str, Any]) -> object:
+    return uploader.get("id")
 
 
 def _token(options: Options) -> str:
