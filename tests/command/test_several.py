@@ -44,7 +44,8 @@ def test_addresses_share_one_pool_of_transfers(selenite: Run) -> None:
             begun.append(path.split("/")[-2])
             active += 1
             most = max(most, active)
-        all_listed.wait(20)
+        if not all_listed.wait(5):
+            all_listed.set()  # once is enough to tell
         time.sleep(0.02)
         with lock:
             active -= 1
