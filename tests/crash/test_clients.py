@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +25,9 @@ import pytest
 from support import client_calls
 from support.client_calls import CALLS, Sites
 from support.crash import (
+    NOTHING,
     WHOLE,
+    WORLDS,
     Failing,
     OutOfRoom,
     OverQuota,
@@ -151,8 +153,11 @@ def leftovers(place: Path) -> list[str]:
 class Trial:
     """One call: what it makes, and what is wrong after each end."""
 
-    def __init__(self, ground: Ground, name: str) -> None:
+    def __init__(self, ground: Ground, name: str, lacking: Mapping[str, int] = NOTHING) -> None:
         self.ground, self.place, self.name = ground, ground.place, name
+        ground.traced.lacking = lacking
+        # Only who is traced lacks something.
+        self.repeating = ground.client if lacking else ground.other
         self.wrong: list[str] = []
         self.ready()
         self.before = shape(self.place)
@@ -178,7 +183,7 @@ class Trial:
                 self.wrong.append(f"{point}: {path} is there by half")
 
     def repeat(self, point: str) -> None:
-        if fault := self.ground.other.run(self.name):
+        if fault := self.repeating.run(self.name):
             self.wrong.append(f"{point}: the same call fails: {fault}")
             return
         found = shape(self.place)
@@ -216,10 +221,11 @@ def as_list(found: Any) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
+@pytest.mark.parametrize("world", WORLDS if WHOLE else [""])
 @pytest.mark.parametrize("name", CALLS)
-def test_a_cut_leaves_no_file_by_half(ground: Ground, name: str) -> None:
+def test_a_cut_leaves_no_file_by_half(ground: Ground, name: str, world: str) -> None:
     began = time.monotonic()
-    trial = Trial(ground, name)
+    trial = Trial(ground, name, WORLDS[world])
     for kind in ("kill", "lost"):
         # Not once it has returned: what is in a cache then is not promised to be on disk.
         states = [state for state in trial.recording.points(kind) if state.call is not None]
@@ -227,7 +233,8 @@ def test_a_cut_leaves_no_file_by_half(ground: Ground, name: str) -> None:
         for state in points:
             trial.cut(kind, state)
         count, found = len(trial.recording.states), len(trial.wrong) - known
-        row("client", name, kind, count, len(points), found, f"{time.monotonic() - began:.1f}")
+        shown, took = f"{kind}, {world}" if world else kind, f"{time.monotonic() - began:.1f}"
+        row("client", name, shown, count, len(points), found, took)
     assert not trial.wrong, "\n".join(trial.wrong)
 
 

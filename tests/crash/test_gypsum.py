@@ -14,14 +14,16 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from support import gypsum
 from support.crash import (
+    NOTHING,
     WHOLE,
+    WORLDS,
     Call,
     Failing,
     OutOfRoom,
@@ -87,24 +89,24 @@ class Ground:
         replace(self.place, self.begin)
         action.prepare(self.place)
 
-    def traced(self, action: Action) -> Server:
+    def traced(self, action: Action, lacking: Mapping[str, int] = NOTHING) -> Server:
         """Begin again, with a service that has nothing to settle any more."""
         self.ready(action)
         left = self.place / "p" / "..tmp-left-1"
         left.touch()
-        server = self.serving(traced=True)
+        server = self.serving(traced=True, lacking=lacking)
         lock = self.place / "..LOCK"
         wait_until(lambda: not left.exists() and not lock.exists(), "the registry is settled")
         return server
 
-    def serving(self, *, traced: bool = False) -> Server:
+    def serving(self, *, traced: bool = False, lacking: Mapping[str, int] = NOTHING) -> Server:
         settings = {
             "registry": str(self.place),
             "tokens": str(self.folder / "tokens"),
             "administrators": gypsum.ADMINS,
             "durable": True,
         }
-        return Server("gypsum", settings, self.place if traced else None)
+        return Server("gypsum", settings, self.place if traced or lacking else None, lacking)
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +121,15 @@ def ground() -> Iterator[Ground]:
 class Trial:
     """One action: what it makes of the registry, and what is wrong after each end."""
 
-    def __init__(self, ground: Ground, action: Action) -> None:
-        self.ground, self.action = ground, action
+    def __init__(
+        self, ground: Ground, action: Action, lacking: Mapping[str, int] = NOTHING
+    ) -> None:
+        self.ground, self.action, self.lacking = ground, action, lacking
         self.wrong: list[str] = []
         ground.ready(action)
         self.before = shape(ground.place)
         self.faults_before = faults(ground.place, with_links=False)
-        with ground.traced(action) as server:
+        with ground.traced(action, lacking) as server:
             copies = Path(tempfile.mkdtemp(dir=ground.folder))
             answer, self.recording = record(
                 server.traced, ground.place, copies, lambda: self.request(server), EVERY
@@ -149,7 +153,7 @@ class Trial:
         """Look at what the next start makes of a state."""
         place, point = self.ground.place, f"{kind} {state.number} before {state.call}"
         state.restore(place, power_failed=kind == "lost")
-        with self.ground.serving() as server:
+        with self.ground.serving(lacking=self.lacking) as server:
             self.settle(point)
             found = shape(place)
             if found == self.before:
@@ -213,16 +217,18 @@ class Trial:
             self.repeat(point, server)
 
 
+@pytest.mark.parametrize("world", WORLDS if WHOLE else [""])
 @pytest.mark.parametrize("name", ACTIONS)
-def test_a_cut_leaves_all_or_nothing(ground: Ground, name: str) -> None:
+def test_a_cut_leaves_all_or_nothing(ground: Ground, name: str, world: str) -> None:
     began = time.monotonic()
-    trial = Trial(ground, ACTIONS[name])
+    trial = Trial(ground, ACTIONS[name], WORLDS[world])
     for kind in ("kill", "lost"):
         points, known = sample(trial.recording.points(kind), POINTS), len(trial.wrong)
         for state in points:
             trial.cut(kind, state)
         count, found = trial.recording.count, len(trial.wrong) - known
-        row("gypsum", name, kind, count, len(points), found, f"{time.monotonic() - began:.1f}")
+        shown = f"{kind}, {world}" if world else kind
+        row("gypsum", name, shown, count, len(points), found, f"{time.monotonic() - began:.1f}")
     assert not trial.wrong, "\n".join(trial.wrong)
 
 
@@ -264,3 +270,13 @@ def test_no_empty_asset_stays(ground: Ground) -> None:
         trial.fail(server, failing)
     assert failing.hit is not None
     assert not trial.wrong, "\n".join(trial.wrong)
+
+
+def test_the_end_of_an_upload_takes_away_what_a_dead_service_was_receiving(ground: Ground) -> None:
+    action = ACTIONS["complete"]
+    ground.ready(action)
+    left = ground.place / "complete/a/v2/..tmp-left-1"
+    left.touch()
+    with ground.serving() as server:
+        assert action.act(ground.sessions, ground.api(server)).status == 200
+    assert not left.exists()

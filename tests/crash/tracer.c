@@ -4,7 +4,7 @@
  *
  * QUESTIONS and ANSWERS are numbers of open descriptors. First comes the line `PID`, then one line
  * for each call, its parts divided by tabs: name, inode and length (0 if it has none), path, second
- * path. Each is answered by one line:
+ * path. A file without a name is opened by a call `nameless`. Each is answered by one line:
  *
  *     go          it is made
  *     half        it is made with half the length
@@ -166,18 +166,32 @@ static int is_open_to_write(pid_t thread, int file) {
     return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* Whether a call changes anything, apart from where. */
-static int changes(pid_t thread, const struct call *call, const long *values) {
+/* The flags with which a call opens a file; 0 if it opens none. */
+static unsigned long long opening(pid_t thread, const struct call *call, const long *values) {
     struct open_how how = {0};
     switch (call->number) {
-    case SYS_open: how.flags = values[1]; break;
-    case SYS_openat: how.flags = values[2]; break;
-    case SYS_openat2: read_memory(thread, values[2], &how, sizeof how); break;
+    case SYS_open: return values[1];
+    case SYS_openat: return values[2];
+    case SYS_openat2: read_memory(thread, values[2], &how, sizeof how); return how.flags;
+    case SYS_creat: return O_CREAT;
+    default: return 0;
+    }
+}
+
+static int is_nameless(unsigned long long flags) {
+    return (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+/* Whether a call changes anything, apart from where. */
+static int changes(pid_t thread, const struct call *call, const long *values) {
+    switch (call->number) {
     case SYS_close: return is_open_to_write(thread, (int)values[0]);
     case SYS_ioctl: return (unsigned)values[1] == FICLONE_REQUEST;
+    case SYS_open: case SYS_openat: case SYS_openat2: break;
     default: return 1;
     }
-    return how.flags & (O_CREAT | O_TRUNC) || (how.flags & O_TMPFILE) == O_TMPFILE;
+    unsigned long long flags = opening(thread, call, values);
+    return flags & (O_CREAT | O_TRUNC) || is_nameless(flags);
 }
 
 /* Lets one call be made to its end, while all others wait; `result` takes the place of its own. */
@@ -217,7 +231,8 @@ static void look_at(pid_t process, pid_t thread) {
         if (stat(name, &about)) about.st_ino = 0;
     }
     long length = call->length == NONE ? 0 : values[call->length];
-    fprintf(questions, "%s\t%lu\t%ld\t%s\t%s\n", call->name, (unsigned long)about.st_ino, length, first, second);
+    const char *asked = is_nameless(opening(thread, call, values)) ? "nameless" : call->name;
+    fprintf(questions, "%s\t%lu\t%ld\t%s\t%s\n", asked, (unsigned long)about.st_ino, length, first, second);
     fflush(questions);
     char answer[64];
     if (!fgets(answer, sizeof answer, answers)) exit(0); /* who asked for this is gone */

@@ -33,14 +33,15 @@ POSSIBLE = platform.system() == "Linux" and platform.machine() == "x86_64"
 SOURCE = Path(__file__).parents[1] / "crash" / "tracer.c"
 # What needs room on a disk, or tells late that there was none.
 NEEDS_ROOM = {"open", "mkdir", "rename", "link", "symlink", "write", "writev", "allocate"}
-NEEDS_ROOM |= {"fsync", "syncfs", "setxattr", "close"}
+NEEDS_ROOM |= {"nameless", "fsync", "syncfs", "setxattr", "close"}
 
 
 # What a file system may lack: names of calls, and how they fail there.
 NOTHING: Mapping[str, int] = {}
 WORLDS = {
     "": NOTHING,
-    "no links": {"link": errno.EPERM},
+    # There, a file that is opened without a name could never get one.
+    "no links": {"link": errno.EPERM, "nameless": errno.EOPNOTSUPP},
     "no attributes": {"setxattr": errno.ENOTSUP, "removexattr": errno.ENOTSUP},
 }
 

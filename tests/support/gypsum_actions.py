@@ -143,12 +143,19 @@ def is_finished(version: Path) -> bool:
     return b"upload_finish" in (version / "..summary").read_bytes()
 
 
+def is_being_received(registry: Path, path: str) -> bool:
+    """Whether it is in the folder of an upload, whose end takes it away."""
+    version = registry.joinpath(*path.split("/")[:3])
+    summary = version / "..summary"
+    return path.count("/") == 3 and summary.exists() and not is_finished(version)
+
+
 def leftovers(registry: Path, *, receipts: bool) -> list[str]:
     """What is there for the service alone; receipts are for requests that nobody was told of."""
     found = []
     for path, about in entries(registry):
         name = path.rsplit("/", 1)[-1]
-        if "tmp" in name:
+        if "tmp" in name and not is_being_received(registry, path):
             found.append(path)
         if receipts and name == "..LOCK" and about.st_size:
             text = (registry / path).read_text()
