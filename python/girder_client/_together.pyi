@@ -4,6 +4,7 @@ from selenite.dropin.girder_client._together import Stopped as Stopped
 from selenite.dropin.girder_client._together import Task as Task
 from selenite.dropin.girder_client._together import Team as Team
 from selenite.dropin.girder_client._together import _AHEAD as _AHEAD
+from selenite.dropin.girder_client._together import _AT_ONCE as _AT_ONCE
 from selenite.dropin.girder_client._together import _PATIENCE_SECONDS as _PATIENCE_SECONDS
 from selenite.dropin.girder_client._together import _Part as _Part
 from selenite.dropin.girder_client._together import _SHORT_PATIENCE_SECONDS as _SHORT_PATIENCE_SECONDS

@@ -350,6 +350,7 @@ def test_an_item_of_one_file_is_one_request(tmp_path: Path, way: str) -> None:
 def test_an_item_that_changed_after_it_was_listed_is_taken_as_it_is_now(tmp_path: Path) -> None:
     tree = Tree([(f"{number}", [(f"{number}", b"now")]) for number in range(4)])
     tree.items[2]["size"] = 7
+    tree.items[3]["size"] = -1
     with serving(tree) as server:
         gc = girder_client.GirderClient(apiUrl=server.url)
         gc.maxWorkers = 1

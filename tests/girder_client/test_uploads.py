@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -610,6 +611,25 @@ def test_trees_are_told_of_in_order(
 def item(path: str) -> list[str]:
     name = os.path.basename(path)
     return [f"Uploading Item from {name}", f"[{name} 1 of 1]", f"item t/{path}"]
+
+
+def test_sixteen_files_go_at_once_whatever_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for a server that may be far."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    for number in range(16):
+        (tmp_path / f"{number}").write_text("x")
+    together = threading.Barrier(16)
+
+    def script(method: str, path: str) -> Reply:
+        if method == "POST" and path.startswith("/file?"):
+            together.wait(30)
+        return as_json({"_id": "1", "name": "n", "release": "5.0.21"})
+
+    with serving(script) as server:
+        girder_client.GirderClient(apiUrl=server.url).upload(str(tmp_path / "*"), "f")
+        assert sum("POST /file?" in line for line in server.asked) == 16
 
 
 def test_nothing_is_changed_in_a_dry_run(tmp_path: Path, capsys: Any) -> None:

@@ -247,7 +247,7 @@ class Only:
         size = item.get("size")
         if not self._is_wanted or self.is_digested is not False or not isinstance(size, int):
             return False
-        if size > _LARGEST_ONLY or not _bodies.may_use_core(self._gc):
+        if not 0 <= size <= _LARGEST_ONLY or not _bodies.may_use_core(self._gc):
             return False
         os.makedirs(os.path.dirname(place), exist_ok=True)
         try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from . import GirderClient
 
 _TICK_SECONDS = 0.05
+# Files on their way: what takes long is the way there and back, not work of this machine.
+_AT_ONCE = 16
 # How much may be begun before the first of it is told of.
 _AHEAD = 2000
 # How long to wait for what was stopped.
@@ -317,8 +319,6 @@ def workers(gc: GirderClient) -> int:
     Args:
         gc: The client.
     """
-    import os
-
     if gc.maxWorkers is not None:
         return max(1, int(gc.maxWorkers))
-    return _settings.jobs(min(8, (os.cpu_count() or 1) * 2))
+    return _settings.jobs(_AT_ONCE)
