@@ -59,9 +59,7 @@ def test_a_notebook_has_a_line_for_each_call(
     cells = [CALL.format(version, slow.url, tmp_path) for version in ("v1", "v2")]
     # The second file of a version is there: nothing is to be told.
     cells.append("quick = version.path('slow')")
-    book = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
-        cells=[nbformat.v4.new_code_cell(cell) for cell in cells]  # type: ignore[no-untyped-call]
-    )
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(book, timeout=60, kernel_name="python3").execute()
     outputs = [cell["outputs"] for cell in book["cells"]]
     for number, shown in enumerate(outputs[:2], 1):
