@@ -40,6 +40,7 @@ __all__ = [
     "gobbler_request",
     "gobbler_upload",
     "gypsum_clone",
+    "gypsum_describe",
     "gypsum_download",
     "gypsum_finish",
     "gypsum_list_directories",
