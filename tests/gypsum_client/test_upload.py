@@ -204,7 +204,10 @@ def test_places_are_asked_for_many_at_once_where_the_service_says_so(
     asked = [line.split()[1].split("/")[1] for line in fake.asked]
     assert asked.count("bucket") == 600
     many = asked.count("many")
-    assert (asked.count("presign"), many) == ((4, 3) if gives_many else (600, 1))
+    # Alone are asked for those that come before it is known, and one that another has overtaken.
+    alone = range(1, 9) if gives_many else [600]
+    assert asked.count("presign") in alone
+    assert many == (3 if gives_many else 1)
 
 
 @pytest.mark.parametrize("text", ["text", ""])
