@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from cases.base import Case, Contestant, Prepare, Row, Task, Timed
 
-TIMES = 10
+TIMES = 5
 
 
 def _start(statement: str) -> float:
