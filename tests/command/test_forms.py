@@ -19,6 +19,7 @@ from support import bucket
 from support.command import SCHEMAS, Run, Services, check
 from support.fake import Reply, serving
 from support.service import COMMAND
+from support.terminal import shown_on
 from support.tree import make
 
 BOTH = pytest.mark.parametrize("scheme", ["gobbler", "gypsum"])
@@ -163,26 +164,17 @@ def test_names_never_rule_the_terminal() -> None:
 def on_a_terminal(*words: str, **environment: str) -> str:
     """What a terminal of 100 columns is sent."""
     ours, theirs = os.openpty()
-    with os.fdopen(ours, "rb", buffering=0) as seen:
-        process = subprocess.Popen(
-            [str(COMMAND), *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env={**os.environ, "TERM": "xterm", **environment},
-        )
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                more = seen.read(4096)
-            except OSError:
-                break  # as Linux ends a terminal
-            if not more:
-                break
-            shown += more
-        process.wait(30)
-    return shown.decode().replace("\r\n", "\n")
+    process = subprocess.Popen(
+        [str(COMMAND), *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", **environment},
+    )
+    os.close(theirs)
+    shown = shown_on(ours)
+    process.wait(30)
+    return shown
 
 
 def test_colours_and_headers_are_for_terminals(selenite: Run) -> None:

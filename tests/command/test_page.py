@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.command import Run, Services
 from support.service import COMMAND, USER
+from support.terminal import shown_on
 from support.tree import make
 
 PAGE = Path(__file__).parents[2] / "docs" / "command.md"
@@ -29,15 +30,9 @@ def on_a_terminal(line: str) -> str:
         env={**os.environ, "PATH": f"{COMMAND.parent}:{os.environ['PATH']}", "TERM": "dumb"},
     )
     os.close(theirs)
-    shown = b""
-    with os.fdopen(ours, "rb", buffering=0) as seen:
-        while True:
-            try:
-                shown += seen.read(4096) or b""
-            except OSError:
-                break  # as Linux ends a terminal
+    shown = shown_on(ours)
     process.wait(30)
-    return shown.decode().replace("\r\n", "\n")
+    return shown
 
 
 def leveled(text: str, replaced: dict[str, str]) -> list[str]:

@@ -22,6 +22,7 @@ from support import bucket as support
 from support.bucket import OWNER
 from support.proxy import Fault, between
 from support.service import Gobbler
+from support.terminal import shown_on
 from support.tree import Tree
 
 Build = Callable[[Tree], str]
@@ -263,15 +264,14 @@ def test_the_clock_of_a_bar_begins_with_the_call(monkeypatch: pytest.MonkeyPatch
 def test_a_terminal_without_a_size_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = os.openpty()
     assert os.get_terminal_size(theirs).columns == 0
-    with os.fdopen(theirs, "w") as stream, os.fdopen(ours, "rb", buffering=0) as seen:
+    with os.fdopen(theirs, "w") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setattr(_progress, "_BAR_DELAY_SECONDS", 0.0)
         with selenite.progress(True), _progress.tracking("test", "a") as update:
             assert update is not None
             moved(10, monkeypatch)
             update(1, 2, 0, 1)
-            stream.flush()
-            shown = seen.read(1000).decode()
+    shown = shown_on(ours)
     assert "50%|" in shown
     # What stands around it moves the cursor.
     line = re.search(r"test:[^\x1b\r\n]*", shown)
