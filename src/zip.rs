@@ -9,6 +9,8 @@
 
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
+use crc_fast::CrcAlgorithm;
+
 /// The media type of an archive.
 pub(crate) const MEDIA_TYPE: &str = "application/zip";
 /// What an archive ends with.
@@ -130,24 +132,9 @@ impl Member {
     }
 }
 
-const TABLE: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut byte: u32 = 0;
-    while byte < 256 {
-        let (mut value, mut bit) = (byte, 0);
-        while bit < 8 {
-            value = if value & 1 == 1 { value >> 1 ^ 0xEDB8_8320 } else { value >> 1 };
-            bit += 1;
-        }
-        table[byte as usize] = value;
-        byte += 1;
-    }
-    table
-};
-
 fn crc32(content: &[u8]) -> u32 {
-    let step = |sum: u32, byte: &u8| sum >> 8 ^ TABLE[usize::from(sum.to_le_bytes()[0] ^ byte)];
-    !content.iter().fold(!0, step)
+    let checksum = crc_fast::checksum(CrcAlgorithm::Crc32IsoHdlc, content);
+    u32::try_from(checksum).expect("it has 32 bits")
 }
 
 #[cfg(test)]
