@@ -6,6 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import IO
 
 _IS_WARNED = False
@@ -59,6 +60,47 @@ def unlock(file: IO[bytes]) -> None:
     with suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_UN)
     file.close()
+
+
+def hold(path: Path) -> int:
+    """Hold a file that nobody else may hold, in this process or another one, without waiting.
+
+    Args:
+        path: The file, made if need be. Its directory must exist.
+
+    Returns:
+        The open file, for :func:`let_go`.
+
+    Raises:
+        BlockingIOError: If somebody holds it.
+        OSError: If it cannot be made, or if the file system has no locks.
+    """
+    import fcntl
+    from contextlib import suppress
+
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held it before may have removed it just now.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(file)):
+                    return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def let_go(path: Path, file: int) -> None:
+    """Let others hold a file, which is removed.
+
+    Args:
+        path: The file.
+        file: What :func:`hold` has returned.
+    """
+    path.unlink(missing_ok=True)
+    os.close(file)
 
 
 def _warn_of_foreign_lock(path: str) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from selenite._exceptions import AlreadyExistsError
+from selenite._locks import hold, let_go
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Unfinished:
             found = self._file.parent.stat()
             if found.st_uid != os.geteuid() or found.st_mode & _ONLY_OTHERS:
                 return self._without(f"`{self._file.parent}` is not the user's alone")
-            self._lock = self._held()
+            self._lock = hold(self._file.with_suffix(".lock"))
         except BlockingIOError:
             raise AlreadyExistsError(
                 f"{self._address} is being uploaded by another process",
@@ -93,22 +94,6 @@ class Unfinished:
 
         _log.tell(f"an upload that is interrupted will not be gone on with: {why}")
         return self
-
-    def _held(self) -> int:
-        import fcntl
-
-        place = self._file.with_suffix(".lock")
-        while True:
-            lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Whoever held it before may have removed it just now.
-                if place.exists() and os.path.samestat(place.stat(), os.fstat(lock)):
-                    return lock
-            except BaseException:
-                os.close(lock)
-                raise
-            os.close(lock)
 
     def note(self, facts: Any) -> None:  # noqa: ANN401 (JSON)
         """Replace the note, and what was noted beside it."""
@@ -134,6 +119,5 @@ class Unfinished:
     ) -> None:
         """Let others have the note."""
         if self._lock is not None:
-            self._file.with_suffix(".lock").unlink(missing_ok=True)
-            os.close(self._lock)
+            let_go(self._file.with_suffix(".lock"), self._lock)
             self._lock = None
