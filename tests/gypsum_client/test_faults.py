@@ -25,7 +25,7 @@ CONTENT = {
 def hasty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up soon where no answer comes; on a busy machine an honest one may take seconds."""
     if "silence" in request.node.name:
-        monkeypatch.setenv("SELENITE_TIMEOUT", "1")
+        monkeypatch.setenv("SELENITE_TIMEOUT", "3")
 
 
 @pytest.fixture
