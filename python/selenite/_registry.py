@@ -363,28 +363,31 @@ class Version(_Named):
             InvalidArgumentError: If the registry of a gypsum service that is here only notes
                 links, so that its directory is not the whole version: ``get`` makes one.
         """
-        return self._fetched(path, overwrite)[0]
+        paths = None if path is None else [self._entry(path).path]
+        return self._fetched(paths, overwrite)[0][0]
 
-    def _fetched(self, path: _Path | None, overwrite: bool) -> tuple[Path, int]:
-        """Fetch; give the place, and how many files have come from the service."""
+    def _fetched(self, paths: list[str] | None, overwrite: bool) -> tuple[list[Path], int]:
+        """Fetch files, or all; give the places, and how many files have come from the service."""
         from selenite._progress import tracking
 
-        text = None if path is None else self._entry(path).path
         names = self._resolved()
-        origin = None if text is None else self.manifest._table.origin(text)
-        with tracking("fetch", self.address) as progress, asking(self._place, names, text):
+        files = None
+        if paths is not None:
+            origin = self.manifest._table.origin
+            files = [(path, origin(path)) for path in paths]
+        only = paths[0] if paths is not None and len(paths) == 1 else None
+        with tracking("fetch", self.address) as progress, asking(self._place, names, only):
             found, received = _core.registry_fetch(
                 self._place.native,
                 "/".join(names),
-                text,
-                origin,
+                files,
                 0,
                 progress,
                 overwrite=overwrite,
             )
-        if text is None:
-            self._refuse_noted_links(found)
-        return Path(found), received
+        if paths is None:
+            self._refuse_noted_links(found[0])
+        return [Path(one) for one in found], received
 
     def _refuse_noted_links(self, found: str) -> None:
         """Fail where links are no files: only in a gypsum registry that is read in place."""

@@ -39,6 +39,11 @@ def is_log_wanted() -> bool:
     return os.environ.get("SELENITE_LOG", "").strip().lower() not in {"", "off"}
 
 
+def verification() -> str:
+    """Say what is compared with manifests (``SELENITE_VERIFY``); the core knows its values."""
+    return os.environ.get("SELENITE_VERIFY", "").strip().lower() or "download"
+
+
 def gobbler_binary() -> str | None:
     """Say which Gobbler service is to be started (``SELENITE_GOBBLER_BINARY``).
 

@@ -272,43 +272,62 @@ impl Opened {
         self.file(version)
     }
 
-    /// Makes sure that a version, or a file of it, can be read here; returns where. `origin` is where
-    /// the content of the file is kept in the registry.
-    pub fn fetch(
-        &self,
-        version: &RelPath,
-        file: Option<(&RelPath, &RelPath)>,
-        options: &GetOptions,
-        job: &Job,
-    ) -> Result<PathBuf> {
+    /// Makes sure that a version can be read here; returns where.
+    pub fn fetch(&self, version: &RelPath, options: &GetOptions, job: &Job) -> Result<PathBuf> {
         match &self.kind {
-            Kind::Tree(_, root) | Kind::Files(_, root) => {
-                let Some((path, origin)) = file else { return Ok(version.under(root)) };
-                let own = path.under(&version.under(root));
-                Ok(if own.exists() { own } else { origin.under(root) })
-            }
+            Kind::Tree(_, root) | Kind::Files(_, root) => Ok(version.under(root)),
             Kind::Gobbler { url, cache, .. } => {
-                let (what, path) = match file {
-                    Some((path, _)) => (Fetch::File, format!("{version}/{path}")),
-                    None => (Fetch::Directory, version.to_string()),
-                };
-                let options = FetchOptions {
-                    cache: cache.clone(),
-                    overwrite: options.overwrite,
-                    concurrency: options.concurrency,
-                    is_offline: self.is_offline,
-                };
-                what.run(&path, &Source::Remote(url.clone()), &options, job)
+                let source = Source::Remote(url.clone());
+                let options = self.fetching(cache, options);
+                Fetch::Directory.run(version.as_str(), &source, &options, job)
             }
             Kind::Gypsum { remote, cache } => {
-                let options =
-                    SaveOptions { overwrite: options.overwrite, concurrency: options.concurrency };
-                let saver = Saver::new(&remote.0, cache, options, job)?;
-                match file {
-                    Some((path, _)) => saver.file(version.as_str(), path.as_str()),
-                    None => saver.version(version.as_str(), true),
-                }
+                let saver = Saver::new(&remote.0, cache, saving(options), job)?;
+                saver.version(version.as_str(), true)
             }
+        }
+    }
+
+    /// Makes sure that files of a version can be read here; returns where, in the same order. With
+    /// each comes where its content is kept in the registry, if it is a link.
+    pub fn fetch_files(
+        &self,
+        version: &RelPath,
+        files: &[(RelPath, Option<RelPath>)],
+        options: &GetOptions,
+        job: &Job,
+    ) -> Result<Vec<PathBuf>> {
+        match &self.kind {
+            Kind::Tree(_, root) | Kind::Files(_, root) => {
+                let folder = version.under(root);
+                let place = |(path, origin): &(RelPath, Option<RelPath>)| {
+                    let own = path.under(&folder);
+                    match origin {
+                        Some(origin) if !own.exists() => origin.under(root),
+                        _ => own,
+                    }
+                };
+                Ok(files.iter().map(place).collect())
+            }
+            Kind::Gobbler { url, cache, .. } => {
+                let path = |(path, _): &(RelPath, _)| RelPath::parse(format!("{version}/{path}"));
+                let paths = files.iter().map(path).collect::<Result<Vec<_>>>()?;
+                gobbler::fetch_files(&paths, url, &self.fetching(cache, options), job)
+            }
+            Kind::Gypsum { remote, cache } => {
+                let saver = Saver::new(&remote.0, cache, saving(options), job)?;
+                let paths: Vec<&RelPath> = files.iter().map(|(path, _)| path).collect();
+                saver.files(version.as_str(), &paths)
+            }
+        }
+    }
+
+    fn fetching(&self, cache: &CacheFolder, options: &GetOptions) -> FetchOptions {
+        FetchOptions {
+            cache: cache.clone(),
+            overwrite: options.overwrite,
+            concurrency: options.concurrency,
+            is_offline: self.is_offline,
         }
     }
 
@@ -436,6 +455,10 @@ impl Opened {
             form: Form::Any,
         })
     }
+}
+
+fn saving(options: &GetOptions) -> SaveOptions {
+    SaveOptions { overwrite: options.overwrite, concurrency: options.concurrency }
 }
 
 /// The files that a folder does not have; its folders are made.

@@ -81,31 +81,36 @@ pub(super) fn registry_manifest(py: Python<'_>, place: Given, version: String) -
     Ok(Table(Arc::new(table)))
 }
 
-/// Makes sure that a version, or a file of it, can be read here; returns where, and how many files
-/// have come from the service.
+/// Makes sure that a version, or files of it, can be read here; returns where, and how many files have
+/// come from the service. With each file comes where its content is kept, if it is a link.
 #[pyfunction]
-#[pyo3(signature = (place, version, path, origin, concurrent, progress, *, overwrite))]
-#[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
+#[pyo3(signature = (place, version, files, concurrent, progress, *, overwrite))]
 pub(super) fn registry_fetch(
     py: Python<'_>,
     place: Given,
     version: String,
-    path: Option<String>,
-    origin: Option<String>,
+    files: Option<Vec<(String, Option<String>)>>,
     concurrent: Concurrency,
     progress: Option<Py<PyAny>>,
     overwrite: Truth,
-) -> PyResult<(OsString, u64)> {
+) -> PyResult<(Vec<OsString>, u64)> {
     let options = GetOptions { overwrite: overwrite.0, concurrency: concurrent.0 };
     let (found, received) = wait(py, progress.as_ref(), |job| {
         let version = RelPath::parse(version)?;
-        let path = path.map(RelPath::parse).transpose()?;
-        let origin = origin.map(RelPath::parse).transpose()?;
-        let file = path.as_ref().map(|path| (path, origin.as_ref().unwrap_or(path)));
-        let found = open(place, job)?.fetch(&version, file, &options, job)?;
+        let opened = open(place, job)?;
+        let found = match files {
+            None => vec![opened.fetch(&version, &options, job)?],
+            Some(files) => {
+                let parse = |(path, origin): (String, Option<String>)| {
+                    Ok((RelPath::parse(path)?, origin.map(RelPath::parse).transpose()?))
+                };
+                let files = files.into_iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
+                opened.fetch_files(&version, &files, &options, job)?
+            }
+        };
         Ok((found, job.contents_received()))
     })?;
-    Ok((found.into(), received))
+    Ok((found.into_iter().map(Into::into).collect(), received))
 }
 
 /// Copies the files of a table into a folder: how many were there, copied and downloaded.

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pygobbler as pyg
 import pytest
 import selenite
 from selenite.fs import GobblerFileSystem
-from support.registries import CSV, FIRST, ODD, SECOND, Registries
+from support.registries import CSV, FIRST, ODD, SECOND, TOKEN, Registries, add
 
 Where = dict[str, Any]
 NOBODY = "http://127.0.0.1:9"
@@ -57,6 +58,21 @@ def test_a_version_is_its_files(service: str, where: Where) -> None:
     assert version.uploaded_by
     assert version.uploaded is not None
     assert abs((datetime.now(UTC) - version.uploaded).total_seconds()) < 3600
+
+
+@pytest.mark.parametrize("service", ["gobbler", "gypsum"])
+def test_what_is_cached_of_a_version_on_probation_may_be_of_another_upload(
+    service: str, registries: Registries, tmp_path: Path
+) -> None:
+    where = registries.where(f"{service}-http", tmp_path / "cache")
+    gobbler = {"staging": registries.gobbler.staging, "url": registries.gobbler.url}
+    for text in ("old", "new"):
+        add(registries, tmp_path / text, f"anew-{service}", "v3", {"f": text, "g": "same"})
+        version = selenite.open(f"{service}:demo/anew-{service}/v3", **where)
+        assert [version.path(path).read_text() for path in ("f", "g")] == [text, "same"]
+        pyg.reject_probation("demo", f"anew-{service}", "v3", **gobbler)
+        names = f"demo/anew-{service}/v3"
+        registries.gypsum.request("POST", f"/probation/reject/{names}", TOKEN)
 
 
 def test_content_is_read_in_every_way(service: str, where: Where, tmp_path: Path) -> None:

@@ -128,9 +128,32 @@ def test_what_was_cached_and_verified(
     assert counts(address, "--include", "*.csv", "--overwrite") == (1, 0, 1)
     monkeypatch.setenv("SELENITE_VERIFY", "always")
     assert counts(address) == (2, 2, 2)
+    notes = Path(selenite("get", f"{address}/notes.txt").out.strip())
+    notes.unlink()
+    notes.write_text("bad bytes\n")
+    assert counts(address, "--include", "*t*") == (2, 1, 2)
+    assert notes.read_text() == "ten bytes\n"
     if scheme == "gobbler":
         here = ("--registry", services.gobbler.registry)
         assert counts(address, *here) == (2, 2, 0)
+
+
+@BOTH
+@pytest.mark.parametrize("words", [(), ("there", "--link", "hard")])
+def test_files_are_fetched_together(
+    selenite: Run, scheme: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, fetch = list[Any](), _core.registry_fetch
+
+    def counted(place: Any, version: str, files: Any, *rest: Any, **named: Any) -> Any:
+        calls.append(files)
+        return fetch(place, version, files, *rest, **named)
+
+    monkeypatch.setattr(_core, "registry_fetch", counted)
+    done = selenite("get", f"{scheme}:demo/rna/v1", *words, "--include", "*t*")
+    assert done.status == 0
+    # Each call reads the manifest: one for each file would take the square of their number.
+    assert calls == [[("notes.txt", None), ("tables/counts.csv", None)]]
 
 
 @BOTH

@@ -7,15 +7,14 @@ import shutil
 import sys
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import chain
 from pathlib import Path
 
 import click
 
 from selenite._display import count_text
-from selenite._progress import progress as progress_of
 from selenite._progress import tracking
 from selenite._registry import _refuse_full
+from selenite._settings import verification
 from selenite.cli._common import Options, argument, command, dry_run, flag, option, patterns
 from selenite.cli._complete import AddressType
 from selenite.cli._errors import CONFLICT, FAILED, USAGE, CommandError, told
@@ -151,8 +150,12 @@ def _all(
 
 def _are_apart(wanted: list[_Wanted]) -> bool:
     """Say whether no two addresses have a path in common."""
+
+    def chosen(one: _Wanted) -> Manifest:
+        return one.chosen
+
     seen: set[str] = set()
-    for manifest in side_by_side([partial(getattr, one, "chosen") for one in wanted]):
+    for manifest in side_by_side([partial(chosen, one) for one in wanted]):
         if isinstance(manifest, Exception):
             continue  # it is told when its turn has come
         if not seen.isdisjoint(manifest):
@@ -212,44 +215,21 @@ def _fetched(
         return {"path": destination, **facts, **counts}
     root = _root(version)
     _refuse_full(root, chosen)
-    if not any(choice) and target.path is None:
-        place, received = version._fetched(None, overwrite)
-    else:
-        received = sum(count for _, _, count in _each(version, chosen, overwrite))
-        place = root if target.path is None else root / target.path
+    is_whole = not any(choice) and target.path is None
+    _, received = version._fetched(None if is_whole else _files_of(chosen), overwrite)
+    place = root if target.path is None else root / target.path
     return {"path": str(place), **facts, **_counts(version, files, received)}
 
 
-def _each(version: Version, chosen: Manifest, overwrite: bool) -> Iterator[tuple[Entry, Path, int]]:
-    """Fetch files into the cache; give the place of each, and how many have come for it."""
-
-    def fetched(entry: Entry) -> tuple[Entry, Path, int]:
-        with progress_of(False):
-            return (entry, *version._fetched(entry.path, overwrite))
-
-    entries = [entry for entry in chosen.entries() if not entry.is_directory]
-    if not entries:
-        return
-    done, size = 0, chosen.total_bytes
-    with tracking("fetch", version.address) as tell:
-        # The first one alone: it brings what is known of the version.
-        first, *others = (partial(fetched, entry) for entry in entries)
-        results = chain(side_by_side([first]), side_by_side(others))
-        for number, found in enumerate(results, 1):
-            if isinstance(found, Exception):
-                raise found
-            done += found[0].size
-            if tell is not None:
-                tell(done, size, number, len(entries))
-            yield found
+def _files_of(chosen: Manifest) -> list[str]:
+    return [entry.path for entry in chosen.entries() if not entry.is_directory]
 
 
 def _counts(version: Version, files: int, received: int) -> dict[str, int]:
     """Say how many files were here already, and how many were compared with the manifest."""
     from selenite import _core
 
-    verify = os.environ.get("SELENITE_VERIFY", "").strip().lower()
-    verified = {"off": 0, "always": files}.get(verify, received)
+    verified = {"off": 0, "always": files}.get(verification(), received)
     if _core.registry_at_hand(version._place.native) is not None:
         verified = 0
     return {"cached": max(0, files - received), "verified": verified}
@@ -274,10 +254,10 @@ def _into(
             raise _taken(Path(os.fsdecode(error.filename))) from error
         # Each of them was compared, wherever it came from.
         return {"cached": counts[0] + counts[1], "verified": sum(counts)}
-    received = 0
-    for entry, place, came in _each(version, chosen, False):
-        _link(place, destination / entry.path, overwrite)
-        received += came
+    paths = _files_of(chosen)
+    places, received = version._fetched(paths, False)
+    for path, place in zip(paths, places, strict=True):
+        _link(place, destination / path, overwrite)
     return _counts(version, chosen.files, received)
 
 
@@ -306,7 +286,7 @@ def _copied(
 def _file(
     version: Version, entry: Entry, destination: str | None, overwrite: bool, link: str
 ) -> dict[str, Any]:
-    found, received = version._fetched(entry.path, overwrite and destination is None)
+    (found,), received = version._fetched([entry.path], overwrite and destination is None)
     facts = {"address": f"{version.address}/{entry.path}", "files": 1, "bytes": entry.size}
     if destination is not None:
         place = Path(destination)

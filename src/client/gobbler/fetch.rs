@@ -16,11 +16,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use walkdir::WalkDir;
 
 use super::cache::{Cache, CacheFolder};
-use super::records::{Manifests, Records, entry_of, inside, is_record, split_version};
+use super::records::{Manifests, Records, entry_of, inside, is_record, split_version, versions_of};
 use super::remote::Remote;
 use super::source::Source;
 use crate::client::cache::{self, expected, form_of};
@@ -31,12 +32,13 @@ use crate::fs::owner::make_folders;
 use crate::job::Job;
 use crate::registry::format::model::ManifestEntry;
 use crate::relpath::RelPath;
+use crate::runtime::{self, Runtime};
 use crate::settings::{self, Verify};
 use crate::system;
 use crate::transfer::archive::Archive;
 use crate::transfer::download::{self, Options};
 use crate::transfer::plan::{Expected, Item, differing};
-use crate::{Error, Result, runtime};
+use crate::{Error, Result};
 
 /// How to fetch.
 #[derive(Debug, Clone, Default)]
@@ -85,25 +87,27 @@ impl Fetch {
             Source::Local(registry) => return Ok(registry.join(path)),
             Source::Remote(url) => url,
         };
-        let runtime = runtime::current()?;
-        let mut remote = Remote::new(url, &runtime)?;
-        if options.is_offline {
-            remote.http.switch_off();
-        }
-        let fetcher = Fetcher {
-            remote,
-            cache: Cache::new(&options.cache, url)?,
-            verify: settings::verify()?,
-            options,
-            job,
-        };
-        runtime.block_on(job.race(async {
-            match self {
-                Self::File => fetcher.file(&parsed).await,
-                Self::Directory => fetcher.directory(&parsed).await,
+        match self {
+            Self::File => Ok(fetch_files(&[parsed], url, options, job)?.remove(0)),
+            Self::Directory => {
+                let runtime = runtime::current()?;
+                let fetcher = Fetcher::new(url, &runtime, options, job)?;
+                runtime.block_on(job.race(fetcher.directory(&parsed)))
             }
-        }))
+        }
     }
+}
+
+/// Makes sure that files of the service at `url` can be read, and returns where, in the same order.
+pub fn fetch_files(
+    paths: &[RelPath],
+    url: &str,
+    options: &FetchOptions,
+    job: &Job,
+) -> Result<Vec<PathBuf>> {
+    let runtime = runtime::current()?;
+    let fetcher = Fetcher::new(url, &runtime, options, job)?;
+    runtime.block_on(job.race(fetcher.files(paths)))
 }
 
 struct Fetcher<'a> {
@@ -114,38 +118,60 @@ struct Fetcher<'a> {
     job: &'a Job,
 }
 
-impl Fetcher<'_> {
+impl<'a> Fetcher<'a> {
+    fn new(
+        url: &str,
+        runtime: &Arc<Runtime>,
+        options: &'a FetchOptions,
+        job: &'a Job,
+    ) -> Result<Self> {
+        let mut remote = Remote::new(url, runtime)?;
+        if options.is_offline {
+            remote.http.switch_off();
+        }
+        let cache = Cache::new(&options.cache, url)?;
+        Ok(Self { remote, cache, verify: settings::verify()?, options, job })
+    }
+
     fn records(&self) -> Records<'_> {
         let concurrency = self.options.concurrency;
         Records { remote: &self.remote, cache: &self.cache, concurrency, job: self.job }
     }
 
-    async fn file(&self, path: &RelPath) -> Result<PathBuf> {
-        let target = self.cache.file(path);
-        fold::refuse_other(&self.cache.registry(), path)?;
-        if !self.options.overwrite && self.has(path)? {
-            if let Some((version, _)) = split_version(path) {
+    async fn files(&self, paths: &[RelPath]) -> Result<Vec<PathBuf>> {
+        for path in paths {
+            fold::refuse_other(&self.cache.registry(), path)?;
+        }
+        let mut wanted = paths.to_vec();
+        if !self.options.overwrite {
+            let (present, _) = self.divided(paths)?;
+            for version in versions_of(&present) {
                 self.records().refresh(&version).await?;
             }
-            if self.has(path)? && self.damaged(std::slice::from_ref(path)).await?.is_empty() {
-                return Ok(target);
-            }
+            // What had changed is missing by now.
+            let (present, missing) = self.divided(paths)?;
+            wanted = missing;
+            wanted.extend(self.damaged(&present).await?);
         }
-        if let Some(folder) = target.parent() {
-            make_folders(folder)?;
+        let folders: BTreeSet<PathBuf> = wanted
+            .iter()
+            .filter_map(|path| Some(self.cache.file(path).parent()?.to_owned()))
+            .collect();
+        for folder in folders {
+            make_folders(&folder)?;
         }
-        let trusted = !self.options.overwrite && self.records().are_final(path)?;
+        let trusted = !self.options.overwrite && self.records().are_final(&wanted)?;
+        let wanted = &wanted;
         let get = |from_cache| async move {
-            let paths = vec![path.clone()];
-            let manifests = self.known(&paths, from_cache).await?;
-            self.get_all(paths, &manifests, None).await
+            let manifests = self.known(wanted, from_cache).await?;
+            self.get_all(wanted.clone(), &manifests, None).await
         };
         match get(trusted).await {
             // The manifest may have been made anew since it was cached.
             Err(Error::Digest { .. }) if trusted => get(false).await?,
             other => other?,
         }
-        Ok(target)
+        Ok(paths.iter().map(|path| self.cache.file(path)).collect())
     }
 
     /// True if a file is in the cache, and no document that makes no sense.

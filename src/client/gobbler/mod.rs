@@ -18,7 +18,7 @@ mod upload;
 
 pub use cache::{CacheFolder, default_cache};
 pub use clone::clone_version;
-pub use fetch::{Fetch, FetchOptions, cache_folder, cached_file};
+pub use fetch::{Fetch, FetchOptions, cache_folder, cached_file, fetch_files};
 pub use left_out::left_out;
 pub use list::{ListOptions, list_directories, list_files};
 pub use read::read_document;

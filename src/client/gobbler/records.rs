@@ -33,6 +33,11 @@ pub(super) fn split_version(path: &RelPath) -> Option<(RelPath, &str)> {
     if version.components().any(is_internal) { None } else { Some((version, inner)) }
 }
 
+/// The versions around paths, where there are any.
+pub(super) fn versions_of(paths: &[RelPath]) -> BTreeSet<RelPath> {
+    paths.iter().filter_map(split_version).map(|(version, _)| version).collect()
+}
+
 /// The path of something in a folder.
 pub(super) fn inside(folder: &RelPath, name: &str) -> Result<RelPath> {
     RelPath::parse(format!("{folder}/{name}"))
@@ -51,15 +56,22 @@ pub(super) struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// True if the cached summary of the version around `path` says that it is not on probation.
-    pub(super) fn are_final(&self, path: &RelPath) -> Result<bool> {
-        let Some((version, inner)) = split_version(path) else { return Ok(false) };
-        if inner.split('/').any(is_internal) {
+    /// True if the cached summaries of the versions around `paths` say that none is on probation.
+    pub(super) fn are_final(&self, paths: &[RelPath]) -> Result<bool> {
+        let is_of_version = |path: &RelPath| {
+            split_version(path).is_some_and(|(_, inner)| !inner.split('/').any(is_internal))
+        };
+        if !paths.iter().all(is_of_version) {
             return Ok(false);
         }
-        let summary = self.cache.read(&inside(&version, SUMMARY)?)?;
-        let summary = summary.and_then(|text| serde_json::from_slice::<Summary>(&text).ok());
-        Ok(summary.is_some_and(|summary| !summary.is_probational()))
+        for version in versions_of(paths) {
+            let summary = self.cache.read(&inside(&version, SUMMARY)?)?;
+            let summary = summary.and_then(|text| serde_json::from_slice::<Summary>(&text).ok());
+            if summary.is_none_or(|summary| summary.is_probational()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The versions at, around or below `path` of which something is cached.

@@ -30,6 +30,7 @@ use crate::http::{Document, Object};
 use crate::job::Job;
 use crate::registry::format::layout::{LINKS, MANIFEST, SUMMARY, is_internal};
 use crate::registry::format::model::{Link, Links, Manifest, ManifestEntry, Summary};
+use crate::relpath::RelPath;
 use crate::settings::{self, Verify};
 use crate::transfer::archive::Archive;
 use crate::transfer::download::{self, Options};
@@ -117,6 +118,11 @@ impl<'a> Saver<'a> {
     /// Makes sure that one object, or what it is a link to, is in the cache; returns where.
     pub fn file(&self, version: &str, path: &str) -> Result<PathBuf> {
         runtime::current()?.block_on(self.job.race(self.save(version.into(), path.into(), 0)))
+    }
+
+    /// The same for many objects of a version; returns where they are, in the same order.
+    pub fn files(&self, version: &str, paths: &[&RelPath]) -> Result<Vec<PathBuf>> {
+        runtime::current()?.block_on(self.job.race(self.save_all(version, paths)))
     }
 
     /// Makes sure that all of a version is in the cache; returns its directory.
@@ -319,6 +325,55 @@ impl<'a> Saver<'a> {
             self.cache.link(&original, &file)?;
             Ok(file)
         })
+    }
+
+    async fn save_all(&self, version: &str, paths: &[&RelPath]) -> Result<Vec<PathBuf>> {
+        let manifest = self.manifest_to_trust(version).await?;
+        match self.save_listed(version, paths, &manifest).await {
+            Err(error) if matches!(error.root(), Error::Digest { .. }) => {
+                // The version may have been made anew since its manifest was cached.
+                let fresh = self.fresh_record(version, MANIFEST).await?.parse_public()?;
+                self.save_listed(version, paths, &fresh).await?;
+            }
+            other => other?,
+        }
+        let place = |path: &&RelPath| self.cache.object(&format!("{version}/{path}"));
+        paths.iter().map(place).collect()
+    }
+
+    /// The manifest that is cached of a version that will not change any more, or the present one.
+    async fn manifest_to_trust(&self, version: &str) -> Result<Manifest> {
+        let summary_file = self.cache.object(&format!("{version}/{SUMMARY}"))?;
+        if !self.options.overwrite
+            && cache::read(&summary_file)?.is_some_and(|body| is_final(&body))
+        {
+            return self.record(version, MANIFEST).await?.parse_public();
+        }
+        // What is final when its manifest is read stays as it is.
+        let summary = self.summary_now(version).await?;
+        let manifest = self.fresh_record(version, MANIFEST).await?.parse_public()?;
+        if let Some(summary) = summary.filter(|summary| is_final(&summary.body)) {
+            self.cache.keep(&summary_file, &summary.body)?;
+        }
+        Ok(manifest)
+    }
+
+    async fn save_listed(
+        &self,
+        version: &str,
+        paths: &[&RelPath],
+        manifest: &Manifest,
+    ) -> Result<()> {
+        let is_link = |path: &&str| manifest.get(*path).is_some_and(|entry| entry.link.is_some());
+        let (links, files): (BTreeSet<&str>, BTreeSet<&str>) =
+            paths.iter().map(|path| path.as_str()).partition(is_link);
+        self.get_all(version, &files, manifest, self.verify == Verify::Always, None).await?;
+        stream::iter(links)
+            .map(|path| self.save(version.to_owned(), path.to_owned(), 0))
+            .buffer_unordered(download::concurrency(self.options.concurrency))
+            .try_collect::<Vec<_>>()
+            .await
+            .map(drop)
     }
 
     /// What `..links` of the directory around `path` says about it.
