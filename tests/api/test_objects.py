@@ -65,12 +65,12 @@ def test_what_is_cached_of_a_version_on_probation_may_be_of_another_upload(
     service: str, registries: Registries, tmp_path: Path
 ) -> None:
     where = registries.where(f"{service}-http", tmp_path / "cache")
-    gobbler = {"staging": registries.gobbler.staging, "url": registries.gobbler.url}
+    staging, url = registries.gobbler.staging, registries.gobbler.url
     for text in ("old", "new"):
         add(registries, tmp_path / text, f"anew-{service}", "v3", {"f": text, "g": "same"})
         version = selenite.open(f"{service}:demo/anew-{service}/v3", **where)
         assert [version.path(path).read_text() for path in ("f", "g")] == [text, "same"]
-        pyg.reject_probation("demo", f"anew-{service}", "v3", **gobbler)
+        pyg.reject_probation("demo", f"anew-{service}", "v3", staging=staging, url=url)
         names = f"demo/anew-{service}/v3"
         registries.gypsum.request("POST", f"/probation/reject/{names}", TOKEN)
 
