@@ -26,13 +26,14 @@ def test_a_sound_machine(selenite: Run, home: Path) -> None:
 
 
 def test_what_is_wrong(selenite: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GOBBLER_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("SELENITE_CA_BUNDLE", "/no/such/bundle")
     token = home / "token"
     token.write_text("token-of-bob")
     token.chmod(0o644)
     monkeypatch.setenv("GYPSUM_TOKEN_FILE", str(token))
-    found = states(selenite)
+    with free_port() as port:
+        monkeypatch.setenv("GOBBLER_URL", f"http://127.0.0.1:{port}")
+        found = states(selenite)
     assert found["gobbler"].startswith("fail: cannot reach the Gobbler at")
     assert found["certificates"] == "fail: SELENITE_CA_BUNDLE=/no/such/bundle, which is not there"
     assert found["token"].startswith(f"fail: {token}: others can read it (mode 644)")

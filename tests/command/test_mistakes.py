@@ -23,8 +23,9 @@ BOTH = pytest.mark.parametrize("scheme", ["gobbler", "gypsum"])
 @BOTH
 def test_nobody_answers(selenite: Run, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELENITE_RETRIES", "1")
-    url = f"http://127.0.0.1:{free_port()}"
-    done = selenite("ls", f"{scheme}:", "--url", url)
+    with free_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        done = selenite("ls", f"{scheme}:", "--url", url)
     title, variable = {
         "gobbler": ("the Gobbler", "GOBBLER_URL"),
         "gypsum": ("gypsum", "GYPSUM_REST_URL"),
@@ -124,7 +125,9 @@ def test_a_token_that_is_not_accepted(
 
 def test_no_more_tries_than_are_wanted(selenite: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELENITE_RETRIES", "2")
-    done = selenite("ls", "gobbler:", "--url", f"http://127.0.0.1:{free_port()}", "--retries", "0")
+    with free_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        done = selenite("ls", "gobbler:", "--url", url, "--retries", "0")
     assert "(1 try in" in done.err
 
 

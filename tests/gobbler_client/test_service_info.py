@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import socket
-
 import pygobbler as pyg
 import pytest
 import requests
 from support.errors import refused
 from support.fake import Reply, as_json, serving
-from support.service import Gobbler
+from support.service import Gobbler, free_port
 
 
 def test_staging_and_registry_are_told(gobbler: Gobbler) -> None:
@@ -23,10 +21,10 @@ def test_a_wrong_base_url_is_noticed(gobbler: Gobbler) -> None:
 
 
 def test_nobody_there_is_a_connection_error() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with pytest.raises(requests.exceptions.ConnectionError, match=str(port)):
+    with (
+        free_port() as port,
+        pytest.raises(requests.exceptions.ConnectionError, match=str(port)),
+    ):
         pyg.service_info(f"http://127.0.0.1:{port}")
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import pygobbler as pyg
 import pytest
 from support.errors import refused
-from support.service import COMMAND, USER, Gobbler, wait_until
+from support.service import COMMAND, USER, Gobbler, free_port, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -114,10 +114,8 @@ def test_stopping_reaps_the_process() -> None:
 
 
 def test_a_given_port_is_used() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert pyg.start_gobbler(port=port)[3] == f"http://127.0.0.1:{port}"
+    with free_port() as port:
+        assert pyg.start_gobbler(port=port)[3] == f"http://127.0.0.1:{port}"
     assert state().test_port == port
 
 

@@ -10,8 +10,6 @@ import hashlib
 import hmac
 import os
 import re
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,8 +21,8 @@ import pangea_api
 import pytest
 import requests
 from pangea_api import Knex, Organization, SampleAnalysisResultField
+from support import s3
 from support.pangea import Pangea, Record, Store, running
-from support.service import free_port, wait_until
 
 BUCKET, KEY, SECRET = "bkt", "an-access-key", "a-secret-key"
 MIB = 1 << 20
@@ -78,28 +76,13 @@ class RealStore(Store):
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Pangea]:
-    port = free_port()
     folder = tmp_path / "store"
     (folder / BUCKET).mkdir(parents=True)
-    command = [os.environ["SELENITE_S3_SERVER"], "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--access-key", KEY, "--secret-key", SECRET, str(folder)]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def answers() -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
-    try:
-        wait_until(answers, "the S3 server answers")
-        with running(RealStore(url=f"http://127.0.0.1:{port}")) as service:
-            yield service
-    finally:
-        process.kill()
-        process.wait()
+    with (
+        s3.running(folder, KEY, SECRET, tmp_path / "log") as url,
+        running(RealStore(url=url)) as service,
+    ):
+        yield service
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Without these two programs this folder is not collected.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import ssl
 import subprocess
@@ -108,12 +109,13 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, certificate: Path) -> I
     folder.mkdir()
     # Its workers may be another user's.
     shutil.copy(certificate, folder / "both.pem")
-    port, tls_port = free_port(), free_port()
-    secure = f"https://127.0.0.1:{tls_port}"
-    with (
-        Service(tmp_path / "gobbler") as gobbler,
-        gypsum.server(tmp_path / "registry", public_url=f"{secure}/gyp") as running_gypsum,
-    ):
+    with contextlib.ExitStack() as stack:
+        port, tls_port = (stack.enter_context(free_port()) for _ in range(2))
+        secure = f"https://127.0.0.1:{tls_port}"
+        gobbler = stack.enter_context(Service(tmp_path / "gobbler"))
+        running_gypsum = stack.enter_context(
+            gypsum.server(tmp_path / "registry", public_url=f"{secure}/gyp")
+        )
         command = request.param(
             folder,
             port=port,

@@ -49,21 +49,21 @@ def test_all_arrives_although_connections_end_and_requests_are_refused(
     contents = {name: os.urandom(4096) for name in names}
     for name, content in contents.items():
         (root / "d" / name).write_bytes(content)
-    port, tls_port = free_port(), free_port()
-    values = {
-        "user": pwd.getpwuid(os.geteuid()).pw_name,
-        "root": root,
-        "port": port,
-        "tls_port": tls_port,
-    }
-    site = SITE.format(folder=folder, certificate=folder / "both.pem", **values)
-    (folder / "site").write_text(site)
-    command = [NGINX or "", "-e", str(folder / "error.log"), "-c", str(folder / "site")]
     monkeypatch.setenv("SELENITE_CA_BUNDLE", str(certificate))
-    with running(command, port, tmp_path / "log"):
-        url = f"https://127.0.0.1:{tls_port}/d"
-        facts = [(4096, hashlib.md5(contents[name]).hexdigest()) for name in names]
-        assert _core.download_files(url, names, tmp_path / "got", facts) == 300
+    with free_port() as port, free_port() as tls_port:
+        values = {
+            "user": pwd.getpwuid(os.geteuid()).pw_name,
+            "root": root,
+            "port": port,
+            "tls_port": tls_port,
+        }
+        site = SITE.format(folder=folder, certificate=folder / "both.pem", **values)
+        (folder / "site").write_text(site)
+        command = [NGINX or "", "-e", str(folder / "error.log"), "-c", str(folder / "site")]
+        with running(command, port, tmp_path / "log"):
+            url = f"https://127.0.0.1:{tls_port}/d"
+            facts = [(4096, hashlib.md5(contents[name]).hexdigest()) for name in names]
+            assert _core.download_files(url, names, tmp_path / "got", facts) == 300
     for name, content in contents.items():
         assert (tmp_path / "got" / name).read_bytes() == content
     seen = [line.split() for line in (folder / "access.log").read_text().splitlines()]

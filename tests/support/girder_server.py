@@ -248,9 +248,11 @@ def main() -> None:
         handler.addFilter(lambda record: not record.name.startswith("cherrypy.access"))
     keep_data_in_memory()
     app = make_app(arguments)
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    chosen = socket.socket()
+    # Until this process ends, nobody else is given the port.
+    chosen.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    chosen.bind(("127.0.0.1", 0))
+    port = chosen.getsockname()[1]
 
     def ready():
         print(

@@ -43,23 +43,32 @@ class Store:
 @contextmanager
 def serving(folder: Path) -> Iterator[Store]:
     """An S3 server with an empty bucket, below a folder, and its credentials in the environment."""
-    port = free_port()
     directory = folder / "store" / BUCKET
     directory.mkdir(parents=True)
-    store = Store(f"http://127.0.0.1:{port}", directory)
-    command = [os.environ["SELENITE_S3_SERVER"], "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--access-key", store.key, "--secret-key", store.secret, str(directory.parent)]
-    with (folder / "store.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_until(lambda: _answers(port), "the S3 server answers")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ACCESS_KEY_ID", store.key)
-            patch.setenv("AWS_SECRET_ACCESS_KEY", store.secret)
-            yield store
-    finally:
-        process.kill()
-        process.wait()
+    key, secret = Store.key, Store.secret
+    with (
+        running(directory.parent, key, secret, folder / "store.log") as url,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("AWS_ACCESS_KEY_ID", key)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        yield Store(url, directory)
+
+
+@contextmanager
+def running(folder: Path, key: str, secret: str, log: Path) -> Iterator[str]:
+    """An S3 server whose buckets are the folders in a folder; gives its address."""
+    with free_port() as port:
+        command = [os.environ["SELENITE_S3_SERVER"], "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--access-key", key, "--secret-key", secret, str(folder)]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            wait_until(lambda: _answers(port), "the S3 server answers")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _answers(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,12 +25,14 @@ COMMAND = Path(sys.executable).with_name("selenite")
 _numbers = itertools.count(1)
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextlib.contextmanager
+def free_port() -> Iterator[int]:
+    """A port that nobody listens on, and that nobody else is given before the end."""
+    with socket.socket() as holder:
+        # Who sets this option, as servers do, may listen there all the same.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 @dataclass(frozen=True)
@@ -195,12 +198,12 @@ class Service:
 
     def start(self) -> Gobbler:
         """Start it on a free port and wait until it answers."""
-        self.port = free_port()
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(self.port), stdout=log, stderr=log, env=self.environment
-            )
-        wait_until(self.answers, "the service answers")
+        with free_port() as self.port:
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(
+                    self.command(self.port), stdout=log, stderr=log, env=self.environment
+                )
+            wait_until(self.answers, "the service answers")
         return self.gobbler
 
     def answers(self) -> bool:

@@ -11,7 +11,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import pytest
 from selenite import _core
 from support import workers
 from support.fake import Reply, as_json, registry, serving
-from support.service import exchange, wait_until
+from support.service import exchange, free_port, wait_until
 
 
 def fork(work: Callable[[], object]) -> int:
@@ -213,14 +212,17 @@ def running(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def test_a_service_without_threads_refuses_and_still_ends(place: Path) -> None:
+@pytest.fixture
+def port() -> Iterator[int]:
+    with free_port() as port:
+        yield port
+
+
+def test_a_service_without_threads_refuses_and_still_ends(place: Path, port: int) -> None:
     (place / "staging").mkdir()
     (place / "registry").mkdir()
     for folder in place.iterdir():
         folder.chmod(0o1777)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     settings = {"staging": f"{place}/staging", "registry": f"{place}/registry", "port": port}
 
