@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.memory import memory
 from support.service import Gobbler, Service, wait_until
 
 MIB = 1 << 20
@@ -66,8 +67,7 @@ def answer(client: socket.socket, step: int = MIB, method: str = "GET") -> tuple
 @pytest.fixture(params=["disk", "memory"])
 def service(request: pytest.FixtureRequest, serve: Callable[..., Service]) -> Iterator[Service]:
     """A service whose registry is on a disk, or in memory where the machine has such a place."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    place = memory if request.param == "memory" else None
+    place = memory(64 * MIB) if request.param == "memory" else None
     with tempfile.TemporaryDirectory(dir=place) as registry:
         yield serve(registry=Path(registry))
 

@@ -24,12 +24,23 @@ from typing import Any, Self, TypeVar
 
 from selenite import _process
 
+from support.memory import memory
+
 Result = TypeVar("Result")
 
 # `all`: every kind of fault at every call, not a sample.
 WHOLE = os.environ.get("SELENITE_TEST_CRASH") == "all"
-# Where the tracer knows the registers.
-POSSIBLE = platform.system() == "Linux" and platform.machine() == "x86_64"
+
+
+def _can_trace() -> bool:
+    """Whether the tracer knows the registers, and a container does not forbid it."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return False
+    asking = "import ctypes, sys; sys.exit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0)"
+    return subprocess.run([sys.executable, "-S", "-c", asking]).returncode == 0
+
+
+POSSIBLE = _can_trace()
 SOURCE = Path(__file__).parents[1] / "crash" / "tracer.c"
 # What needs room on a disk, or tells late that there was none.
 NEEDS_ROOM = {"open", "mkdir", "rename", "link", "symlink", "write", "writev", "allocate"}
@@ -58,7 +69,7 @@ def tracer() -> int:
 
 def fast_folder() -> str | None:
     """Where trees are copied soonest: in memory, where it keeps extended attributes too."""
-    folder = "/dev/shm"
+    folder = memory(1 << 30)
     try:
         with tempfile.NamedTemporaryFile(dir=folder) as file:
             os.setxattr(file.name, "user.selenite.test", b"1")

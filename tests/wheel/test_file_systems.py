@@ -14,6 +14,7 @@ import pygobbler as pyg
 import pytest
 from support.bucket import OWNER, Gypsum, serving
 from support.file_systems import failing_close, run
+from support.memory import memory
 from support.service import Gobbler
 from support.tree import make, read
 
@@ -124,38 +125,42 @@ def test_without_locks_work_goes_on_with_one_warning(
     assert (tmp_path / "cache/bucket/p/a/v/small").read_bytes() == SMALL
 
 
+@pytest.fixture
+def other() -> Iterator[Path]:
+    """A folder on another file system."""
+    folder = memory(64 << 20)
+    if folder is None:
+        pytest.skip("there is no other file system here")
+    with tempfile.TemporaryDirectory(dir=folder) as other:
+        yield Path(other)
+
+
 def test_a_cache_may_be_spread_over_file_systems(
-    gobbler: Gobbler, gypsum: Gypsum, tmp_path: Path
+    gobbler: Gobbler, gypsum: Gypsum, tmp_path: Path, other: Path
 ) -> None:
     folder = make(tmp_path / "files", FILES)
     pyg.create_project("p", staging=gobbler.staging, url=gobbler.url)
     for version in ("v", "w"):  # the second one is links to the first
         pyg.upload_directory("p", "a", version, str(folder), gobbler.staging, gobbler.url)
-    other = Path(tempfile.mkdtemp(dir="/dev/shm"))
-    try:
-        ours, theirs = tmp_path / "gypsum", tmp_path / "gobbler"
-        (ours / "bucket").mkdir(parents=True)
-        (ours / "bucket/p").symlink_to(other, target_is_directory=True)
-        for overwrite in (False, True):
-            gyp.save_version("p", "a", "v", ours, overwrite, url=gypsum.url)
-            names = sorted(path.name for path in (other / "a/v").iterdir())
-            assert names == ["..manifest", "..summary", "d", *sorted(FILES)]
-        pyg.fetch_manifest(
-            "p", "a", "v", gobbler.registry, gobbler.url, str(theirs), force_remote=True
+    ours, theirs = tmp_path / "gypsum", tmp_path / "gobbler"
+    (ours / "bucket").mkdir(parents=True)
+    (ours / "bucket/p").symlink_to(other, target_is_directory=True)
+    for overwrite in (False, True):
+        gyp.save_version("p", "a", "v", ours, overwrite, url=gypsum.url)
+        names = sorted(path.name for path in (other / "a/v").iterdir())
+        assert names == ["..manifest", "..summary", "d", *sorted(FILES)]
+    pyg.fetch_manifest("p", "a", "v", gobbler.registry, gobbler.url, str(theirs), force_remote=True)
+    shutil.rmtree(theirs / "TEMP", ignore_errors=True)
+    root = next(theirs.rglob("TEMP")).parent
+    (other / "scratch").mkdir()
+    shutil.rmtree(root / "TEMP")
+    (root / "TEMP").symlink_to(other / "scratch", target_is_directory=True)
+    for version in ("v", "w"):
+        there = pyg.fetch_directory(
+            f"p/a/{version}", gobbler.registry, gobbler.url, str(theirs), force_remote=True
         )
-        shutil.rmtree(theirs / "TEMP", ignore_errors=True)
-        root = next(theirs.rglob("TEMP")).parent
-        (other / "scratch").mkdir()
-        shutil.rmtree(root / "TEMP")
-        (root / "TEMP").symlink_to(other / "scratch", target_is_directory=True)
-        for version in ("v", "w"):
-            there = pyg.fetch_directory(
-                f"p/a/{version}", gobbler.registry, gobbler.url, str(theirs), force_remote=True
-            )
-            assert {name: read(Path(there))[name] for name in FILES} == FILES
-        assert list((other / "scratch").iterdir()) == []
-    finally:
-        shutil.rmtree(other)
+        assert {name: read(Path(there))[name] for name in FILES} == FILES
+    assert list((other / "scratch").iterdir()) == []
 
 
 def test_a_part_of_a_complete_version_needs_no_network(sample: Gobbler, tmp_path: Path) -> None:
