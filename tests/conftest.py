@@ -11,7 +11,7 @@ from typing import Any
 
 import pygobbler as pyg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from support import crash
 from support.original import installed
 from support.service import Gobbler, Service
@@ -33,7 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks of this suite, and what holds for all of its tests."""
     config.addinivalue_line("markers", "big: moves 100 MiB or more")
     # A busy machine is no fault; what hangs has a limit of its own.
-    settings.register_profile("selenite", deadline=None)
+    checks = [HealthCheck.too_slow]
+    settings.register_profile("selenite", deadline=None, suppress_health_check=checks)
     settings.load_profile("selenite")
     # Shells ignore it in what they run in the background, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -171,7 +171,7 @@ class Trial:
         """Wait until the next start has taken away what was left."""
         place = self.ground.place
         try:
-            wait_until(lambda: is_settled(place), "the registry is settled", 3)
+            wait_until(lambda: is_settled(place), "the registry is settled")
         except AssertionError:
             self.note(point, f"left after the start: {leftovers(place, receipts=False)}")
 

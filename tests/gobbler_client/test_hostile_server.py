@@ -42,10 +42,15 @@ def outside(cache: Path) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up soon."""
-    monkeypatch.setenv("SELENITE_TIMEOUT", "0.5")
+def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try it once more."""
     monkeypatch.setenv("SELENITE_RETRIES", "1")
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait long: only where no answer comes, since an honest one may take seconds."""
+    monkeypatch.setenv("SELENITE_TIMEOUT", "0.5")
 
 
 def test_an_honest_server_is_believed(cache: Path) -> None:
@@ -155,6 +160,7 @@ def test_a_truncated_body_is_tried_again_and_then_an_error(cache: Path) -> None:
     without(cache, "y")
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("target", ["/fetch/p/a/v/x/y", "/list?path=p%2Fa%2Fv&recursive=true"])
 def test_a_server_that_stalls_is_left_in_time(cache: Path, target: str) -> None:
     reply = Reply(b"d", length=4, stall=True)
@@ -228,6 +234,7 @@ def test_documents_of_another_shape_are_errors(what: str, body: bytes) -> None:
         READS[what](fake.url)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_an_endless_document_is_not_read_for_ever(cache: Path) -> None:
     def script(method: str, path: str) -> Reply:
         return Reply(b" " * 1_000_000, length=1 << 40, stall=True)

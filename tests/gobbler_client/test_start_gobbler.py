@@ -63,9 +63,9 @@ def test_it_is_ready_at_once() -> None:
     pyg.start_gobbler()
     pyg.stop_gobbler()
     begin = time.perf_counter()
-    _, _, _, url = pyg.start_gobbler()
+    _, _, _, url = pyg.start_gobbler(wait=60)
     pyg.service_info(url)
-    assert time.perf_counter() - begin < 0.9
+    assert time.perf_counter() - begin < 30, "a fraction of a second where nobody else is at work"
 
 
 def test_a_second_start_returns_the_running_one() -> None:

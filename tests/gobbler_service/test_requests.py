@@ -150,7 +150,8 @@ def test_only_plain_files_are_requests(service: Gobbler, tmp_path: Path) -> None
         assert found.startswith(reason)
 
 
-@pytest.mark.parametrize("shift", [-61, -3600, 61, 3600])
+# A minute is the limit, and time goes on until the service looks.
+@pytest.mark.parametrize("shift", [-61, -3600, 90, 3600])
 def test_requests_of_another_time_are_refused(service: Gobbler, shift: int) -> None:
     file = Path(service.staging, "request-create_project-old")
     file.write_text('{"project": "late"}')

@@ -234,10 +234,10 @@ def test_a_server_that_stalls_is_left_in_time(
     project: Gypsum, folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(project.url, folder)
-    monkeypatch.setenv("SELENITE_RETRIES", "0")
-    monkeypatch.setenv("SELENITE_TIMEOUT", "1")
     (folder / "new").touch()
     init = gyp.start_upload("p", "a", "w", ["new"], directory=folder, **project.writer)
+    monkeypatch.setenv("SELENITE_RETRIES", "0")
+    monkeypatch.setenv("SELENITE_TIMEOUT", "1")
     calls: dict[str, Callable[[str], object]] = {
         "GET /list": lambda url: gyp.save_version("p", "a", "v", cache, url=url),
         "PUT": lambda url: gyp.upload_files(init, folder, url=url),

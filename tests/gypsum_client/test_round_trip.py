@@ -57,7 +57,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gypsum]:
         yield running
 
 
-@settings(max_examples=cases(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=cases(40),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(first=TREES, second=TREES)
 def test_what_is_uploaded_comes_back(
     service: Gypsum, tmp_path: Path, first: dict[str, bytes], second: dict[str, bytes]
