@@ -71,8 +71,8 @@ def test_a_notebook_has_a_line_for_each_call(
     assert outputs[2] == []
 
 
-@pytest.mark.parametrize(("mode", "lines"), [("auto", 0), ("on", 2)])
-def test_a_log_file_has_lines(slow: Fake, tmp_path: Path, mode: str, lines: int) -> None:
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_a_log_file_has_lines(slow: Fake, tmp_path: Path, mode: str) -> None:
     code = CALL.format("v1", slow.url, tmp_path / "cache")
     often = "from selenite import _progress; _progress._LINE_SECONDS = 1.0"
     log = tmp_path / "log"
@@ -86,5 +86,7 @@ def test_a_log_file_has_lines(slow: Fake, tmp_path: Path, mode: str, lines: int)
         )
     text = log.read_text()
     assert "\r" not in text
-    assert len(text.splitlines()) == lines
-    assert all(line.startswith("fetch: ") for line in text.splitlines())
+    lines = text.splitlines()
+    # One in the midst and one at the end; a busy machine takes longer, and has more.
+    assert len(lines) >= 2 if mode == "on" else lines == []
+    assert all(line.startswith("fetch: ") for line in lines)

@@ -405,8 +405,9 @@ def test_it_can_be_interrupted(wsgi: Girder, tmp_path: Path) -> None:
         "    sent.append(time.monotonic())\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "sent = []\n"
-        "threading.Thread(target=end).start()\n"
-        "try: gc.upload(sys.argv[3], sys.argv[4])\n"
+        "try:\n"
+        "    threading.Thread(target=end).start()\n"
+        "    gc.upload(sys.argv[3], sys.argv[4])\n"
         "except KeyboardInterrupt: print(time.monotonic() - sent[0])\n"
     )
     gc = wsgi.client()

@@ -184,7 +184,7 @@ def test_ctrl_c_ends_at_once_and_leaves_nothing_half_done(
     with between(version.url, plan) as proxy:
         arguments = [proxy.url, version.token, str(folder), str(cache), what]
         seconds = interrupt(arguments, lambda: proxy.count(step) > 20)
-        assert seconds < 1
+        assert seconds < 10, "half a second where nobody else is at work, and silence for a minute"
         release.set()
         assert not version.is_locked("p")
         assert gyp.list_versions("p", "a", url=version.url) == ["v"]
