@@ -111,7 +111,7 @@ def gobbler(tmp_path: Path) -> Iterator[Gobbler]:
     """A fresh service, started as users start one in their own tests."""
     staging, registry = tmp_path / "gobbler-staging", tmp_path / "gobbler-registry"
     new, started_staging, started_registry, url = pyg.start_gobbler(
-        staging=str(staging), registry=str(registry), wait=20
+        staging=str(staging), registry=str(registry), wait=60
     )
     try:
         assert new

@@ -85,7 +85,7 @@ class Client:
         assert self.process.stdout is not None
         self.process.stdin.close()
         if self.traced is None:
-            self.process.wait(20)
+            self.process.wait(60)
         else:
             self.traced.wait()
         self.process.stdout.close()

@@ -230,7 +230,7 @@ def test_another_service_can_be_started(
     spoofers = tmp_path / "spoofers"
     spoofers.write_text("a:b\n")
     new, staging, registry, url = pyg.start_gobbler(
-        wait=10, admin=["a", USER], extra_args=["-spoof", str(spoofers)], **options
+        wait=60, admin=["a", USER], extra_args=["-spoof", str(spoofers)], **options
     )
     assert new is True
     seen = Path(binary + ".seen").read_text()
@@ -243,7 +243,7 @@ def test_another_service_can_be_started(
 def test_a_service_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
     binary = external(tmp_path / "gobbler", "sys.exit('cannot serve: the moon is full')")
     with pytest.raises(RuntimeError, match="the moon is full"):
-        pyg.start_gobbler(wait=10, binary=binary)
+        pyg.start_gobbler(wait=60, binary=binary)
 
 
 def test_a_service_that_stays_silent_is_reported_in_time(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_a_child_does_not_wait_for_a_thread_that_it_does_not_have() -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(60)
         pyg.stop_gobbler()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -370,8 +370,8 @@ def test_a_staging_directory_where_others_may_rename_is_refused(tmp_path: Path) 
     staging.mkdir()
     staging.chmod(0o777)
     with pytest.raises(RuntimeError, match=r"sticky bit.*`chmod \+t`"):
-        pyg.start_gobbler(staging=staging, wait=20)
+        pyg.start_gobbler(staging=staging, wait=60)
     os.umask(0)
     # One that is made for the service is fine, whatever the umask.
-    pyg.start_gobbler(staging=tmp_path / "made", wait=20)
+    pyg.start_gobbler(staging=tmp_path / "made", wait=60)
     pyg.stop_gobbler()

@@ -23,7 +23,7 @@ from support.tree import make, registry_state
 def run(*flags: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, which must come soon."""
     command = [str(COMMAND), "serve", "gobbler", *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_what_was_moved_to_staging_a_moment_ago_outlives_a_purge(tmp_path: Path)
     results.rename(service.staging / "results")
     with service:
         # Logs are purged last.
-        wait_until(lambda: os.listdir(logs) == ["fresh"], "old logs are purged", 60)
+        wait_until(lambda: os.listdir(logs) == ["fresh"], "old logs are purged")
     assert (service.staging / "results/of/last/year").read_text() == "1"
 
 
@@ -218,7 +218,7 @@ def test_probational_versions_are_purged_in_time(tmp_path: Path) -> None:
     flags = ["-durable=false", "-probation", "5"]
     with Service(root, flags=flags) as service:
         gobbler = service.gobbler
-        wait_until(lambda: not gobbler.path("p", "a", "old").exists(), "it is purged", 60)
+        wait_until(lambda: not gobbler.path("p", "a", "old").exists(), "it is purged")
         wait_until(lambda: gobbler.read("p", "..usage") == {"total": 11}, "usage follows")
         assert gobbler.path("p", "a", "new").is_dir()
         assert gobbler.path("p", "a", "approved").is_dir()

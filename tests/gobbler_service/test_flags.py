@@ -84,7 +84,7 @@ def test_directories_must_be_text() -> None:
 )
 def test_each_fault_has_its_status(line: str, status: int) -> None:
     command = [str(COMMAND), "serve", "gobbler", *line.split()]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == status
     told = ended.stdout if status == 0 else ended.stderr
     assert "-staging" in told or "-port" in told or "-concurrency" in told

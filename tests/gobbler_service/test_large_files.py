@@ -172,4 +172,4 @@ def test_stop_lets_an_answer_end(service: Service) -> None:
         service.process.send_signal(signal.SIGTERM)
         assert answer(client) == (200, content)
         assert client.recv(1) == b""
-    assert service.process.wait(20) == 0
+    assert service.process.wait(60) == 0

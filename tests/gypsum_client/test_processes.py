@@ -63,7 +63,7 @@ def test_a_child_of_fork_works_after_its_parent_did(version: Gypsum, tmp_path: P
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(60)
         result = 1
         with contextlib.suppress(BaseException):
             place = str(tmp_path / "child")
@@ -98,7 +98,7 @@ def test_a_fork_in_the_midst_of_a_save_holds_up_neither_child_nor_parent(
         target=workers.save_version, args=((version.url, str(cache), True),), daemon=True
     )
     again.start()
-    again.join(20)
+    again.join(40)
     assert not again.is_alive(), "an idle child has the lock of its parent"
     assert os.waitstatus_to_exitcode(os.waitpid(busy, 0)[1]) == 0
     os.kill(idle, signal.SIGKILL)
@@ -154,7 +154,7 @@ def interrupt(arguments: list[str], middle: Callable[[], bool]) -> float:
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "ready\n"
-        wait_until(middle, "it is in the middle", 60)
+        wait_until(middle, "it is in the middle")
         begin = time.perf_counter()
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"

@@ -20,7 +20,7 @@ def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, which must come soon."""
     command = [str(COMMAND), "serve", "gypsum", *options]
     variables = {**os.environ, **environment}
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, env=variables)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables)
 
 
 class Running:
@@ -57,7 +57,7 @@ def test_it_tells_its_url_and_ends_cleanly(
     started.append(running)
     assert exchange(running.url, "GET", "/list").json() == []
     running.process.send_signal(number)
-    assert running.process.wait(20) == 0
+    assert running.process.wait(60) == 0
     assert "stopped" in running.log.read_text()
     assert list((tmp_path / "registry").iterdir()) == []
 

@@ -420,7 +420,7 @@ class Server:
                     self._traced.process if self._traced else subprocess.Popen(command, **streams)
                 )
         self.url = f"http://127.0.0.1:{port}"
-        self._lifeline.settimeout(30)
+        self._lifeline.settimeout(60)
         if not self._lifeline.recv(1024).endswith(b"\n"):
             raise AssertionError(f"the service ended: {self.log}")
 
@@ -442,7 +442,7 @@ class Server:
             status = self._traced.end(number)
         else:
             self.process.send_signal(number)
-            status = self.process.wait(30)
+            status = self.process.wait(60)
         self._lifeline.close()
         self._log.close()
         return status

@@ -77,7 +77,7 @@ def exchange(
         connection.close()
 
 
-def wait_until(fact: Callable[[], object], what: str, timeout: float = 20) -> None:
+def wait_until(fact: Callable[[], object], what: str, timeout: float = 60) -> None:
     """Wait for a fact to become true, or fail when the time is over."""
     deadline = time.monotonic() + timeout
     while not fact():
@@ -228,7 +228,7 @@ class Service:
         assert self.process is not None
         self.process.send_signal(number)
         try:
-            return self.process.wait(20)
+            return self.process.wait(60)
         finally:
             self.kill()
 

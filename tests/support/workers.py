@@ -62,14 +62,14 @@ def call(package: str, function: str, arguments: dict[str, Any]) -> Any:
     return getattr(importlib.import_module(package), function)(**arguments)
 
 
-def fork(work: Callable[[], object], seconds: int = 20) -> int:
-    """Do this in a child, for at most so many seconds; returns its process id."""
+def fork(work: Callable[[], object]) -> int:
+    """Do this in a child, for at most a minute; returns its process id."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(seconds)
+        signal.alarm(60)
         result = 1
         try:
             work()

@@ -156,7 +156,7 @@ def test_the_command_serves_and_else_says_what_it_needs(alone: Path, tmp_path: P
     try:
         wait_until(lambda: "listening" in (tmp_path / "log").read_text(), "the service listens")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

@@ -61,7 +61,7 @@ def test_a_plain_fork_works_in_child_and_parent(sample: Gobbler, tmp_path: Path)
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(60)
         result = 1
         try:
             found = workers.fetch((sample.registry, sample.url, str(tmp_path / "child")))
@@ -107,4 +107,4 @@ def test_forks_in_the_midst_of_calls_of_other_threads(sample: Gobbler, tmp_path:
 def test_a_child_does_not_stop_the_service_of_its_parent(sample: Gobbler) -> None:
     in_processes("fork", workers.stop_service, [None])
     assert pyg.service_info(sample.url)["registry"] == sample.registry
-    assert pyg.start_gobbler(staging=sample.staging, registry=sample.registry, wait=20)[0] is False
+    assert pyg.start_gobbler(staging=sample.staging, registry=sample.registry, wait=60)[0] is False

@@ -83,7 +83,7 @@ def interrupt(script: str, place: list[str], middle: Callable[[], bool]) -> floa
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "ready\n"
-        wait_until(lambda: middle() or process.poll() is not None, "it is in the middle", 60)
+        wait_until(lambda: middle() or process.poll() is not None, "it is in the middle")
         begin = time.perf_counter()
         process.send_signal(signal.SIGINT)
         word = process.stdout.readline()

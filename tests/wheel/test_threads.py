@@ -37,7 +37,7 @@ def fork(work: Callable[[], object]) -> int:
             os.setuid(64000 + os.getpid() % 1000)
         work()
 
-    return workers.fork(limited, 60)
+    return workers.fork(limited)
 
 
 def allow(threads: int) -> None:
