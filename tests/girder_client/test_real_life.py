@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -380,11 +378,13 @@ def test_one_time_passwords_and_keys(wsgi: Girder) -> None:
     with pytest.raises(girder_client.AuthenticationError, match="must include a one-time password"):
         own.authenticate("passwords", "password12")
     # It was used once. What was used half a minute ago, the server may take once more.
-    login = partial(own.authenticate, "passwords", "password12", otp=headers["Girder-OTP"])
-    with contextlib.suppress(girder_client.AuthenticationError):
-        login()
-    with pytest.raises(girder_client.AuthenticationError, match="already been used"):
-        login()
+    told: list[str] = []
+    for _ in range(2):
+        try:
+            own.authenticate("passwords", "password12", otp=headers["Girder-OTP"])
+        except girder_client.AuthenticationError as error:
+            told.append(str(error))
+    assert any("already been used" in text for text in told)
     key = gc.post("api_key", parameters={"name": "k"})
     with_key = girder_client.GirderClient(apiUrl=wsgi.url)
     assert set(with_key.authenticate(apiKey=key["key"])) == {"_id"}
