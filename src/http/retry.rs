@@ -2,8 +2,8 @@
 //!
 //! 1. A failure that may pass is tried again so often as the policy says, after pauses that double.
 //! 2. A refusal is no try as long as the call gets on: something of it came since the last one, or
-//!    other requests of it are under way. Only refusals of a call that stands still count, one
-//!    after the other, whichever of its requests they hit.
+//!    since the request was sent, or other requests of it are under way. Only refusals of a call
+//!    that stands still count, one after the other, whichever of its requests they hit.
 //!    An answer that only prepares a request, such as the URL for it, is nothing yet.
 //! 3. A call that gets nothing for as long as all tries may take without an answer ends, too.
 //! 4. A server that asks for a longer pause than anybody waits for gets no further request.
@@ -134,7 +134,7 @@ impl Tries<'_> {
     pub(crate) async fn begin(&mut self) {
         let most = self.transfer.map_or(u32::MAX, |(_, most)| most);
         let turn = Arc::clone(&self.pace).turn(most).await;
-        self.under_way = Some(UnderWay::new(turn, Arc::clone(&self.call)));
+        self.under_way = Some(UnderWay::new(turn, Arc::clone(&self.call), got(self.job)));
         self.sent += 1;
     }
 
@@ -190,10 +190,11 @@ impl Tries<'_> {
             self.is_refused = true;
             // Others wait for a moment only, so this one waits by itself.
             self.own += u32::from(is_own || is_silent);
+            let before = sent.got;
             drop(sent);
             let is_over = {
                 let mut call = lock(&self.call);
-                call.refused(self.job, Instant::now());
+                call.refused(before, got(self.job), Instant::now());
                 call.refused > self.policy.retries || call.stood() > self.patience
             };
             return match self.own {
@@ -250,7 +251,7 @@ pub(super) struct Standing {
     /// Refusals in a row while the call stood still.
     refused: u32,
     /// What the call had got at the last refusal.
-    done: u64,
+    got: u64,
     /// When it was seen to stand still, first and last.
     still: Option<(Instant, Instant)>,
 }
@@ -262,12 +263,13 @@ impl Standing {
     }
 
     /// Notes a refusal, of a request that is not under way any more.
-    fn refused(&mut self, job: &Job, now: Instant) {
-        let progress = job.progress();
-        let done = progress.bytes_done + progress.files_done;
-        if done != self.done {
+    ///
+    /// Of several that are noticed late, at once, only the first one finds that something came: so
+    /// what the call had got when the request was sent, `before`, counts too.
+    fn refused(&mut self, before: u64, got: u64, now: Instant) {
+        if got != self.got || got != before {
             self.answered();
-            self.done = done;
+            self.got = got;
         } else if self.under_way == 0 {
             self.refused += 1;
         }
@@ -281,17 +283,25 @@ impl Standing {
     }
 }
 
+/// What a call has got so far.
+fn got(job: &Job) -> u64 {
+    let progress = job.progress();
+    progress.bytes_done + progress.files_done
+}
+
 /// A request that is being sent or answered.
 #[derive(Debug)]
 struct UnderWay {
     turn: Turn,
     call: Arc<Mutex<Standing>>,
+    /// What the call had got when it was sent.
+    got: u64,
 }
 
 impl UnderWay {
-    fn new(turn: Turn, call: Arc<Mutex<Standing>>) -> Self {
+    fn new(turn: Turn, call: Arc<Mutex<Standing>>, got: u64) -> Self {
         lock(&call).under_way += 1;
-        Self { turn, call }
+        Self { turn, call, got }
     }
 }
 
@@ -382,22 +392,23 @@ mod tests {
 
     #[test]
     fn refusals_count_when_a_call_stands_still() {
-        let (job, mut call, now) = (Job::default(), Standing::default(), Instant::now());
+        let (mut call, now) = (Standing::default(), Instant::now());
         let later = |seconds| now + Duration::from_secs(seconds);
         call.under_way = 1;
-        call.refused(&job, now);
+        call.refused(0, 0, now);
         assert_eq!(call.refused, 0, "another request is under way");
         call.under_way = 0;
-        call.refused(&job, later(1));
-        call.refused(&job, later(2));
+        call.refused(0, 0, later(1));
+        call.refused(0, 0, later(2));
         assert_eq!((call.refused, call.stood()), (2, Duration::from_secs(2)));
-        job.advance(1);
-        call.refused(&job, later(3));
+        call.refused(0, 1, later(3));
         assert_eq!((call.refused, call.stood()), (0, Duration::ZERO), "something came");
-        call.refused(&job, later(4));
+        call.refused(0, 1, later(4));
+        assert_eq!((call.refused, call.stood()), (0, Duration::ZERO), "it was sent before that");
+        call.refused(1, 1, later(5));
         assert_eq!((call.refused, call.stood()), (1, Duration::from_secs(1)));
         call.answered();
-        call.refused(&job, later(5));
+        call.refused(1, 1, later(6));
         assert_eq!((call.refused, call.stood()), (1, Duration::ZERO), "another was answered");
     }
 
