@@ -5,6 +5,8 @@
 //! of it is unpacking, with modes, owners, links and devices, which is what nobody here is to do. These
 //! are a fifth of its lines for headers.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 
 /// Archives are made of blocks.
@@ -15,6 +17,9 @@ pub(crate) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 pub(crate) const ANNOUNCEMENT: &str = "selenite-archive";
 /// The media type of an archive.
 pub(crate) const MEDIA_TYPE: &str = "application/x-tar";
+/// Larger files are sent to a server by themselves: they are worth a request, and archives take little
+/// memory.
+pub(crate) const MOST_SENT: u64 = 256 * 1024;
 /// Where the numbers of the older format end.
 const LARGE: u64 = 1 << 33;
 /// Longer extended headers are none of ours.
@@ -100,7 +105,11 @@ pub(crate) struct Member {
 /// Why something is no archive that can be read here.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the archive cannot be read: {0}")]
-pub(crate) struct Malformed(&'static str);
+pub(crate) struct Malformed(Cow<'static, str>);
+
+fn malformed(why: &'static str) -> Malformed {
+    Malformed(why.into())
+}
 
 /// Reads an archive of small files piece by piece.
 #[derive(Debug)]
@@ -142,16 +151,21 @@ impl Reader {
                 break;
             }
             if octal(&header[CHECKSUM])? != checksum(header) {
-                return Err(Malformed("the checksum of a header is wrong"));
+                return Err(malformed("the checksum of a header is wrong"));
             }
             let kind = header[KIND];
             let is_extended = matches!(kind, b'x' | b'g');
             let stated = octal(&header[SIZE])?;
             let size = if is_extended { stated } else { self.size.unwrap_or(stated) };
-            if size > if is_extended { MOST_EXTENDED } else { self.most } {
-                return Err(Malformed("a file is larger than was asked for"));
+            if is_extended && size > MOST_EXTENDED {
+                return Err(malformed("an extended header is too large"));
             }
-            let length = usize::try_from(size).map_err(|_| Malformed("a file is too large"))?;
+            if !is_extended && size > self.most {
+                let name = self.name.take().map_or_else(|| name_of(header), Ok)?;
+                let most = self.most;
+                return Err(Malformed(format!("'{name}' has more than {most} bytes").into()));
+            }
+            let length = usize::try_from(size).map_err(|_| malformed("a file is too large"))?;
             if self.rest.len() < BLOCK + length + padding(size) {
                 break;
             }
@@ -173,7 +187,7 @@ impl Reader {
     }
 
     fn extend(&mut self, mut records: &[u8]) -> Result<(), Malformed> {
-        let fault = || Malformed("an extended header makes no sense");
+        let fault = || malformed("an extended header makes no sense");
         while !records.is_empty() {
             let blank = records.iter().position(|byte| *byte == b' ').ok_or_else(fault)?;
             let length =
@@ -199,7 +213,7 @@ fn octal(field: &[u8]) -> Result<u64, Malformed> {
     let mut digits = digits.take_while(|byte| !matches!(byte, 0 | b' '));
     digits.try_fold(0_u64, |number, digit| match digit {
         b'0'..=b'7' if number < 1 << 60 => Ok(number * 8 + u64::from(digit - b'0')),
-        _ => Err(Malformed("a number in a header makes no sense")),
+        _ => Err(malformed("a number in a header makes no sense")),
     })
 }
 
@@ -207,7 +221,7 @@ fn name_of(header: &[u8]) -> Result<String, Malformed> {
     let text = |field: &[u8]| {
         let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
         let text = std::str::from_utf8(&field[..end]).map(str::to_owned);
-        text.map_err(|_| Malformed("a name is no text"))
+        text.map_err(|_| malformed("a name is no text"))
     };
     let (prefix, name) = (text(&header[PREFIX])?, text(&header[NAME])?);
     Ok(if prefix.is_empty() { name } else { format!("{prefix}/{name}") })

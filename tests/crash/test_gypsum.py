@@ -42,6 +42,7 @@ from support.gypsum_actions import (
     ACTIONS,
     Action,
     Sessions,
+    Shape,
     fill,
     is_settled,
     leftovers,
@@ -156,7 +157,7 @@ class Trial:
         with self.ground.serving(lacking=self.lacking) as server:
             self.settle(point)
             found = shape(place)
-            if found == self.before:
+            if self.is_undone(found):
                 if kind == "lost" and state.number > self.recording.durable_from:
                     self.note(point, "what was answered for is not kept")
                 if faults(place, with_links=False) != self.faults_before:
@@ -166,6 +167,11 @@ class Trial:
             # Without a call, it was answered.
             if state.call is not None or found != self.after:
                 self.repeat(point, server)
+
+    def is_undone(self, found: Shape) -> bool:
+        """Whether nothing was done, or only some of what is whole by itself."""
+        is_some = self.action.is_stepwise and found.is_between(self.before, self.after)
+        return found == self.before or (is_some and found != self.after)
 
     def settle(self, point: str) -> None:
         """Wait until the next start has taken away what was left."""
@@ -203,7 +209,7 @@ class Trial:
             return
         point = f"errno {errno.errorcode[failing.code]} {failing.number} at {failing.hit}"
         found = shape(place)
-        if answer.status != 200 and found != self.before:
+        if answer.status != 200 and not self.is_undone(found):
             what = found.unlike(self.before)
             self.note(point, f"refused ({answer.reason}), and changed: {what}")
         if answer.status == 200 and found != self.after:

@@ -26,7 +26,7 @@ from support.s3 import Store, one_at_a_time, serving
 from support.service import Answer, wait_until
 
 # What a service does in a bucket alone, and what the store does itself, is not among these.
-NAMES = sorted(ACTIONS.keys() - {"create_in_folder", "put"})
+NAMES = sorted(ACTIONS.keys() - {"archive", "create_in_folder", "put"})
 if not WHOLE:
     NAMES = ["abort", "approve", "complete", "create", "remove_latest", "remove_project", "start"]
 # So many points of each action are tried in the quick form.

@@ -114,7 +114,7 @@ impl Rules for InBucket {
             let file = self.bucket.presign(files, &started.token)?.remove(0);
             let mut incoming = self.bucket.receive(&file)?.unwrap();
             incoming.write(content[path.as_str()].as_bytes())?;
-            assert!(self.bucket.place(&file, incoming, &job)?);
+            assert!(self.bucket.place(&file.version, &file.lock, vec![incoming], &job)?);
         }
         self.bucket.complete(&version, &started.token, &job)
     }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import io
 import json
+import tarfile
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,11 +102,28 @@ class Session:
     def put(self, content: bytes, index: int = 0) -> Answer:
         return put(self.presign(index), content)
 
+    def send(self, archive: bytes, token: str = "", place: str = "") -> Answer:
+        """Send files in an archive."""
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        place = place or self.started["complete_url"].replace("complete", "archive", 1)
+        return exchange(self.api.url, "PUT", place, headers, archive)
+
     def complete(self) -> Answer:
         return self.post(self.started["complete_url"])
 
     def abort(self) -> Answer:
         return self.post(self.started["abort_url"])
+
+
+def packed(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """Make an archive of files."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in files:
+            about = tarfile.TarInfo(name)
+            about.size = len(content)
+            tar.addfile(about, io.BytesIO(content))
+    return archive.getvalue()
 
 
 def put(presigned: Mapping[str, str], content: bytes, **changed: str) -> Answer:

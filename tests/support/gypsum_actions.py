@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from support.crash import entries
-from support.gypsum import Api, Session, entry
+from support.gypsum import Api, Session, entry, packed
 from support.service import Answer
 
 FILES = {"a.txt": b"hello", "d/b": bytes(range(256)) * 300, "d/e/c": b"c" * 5000, "none": b""}
@@ -32,6 +32,8 @@ class Action:
     prepare: Callable[[Path], None] = lambda _: None
     # What must be possible with what was answered.
     use: Callable[[Api, Answer], None] = lambda *_: None
+    # Whether it is made of changes that are whole by themselves.
+    is_stepwise: bool = False
 
 
 def admin(method: str, path: str, body: Any = None) -> Act:
@@ -87,6 +89,9 @@ ACTIONS = {
     "start_probational": start("p/a/v9", on_probation=True),
     "start_new_asset": start("p/fresh/v1"),
     "put": Action(lambda open_, api: Session(api, open_["put"]).put(MORE["x/y/z"], 1)),
+    "archive": Action(
+        lambda open_, api: Session(api, open_["put"]).send(packed(MORE.items())), is_stepwise=True
+    ),
     "complete": Action(lambda open_, api: Session(api, open_["complete"]).complete()),
     "complete_probational": Action(lambda open_, api: Session(api, open_["probed"]).complete()),
     "abort": Action(lambda open_, api: Session(api, open_["complete"]).abort()),
@@ -105,6 +110,11 @@ class Shape:
         paths = sorted(self.files.keys() | other.files.keys())
         differing = [path for path in paths if self.files.get(path) != other.files.get(path)]
         return f"differs in {differing}, logs {self.logs - other.logs} {other.logs - self.logs}"
+
+    def is_between(self, before: Shape, after: Shape) -> bool:
+        """Whether some of the files have come that make the difference."""
+        mine = self.files.items()
+        return before.files.items() <= mine <= after.files.items() and self.logs == before.logs
 
     def with_removals_told_twice(self) -> Shape:
         """The same after two removals of a project: each is told to those who follow events."""

@@ -30,7 +30,7 @@ use serde_json::Value;
 
 pub use access::Identity;
 pub use admin::QuotaDefaults;
-pub use session::{PresignedFile, Started, check_start};
+pub use session::{PresignedFile, Started, Upload, check_start};
 pub use token::is_equal;
 
 use super::failure::{Failure, FailureContext, tell};

@@ -58,6 +58,24 @@ impl PresignedFile {
     }
 }
 
+/// An upload that goes on.
+#[derive(Debug)]
+pub struct Upload {
+    /// The version that comes of it.
+    pub version: VersionPath,
+    /// The lock of its session.
+    pub lock: Lock,
+    manifest: Arc<BucketManifest>,
+}
+
+impl Upload {
+    /// One of the files that it is to send.
+    pub fn file(&self, path: &str) -> Result<PresignedFile, Failure> {
+        let md5sum = self.manifest.get(path).map_or("", |entry| &entry.md5sum);
+        file_to_send(&self.manifest, &self.version, path, md5sum, self.lock.clone())
+    }
+}
+
 /// Checks the parts of a request to start a session that need no knowledge of the registry.
 /// Returns whether the version is to be on probation.
 pub fn check_start(body: &Value) -> Result<bool, Failure> {
@@ -334,6 +352,17 @@ impl Bucket {
         files.collect()
     }
 
+    /// The upload of a session.
+    pub fn upload(&self, version: &VersionPath, session: &str) -> Result<Upload, Failure> {
+        let lock = self.objects.lock_of(&version.project)?;
+        let lock = Self::check_session(lock.as_ref(), version, session)?.clone();
+        if lock.ending.is_some() {
+            return Err(super::being_ended());
+        }
+        let (version, manifest) = (version.clone(), self.manifest(version)?.unwrap_or_default());
+        Ok(Upload { version, lock, manifest })
+    }
+
     /// A file that was allowed to be sent, if its session still goes on. `is_it` knows the session
     /// by its hash.
     pub fn presigned(
@@ -370,14 +399,15 @@ impl Bucket {
         self.objects.receive(&file.key())
     }
 
-    /// Places a file that was received whole. False if its session has ended meanwhile.
+    /// Places files of an upload that were received whole. False if it has ended meanwhile.
     pub fn place(
         &self,
-        file: &PresignedFile,
-        incoming: Incoming,
+        version: &VersionPath,
+        lock: &Lock,
+        received: Vec<Incoming>,
         job: &Job,
     ) -> Result<bool, Failure> {
-        self.objects.place(&file.version.project, &file.lock, incoming, file.md5, job)
+        self.objects.place(&version.project, lock, received, job)
     }
 
     /// Completes an upload: checks that everything has come, and publishes the version.

@@ -36,7 +36,7 @@ const DRAINED_BYTES: usize = 4 << 20;
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// The next piece of a body, which has to come in time.
-async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
+pub(super) async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
     loop {
         let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
         let frame = match tokio::time::timeout(IDLE, frame).await {
@@ -156,21 +156,33 @@ fn finish(
     job: &Job,
 ) -> Result<(), Refusal> {
     let incoming = write(state, file, incoming, rest)?;
-    let seen = incoming.seen();
-    if seen.size != file.size || seen.md5 != file.md5 {
-        return Err(Refusal::new(
-            400,
-            format!(
-                "BadDigest: the content has {} bytes and the MD5 checksum {}, expected {} and {}",
-                seen.size, seen.md5, file.size, file.md5
-            ),
-        ));
+    compare(file, &incoming)?;
+    let is_placed = state.bucket.place(&file.version, &file.lock, vec![incoming], job)?;
+    if is_placed { Ok(()) } else { Err(ended()) }
+}
+
+/// Refuses content that is not what was announced.
+pub(super) fn compare(file: &PresignedFile, incoming: &Incoming) -> Result<(), Refusal> {
+    let (PresignedFile { path, size, md5, .. }, seen) = (file, incoming.seen());
+    if (seen.size, seen.md5) == (*size, *md5) {
+        return Ok(());
     }
-    if state.bucket.place(file, incoming, job)? { Ok(()) } else { Err(ended()) }
+    let reason = format!(
+        "BadDigest: the content of '{path}' has {} bytes and the MD5 checksum {}, expected {size} and {md5}",
+        seen.size, seen.md5
+    );
+    Err(Refusal::new(400, reason))
 }
 
 fn ended() -> Refusal {
     Refusal::new(403, "the presigned URL is not valid, or its session has ended")
+}
+
+/// How long a body says that it is.
+pub(super) fn length(headers: &HeaderMap) -> Result<u64, Refusal> {
+    let stated = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let stated = stated.and_then(|text| text.parse().ok());
+    stated.ok_or_else(|| Refusal::new(411, "Content-Length is required"))
 }
 
 /// Checks all that can be checked before the content comes.
@@ -200,8 +212,7 @@ async fn check(
     if text(&CONTENT_MD5) != Some(STANDARD.encode(file.md5.0).as_str()) {
         return Err(Refusal::new(400, "Content-MD5 is missing, or differs from the signed one"));
     }
-    let length = text(&header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
-    let length = length.ok_or_else(|| Refusal::new(411, "Content-Length is required"))?;
+    let length = length(headers)?;
     if length != file.size {
         return Err(Refusal::new(
             400,

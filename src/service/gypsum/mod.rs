@@ -7,6 +7,7 @@ mod refusal;
 mod routes;
 mod signature;
 mod state;
+mod unpack;
 
 use std::fs;
 use std::io;

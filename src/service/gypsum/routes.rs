@@ -18,6 +18,7 @@ use super::body;
 use super::refusal::Refusal;
 use super::signature::Slug;
 use super::state::State;
+use super::unpack;
 use crate::digest::{Digest, REPR_DIGEST};
 use crate::job::Job;
 use crate::quote::quote_path;
@@ -44,6 +45,8 @@ const PRESIGNED_FILES: &str = "/upload/presigned-files";
 const BATCHES: &str = "selenite-presigned-files";
 /// How many.
 const MOST_PRESIGNED: usize = 1000;
+/// The header that tells where many small files are taken at once.
+const ARCHIVE: &str = "selenite-upload-archive";
 
 type Answer = Result<Response<Body>, Refusal>;
 
@@ -165,6 +168,10 @@ async fn route(
         ("POST", ["upload", "presigned-files"]) => call.presign_many().await,
         ("PUT", ["upload", "object", slug]) => {
             body::receive(state, slug, query, headers, call.body).await
+        }
+        ("PUT", ["upload", "archive", project, asset, version]) => {
+            let names = [decode(project)?, decode(asset)?, decode(version)?];
+            call.receive(&names).await
         }
         ("POST", ["upload", verb @ ("complete" | "abort"), project, asset, version]) => {
             let names = [decode(project)?, decode(asset)?, decode(version)?];
@@ -517,11 +524,32 @@ impl Call<'_, '_> {
 
     async fn presign(self, slug: &str) -> Answer {
         let session = token(self.headers)?.to_owned();
-        let presigned = self.presigned(vec![Slug::decode(slug)?], session).await?.pop();
+        let slug = Slug::decode(slug)?;
+        let archive = HeaderValue::try_from(format!("/upload/archive/{}", quoted(&slug.version)));
+        let is_at_hand = self.state.bucket.objects().is_at_hand();
+        let presigned = self.presigned(vec![slug], session).await?.pop();
         let mut response = data(&presigned.unwrap_or_default());
+        let headers = response.headers_mut();
         let place = HeaderValue::from_static(PRESIGNED_FILES);
-        response.headers_mut().insert(HeaderName::from_static(BATCHES), place);
+        headers.insert(HeaderName::from_static(BATCHES), place);
+        if is_at_hand {
+            let archive = archive.expect("made of visible ASCII letters");
+            headers.insert(HeaderName::from_static(ARCHIVE), archive);
+        }
         Ok(response)
+    }
+
+    /// Small files of an upload, in an archive.
+    async fn receive(self, names: &[String; 3]) -> Answer {
+        if !self.state.bucket.objects().is_at_hand() {
+            return Err(Refusal::no_such_endpoint());
+        }
+        let session = token(self.headers)?.to_owned();
+        let version = parse_version(names)?;
+        body::length(self.headers)?;
+        let upload = self.run(move |state, _| state.bucket.upload(&version, &session)).await?;
+        unpack::receive(self.state, upload, self.body).await?;
+        Ok(done())
     }
 
     /// The same for several files of a session: a list of what the session was told to ask for.
@@ -582,9 +610,14 @@ impl Call<'_, '_> {
     }
 }
 
+/// The names of a version in a URL.
+fn quoted(version: &VersionPath) -> String {
+    quote_path(&format!("{}/{}/{}", version.project, version.asset, version.version))
+}
+
 /// What a client is told about the session that it has started.
 fn describe(version: &VersionPath, started: &Started) -> Value {
-    let folder = quote_path(&format!("{}/{}/{}", version.project, version.asset, version.version));
+    let folder = quoted(version);
     let files: Vec<Value> = started
         .files
         .iter()

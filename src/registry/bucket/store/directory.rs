@@ -3,6 +3,7 @@
 //! Symbolic links are not followed and do not exist for readers; lock files of a Gobbler service
 //! that has the same registry are hidden. Its `flock`s are taken for each change.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -494,13 +495,14 @@ impl Objects for Directory {
         &self,
         project: &ProjectName,
         lock: &Lock,
-        incoming: Incoming,
-        md5: Digest,
+        received: Vec<Incoming>,
         job: &Job,
     ) -> Result<bool, Failure> {
-        let Incoming { staged, target, key, .. } = incoming;
-        if self.is_durable {
-            staged.file().sync_all().at(&target)?;
+        match received.as_slice() {
+            _ if !self.is_durable => {}
+            [alone] => alone.staged.file().sync_all().at(&alone.target)?,
+            // One wait for the disk instead of many.
+            _ => atomic::sync_file_system(&self.layout.project(project))?,
         }
         // Several files of an upload may be placed at once, but not while it ends.
         let hold = self.locks.enter(&self.layout, project, Mode::Shared, false, job)?;
@@ -510,13 +512,20 @@ impl Objects for Directory {
         if hold.lock() != Some(lock) {
             return Ok(false);
         }
-        self.make_parents(&target)?;
-        let metadata = staged.file().metadata().at(&target)?;
-        atomic::persist(staged, &target)?;
-        if self.is_durable {
-            atomic::sync_folder(target.parent().unwrap_or(&self.root))?;
+        let mut folders = BTreeSet::new();
+        for incoming in received {
+            let md5 = incoming.seen().md5;
+            let Incoming { staged, target, key, .. } = incoming;
+            if folders.insert(target.parent().unwrap_or(&self.root).to_owned()) {
+                self.make_parents(&target)?;
+            }
+            let metadata = staged.file().metadata().at(&target)?;
+            atomic::persist(staged, &target)?;
+            self.received.remember(key, &metadata, md5);
         }
-        self.received.remember(key, &metadata, md5);
+        for folder in folders.iter().filter(|_| self.is_durable) {
+            atomic::sync_folder(folder)?;
+        }
         Ok(true)
     }
 

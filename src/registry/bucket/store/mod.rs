@@ -248,13 +248,12 @@ pub trait Objects: Debug + Send + Sync {
     /// Begins to receive an object, or `None` if clients send it to the store itself.
     fn receive(&self, key: &str) -> Result<Option<Incoming>, Failure>;
 
-    /// Gives a received object its name, if the project is still locked by `lock`.
+    /// Gives received objects their names, if the project is still locked by `lock`.
     fn place(
         &self,
         project: &ProjectName,
         lock: &Lock,
-        incoming: Incoming,
-        md5: Digest,
+        received: Vec<Incoming>,
         job: &Job,
     ) -> Result<bool, Failure>;
 

@@ -508,14 +508,7 @@ impl Objects for S3 {
         Ok(None)
     }
 
-    fn place(
-        &self,
-        _: &ProjectName,
-        _: &Lock,
-        _: Incoming,
-        _: Digest,
-        _: &Job,
-    ) -> Result<bool, Failure> {
+    fn place(&self, _: &ProjectName, _: &Lock, _: Vec<Incoming>, _: &Job) -> Result<bool, Failure> {
         Ok(false)
     }
 
