@@ -49,7 +49,7 @@ pub(crate) fn upload(base: &str, paths: Vec<String>, directory: &Path, job: &Job
     };
     let runtime = runtime::current()?;
     let http = Http::new(&runtime)?;
-    runtime.block_on(upload::upload(&http, &items, target, |_| (), 0, job))
+    runtime.block_on(upload::upload(&http, &items, None, target, |_| (), 0, job))
 }
 
 fn one_for_each<T>(given: Option<Vec<T>>, count: usize) -> Result<Vec<Option<T>>> {

@@ -83,6 +83,11 @@ impl Crowd {
         Self { turns, shared, wanted, there, most: number, is_open: false }
     }
 
+    /// How many there may be now.
+    pub(crate) fn now(&self) -> usize {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
     /// How many there may ever be.
     pub(crate) fn most(&self) -> usize {
         self.most
@@ -95,7 +100,7 @@ impl Crowd {
 
     /// Lets as many go on as of another crowd.
     pub(crate) fn follow(&self, other: &Self) {
-        self.set(u32::try_from(other.wanted.load(Ordering::Relaxed)).unwrap_or(u32::MAX));
+        self.set(u32::try_from(other.now()).unwrap_or(u32::MAX));
     }
 
     /// Waits until another may go on.

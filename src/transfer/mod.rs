@@ -8,6 +8,7 @@ pub(crate) mod download;
 pub(crate) mod content;
 #[cfg(any(feature = "python", test))]
 pub(crate) mod fetch;
+pub(crate) mod pack;
 #[cfg(any(feature = "python", test))]
 pub(crate) mod packed;
 mod part;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use reqwest::header::HeaderMap;
 
 use super::TARGET;
 use super::crowd::Crowd;
+use super::pack::{self, Archives};
 use crate::digest::push::{self, Lanes};
 use crate::digest::{Digest, Hasher};
 use crate::error::IoContext;
@@ -48,6 +49,8 @@ pub(crate) struct Item {
     pub name: String,
     /// Its size, for progress.
     pub size: Option<u64>,
+    /// What its content must be, if that is known before there is a place for it.
+    pub md5: Option<Digest>,
 }
 
 impl Item {
@@ -55,7 +58,12 @@ impl Item {
     pub(crate) fn new(file: PathBuf, name: &str) -> Self {
         // A file that is not there is an error when it is opened.
         let size = std::fs::metadata(&file).ok().map(|stat| stat.len());
-        Self { file, name: name.to_owned(), size }
+        Self { file, name: name.to_owned(), size, md5: None }
+    }
+
+    pub(super) fn changed(&self) -> Error {
+        let file = self.file.display().to_string();
+        Error::invalid("file", file, "it has changed since the upload was started; start again")
     }
 }
 
@@ -80,11 +88,13 @@ impl Target {
 
 /// Uploads all items, at most `asked` at once (0 or 1 leave the number open).
 ///
-/// `target` says where an item goes; it is asked before each try, and before the first one while other
-/// items are sent. `sent` is told of each that was sent.
+/// Small ones go to `archives`, if there are any. `target` says where an item goes by itself; it is
+/// asked before each try, and before the first one while other items are sent. `sent` is told of each
+/// that was sent.
 pub(crate) async fn upload<F: Future<Output = Result<Target>>>(
     http: &Http,
     items: &[Item],
+    archives: Option<&Archives>,
     target: impl Fn(usize) -> F,
     sent: impl Fn(usize),
     asked: usize,
@@ -99,14 +109,24 @@ pub(crate) async fn upload<F: Future<Output = Result<Target>>>(
     // Whoever limits the number means all requests.
     let apart = crowd.is_free().then(|| Crowd::new(asked));
     let asking = apart.as_ref().unwrap_or(crowd);
-    let all = stream::iter(items.iter().enumerate())
-        .map(|(index, item)| async move {
-            let transfer = Transfer { http, item, lanes, asking, crowd, job };
-            let done = transfer.run(|| target(index)).await.map(|()| sent(index));
-            done.map_err(|error| error.of(&item.name))
-        })
-        .buffer_unordered(crowd.most() + FILES_AHEAD)
-        .try_collect::<()>();
+    let alone = |some: Vec<usize>| {
+        stream::iter(some)
+            .map(|index| async move {
+                let item = &items[index];
+                let transfer = Transfer { http, item, lanes, asking, crowd, job };
+                let done = transfer.run(|| target(index)).await.map(|()| sent(index));
+                done.map_err(|error| error.of(&item.name))
+            })
+            .buffer_unordered(crowd.most() + FILES_AHEAD)
+            .try_collect::<()>()
+    };
+    let all = async {
+        let Some(archives) = archives else { return alone((0..items.len()).collect()).await };
+        let (packed, others) = (0..items.len()).partition(|index| pack::is_packed(&items[*index]));
+        let packed = archives.send(http, items, packed, sent, crowd, job);
+        let (left, ()) = futures_util::try_join!(packed, alone(others))?;
+        alone(left).await
+    };
     job.race(all).await.inspect_err(|_| job.give_up())
 }
 
@@ -157,22 +177,7 @@ impl Transfer<'_> {
 
     async fn attempt(&self, target: &Target, share: &Arc<Mutex<Share>>) -> Result<()> {
         let Target { url, headers, .. } = target;
-        let fate = Arc::new(Fate::default());
-        let stream = || self.stream(target, share, &fate);
-        let sent = self.http.put_stream(url, headers, &stream, &fate.touched).await;
-        // To the transport, a body that breaks off is a broken connection: tell the cause instead.
-        if let Some(fault) = lock(&fate.fault).take() {
-            return Err(fault);
-        }
-        sent?;
-        if fate.is_whole.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        Err(Error::Transport {
-            method: "PUT".into(),
-            url: crate::http::url::redacted(url),
-            source: "the server answered before the whole file had arrived".into(),
-        })
+        put(self.http, url, headers, &|fate| self.stream(target, share, fate)).await
     }
 
     /// The content from its beginning.
@@ -198,37 +203,70 @@ impl Transfer<'_> {
             // Nobody asks for the pieces of an empty content.
             let nothing = Hasher::default().finish().md5;
             return match target.md5 {
-                Some(promised) if promised != nothing => Err(source.changed()),
+                Some(promised) if promised != nothing => Err(self.item.changed()),
                 _ => Ok(Stream { length: 0, body: Bytes::new().into() }),
             };
         }
         let state = (source, Arc::clone(share), Arc::clone(fate));
         let body = stream::try_unfold(state, |(mut source, share, fate)| async {
             fate.touched.touch();
-            match source.next().await {
-                Ok(block) => Ok(block.map(|block| {
-                    lock(&share).advance(block.len() as u64);
-                    fate.is_whole.store(source.left == 0, Ordering::Relaxed);
-                    (block, (source, share, fate))
-                })),
-                Err(error) => {
-                    let told = std::io::Error::other(error.to_string());
-                    *lock(&fate.fault) = Some(error);
-                    Err(told)
-                }
-            }
+            let block = source.next().await;
+            let block = fate.hand(block, source.left == 0)?;
+            Ok::<_, io::Error>(block.map(|block| {
+                lock(&share).advance(block.len() as u64);
+                (block, (source, share, fate))
+            }))
         });
         Ok(Stream { length: size, body: reqwest::Body::wrap_stream(body) })
     }
 }
 
+/// Sends one body, which `stream` makes.
+pub(super) async fn put(
+    http: &Http,
+    url: &Url,
+    headers: &HeaderMap,
+    stream: &(dyn Fn(&Arc<Fate>) -> Result<Stream> + Sync),
+) -> Result<()> {
+    let fate = Arc::new(Fate::default());
+    let sent = http.put_stream(url, headers, &|| stream(&fate), &fate.touched).await;
+    // To the transport, a body that breaks off is a broken connection: tell the cause instead.
+    if let Some(fault) = lock(&fate.fault).take() {
+        return Err(fault);
+    }
+    sent?;
+    if fate.is_whole.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    Err(Error::Transport {
+        method: "PUT".into(),
+        url: crate::http::url::redacted(url),
+        source: "the server answered before everything had arrived".into(),
+    })
+}
+
 /// What becomes of a body, for the one who waits for the answer.
 #[derive(Default)]
-struct Fate {
-    touched: Touched,
+pub(super) struct Fate {
+    pub(super) touched: Touched,
     fault: Mutex<Option<Error>>,
     /// True once the last block was taken.
     is_whole: AtomicBool,
+}
+
+impl Fate {
+    /// Hands a block to the transport, or keeps why there is none.
+    pub(super) fn hand(
+        &self,
+        block: Result<Option<Bytes>>,
+        is_last: bool,
+    ) -> io::Result<Option<Bytes>> {
+        block.inspect(|_| self.is_whole.store(is_last, Ordering::Relaxed)).map_err(|error| {
+            let told = io::Error::other(error.to_string());
+            *lock(&self.fault) = Some(error);
+            told
+        })
+    }
 }
 
 /// Content on its way from the disk.
@@ -270,7 +308,7 @@ impl Source {
         let mut block = self.buffer(most);
         (&self.file).take(most as u64).read_to_end(&mut block).at(&self.item.file)?;
         if block.is_empty() {
-            return Err(self.changed());
+            return Err(self.item.changed());
         }
         let block = Bytes::from(block);
         self.sent.push_back(block.clone());
@@ -287,12 +325,7 @@ impl Source {
     async fn check_digest(&mut self) -> Result<()> {
         let Some((digesting, promised)) = self.digesting.take() else { return Ok(()) };
         let seen = digesting.finish().await.at(&self.item.file)?.finish();
-        if seen.md5 == promised { Ok(()) } else { Err(self.changed()) }
-    }
-
-    fn changed(&self) -> Error {
-        let file = self.item.file.display().to_string();
-        Error::invalid("file", file, "it has changed since the upload was started; start again")
+        if seen.md5 == promised { Ok(()) } else { Err(self.item.changed()) }
     }
 }
 
@@ -329,7 +362,7 @@ mod tests {
             Ok(Target { url: url.clone(), headers: HeaderMap::new(), md5, made })
         };
         let job = Job::default();
-        runtime.block_on(upload(&http, &[item], target, |_| (), 1, &job))
+        runtime.block_on(upload(&http, &[item], None, target, |_| (), 1, &job))
     }
 
     #[test]
@@ -372,7 +405,7 @@ mod tests {
         };
         let runtime = runtime::current().unwrap();
         let (http, job) = (Http::new(&runtime).unwrap(), Job::default());
-        runtime.block_on(upload(&http, &items, target, |_| (), 0, &job)).unwrap();
+        runtime.block_on(upload(&http, &items, None, target, |_| (), 0, &job)).unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), items.len());
     }
 

@@ -66,7 +66,7 @@ impl<'a> Call<'a> {
 }
 
 /// A header whose value never shows up in messages.
-fn secret(token: &str) -> Result<HeaderValue> {
+pub(super) fn secret(token: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
         .map_err(|_| Error::invalid("token", "***", "it holds characters that no token has"))?;
     value.set_sensitive(true);

@@ -9,26 +9,29 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::prepare::LinkTo;
-use super::remote::{Call, Remote};
+use super::remote::{Call, Remote, secret};
 use crate::digest::{self, Digest};
 use crate::error::{IoContext, tell};
 use crate::http::{Document, url, was_sent};
 use crate::job::Job;
 use crate::registry::format::layout::SUMMARY;
 use crate::relpath::RelPath;
+use crate::transfer::pack::{self, Archives};
 use crate::transfer::upload::{self, Item, Target};
-use crate::{Error, Refusal, Result, runtime};
+use crate::{Error, Refusal, Result, runtime, tar};
 
 /// Places that are asked for at once, where the service knows how.
 const BATCH: usize = 256;
 /// What a service says that gives many places at once: where to ask for them.
 const BATCHES: &str = "selenite-presigned-files";
+/// What a service says that takes many small files at once: where to send them.
+const ARCHIVE: &str = "selenite-upload-archive";
 
 const EXISTS: &str = r#"{"status":"error","reason":"project-asset-version already exists"}"#;
 
@@ -171,28 +174,42 @@ pub fn upload_files(
 ) -> Result<()> {
     let journal = journal.map(Journal::open).transpose()?;
     let is_sent = |place: &&Place| journal.as_ref().is_some_and(|known| known.has(&place.path));
-    let places: Vec<&Place> = places.iter().filter(|place| !is_sent(place)).collect();
-    let mut items = Vec::with_capacity(places.len());
-    let mut urls = Vec::with_capacity(places.len());
-    for &Place { path, url, method } in &places {
+    let mut files = Vec::with_capacity(places.len());
+    for place in places.iter().filter(|place| !is_sent(place)) {
+        let Place { path, url, method } = place;
         if method != "presigned" {
             let (method, path) = (method.clone(), path.clone());
             return Err(Error::Refused(Refusal::Method { method, path }));
         }
         // The service names files of ours: only below this directory.
         let file = RelPath::parse(path.as_str())?.under(directory);
-        items.push(Item::new(file, path));
-        urls.push(url.as_str().unwrap_or_default());
+        let url = url.as_str().unwrap_or_default();
+        files.push((Item { md5: digest_in(url, path), ..Item::new(file, path) }, url));
     }
+    // Places are asked for in this order, and perhaps not for what is small.
+    files.sort_by_key(|(item, _)| pack::is_packed(item));
+    let (items, urls): (Vec<_>, Vec<_>) = files.into_iter().unzip();
     let presigner = Presigner::new(remote, urls, session, job)?;
     let target = |index: usize| presigner.target(index);
-    let runtime = runtime::current()?;
     let sent = |index: usize| {
         if let Some(journal) = &journal {
-            journal.note(&places[index].path);
+            journal.note(&items[index].name);
         }
     };
-    runtime.block_on(upload::upload(&remote.http, &items, target, sent, concurrency, job))
+    runtime::current()?.block_on(async {
+        let small = items.iter().rev().take_while(|item| pack::is_packed(item)).count();
+        let archives = if small < pack::LEAST_FILES { None } else { presigner.archives().await? };
+        let archives = archives.as_ref();
+        upload::upload(&remote.http, &items, archives, target, sent, concurrency, job).await
+    })
+}
+
+/// The digest of a file of that path, where the URL to ask for its place tells it: that ends in what
+/// the service knows the file by, project, asset, version, path and digest.
+fn digest_in(url: &str, path: &str) -> Option<Digest> {
+    let slug = URL_SAFE_NO_PAD.decode(url.rsplit('/').next()?).ok()?;
+    let [_, _, _, known, md5sum]: [String; 5] = serde_json::from_slice(&slug).ok()?;
+    Digest::parse(&md5sum).filter(|_| known == path)
 }
 
 /// The files of a session that were sent: a file of a line of JSON for each path.
@@ -240,6 +257,8 @@ struct Presigner<'a> {
     /// Where many are asked for, if that is known, and whether that was of no use.
     batches: RefCell<Option<Url>>,
     is_refused: Cell<bool>,
+    /// Where archives are sent, if that is known.
+    archive: RefCell<Option<Url>>,
     /// Held by the one who asks.
     asking: tokio::sync::Mutex<()>,
     /// What was given and is not used yet.
@@ -275,8 +294,19 @@ impl<'a> Presigner<'a> {
         remote.http = remote.http.preparing();
         let (batches, ready) = (RefCell::default(), RefCell::default());
         let (asking, next) = (tokio::sync::Mutex::default(), Cell::new(0));
-        let is_refused = Cell::new(false);
-        Ok(Self { remote, urls, session, job, batches, is_refused, asking, ready, next })
+        let (is_refused, archive) = (Cell::new(false), RefCell::default());
+        Ok(Self { remote, urls, session, job, batches, is_refused, archive, asking, ready, next })
+    }
+
+    /// Where archives are sent, if the service says so with the first place.
+    async fn archives(&self) -> Result<Option<Archives>> {
+        let first = self.ask(0).await?;
+        self.ready.borrow_mut().insert(0, first);
+        let Some(url) = self.archive.take() else { return Ok(None) };
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, secret(self.session)?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(tar::MEDIA_TYPE));
+        Ok(Some(Archives { url, headers }))
     }
 
     /// Where a file is to be sent; another place each time.
@@ -300,9 +330,12 @@ impl<'a> Presigner<'a> {
         let url = self.remote.at(self.urls[index])?;
         let call = Call { is_repeatable: true, ..Call::post(url, self.session) };
         let answer = self.remote.send(&call, self.job).await?;
-        let batches = answer.headers.iter().find(|(name, _)| name == BATCHES);
-        if let Some((_, path)) = batches.filter(|_| !self.is_refused.get()) {
+        let told = |wanted: &str| answer.headers.iter().find(|(name, _)| name == wanted);
+        if let Some((_, path)) = told(BATCHES).filter(|_| !self.is_refused.get()) {
             *self.batches.borrow_mut() = Some(self.remote.at(path)?);
+        }
+        if let Some((_, path)) = told(ARCHIVE) {
+            *self.archive.borrow_mut() = Some(self.remote.at(path)?);
         }
         answer.document.parse::<Presigned>()?.target()
     }
