@@ -83,7 +83,8 @@ def interrupt(script: str, place: list[str], middle: Callable[[], bool]) -> floa
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "ready\n"
-        wait_until(lambda: middle() or process.poll() is not None, "it is in the middle")
+        # A slow machine takes minutes to copy all, which is what some wait for.
+        wait_until(lambda: middle() or process.poll() is not None, "it is in the middle", 200)
         begin = time.perf_counter()
         process.send_signal(signal.SIGINT)
         word = process.stdout.readline()
