@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,6 +47,24 @@ impl Work {
         });
         self.watch(&guard.0, task, pin!(unwanted)).await?;
         result.take().ok_or(Lost::NoThread)
+    }
+
+    /// Runs `work` again and again, and a last time, of which it is told, when the service stops: that
+    /// waits for it.
+    pub(super) async fn run_each<T: Send + 'static>(
+        &self,
+        pause: Duration,
+        work: impl Fn(bool) -> T + Clone + Send + 'static,
+    ) -> Result<T, Lost> {
+        let _running = self.running.token();
+        loop {
+            let is_last = tokio::time::timeout(pause, self.stopped()).await.is_ok();
+            let work = work.clone();
+            let result = self.run(move |_| work(is_last)).await;
+            if is_last {
+                return result;
+            }
+        }
     }
 
     /// Waits until a task was done, whose job is cancelled when it should end.
@@ -115,6 +134,25 @@ mod tests {
             work.running.close();
             work.running.wait().await;
             assert!(undone.load(Ordering::SeqCst));
+        });
+    }
+
+    #[test]
+    fn the_end_waits_for_what_is_done_a_last_time() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (work, done) = (Work::default(), Arc::new(AtomicBool::new(false)));
+            let (runner, last) = (work.clone(), Arc::clone(&done));
+            let each = move |is_last| {
+                std::thread::sleep(Duration::from_millis(20));
+                last.store(is_last, Ordering::SeqCst);
+            };
+            tokio::spawn(async move { runner.run_each(Duration::from_millis(1), each).await });
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(!done.load(Ordering::SeqCst));
+            work.stop();
+            work.abandon().await;
+            assert!(done.load(Ordering::SeqCst));
         });
     }
 

@@ -22,7 +22,7 @@ from support import gypsum
 from support.crash import WHOLE, row, sample
 from support.gypsum import Api
 from support.gypsum_actions import ACTIONS, Action, Sessions, Shape, fill, shape
-from support.s3 import Store, one_at_a_time, serving
+from support.s3 import Fault, Store, one_at_a_time, serving
 from support.service import Answer, wait_until
 
 # What a service does in a bucket alone, and what the store does itself, is not among these.
@@ -39,14 +39,14 @@ class Faults:
     """Does something at the how manyth request to the store."""
 
     number: int = 0
-    act: Callable[[], str] = str
+    act: Callable[[], Fault] = str
     count: int = 0
 
-    def arm(self, number: int = 0, act: Callable[[], str] = str) -> None:
+    def arm(self, number: int = 0, act: Callable[[], Fault] = str) -> None:
         """Count anew, and do something at that request."""
         self.count, self.number, self.act = 0, number, act
 
-    def __call__(self) -> str:
+    def __call__(self) -> Fault:
         self.count += 1
         return self.act() if self.count == self.number else ""
 
@@ -132,7 +132,8 @@ class Trial:
         self.ground.ready()
         self.action.prepare(self.ground.store.directory)
 
-    def kill(self, number: int) -> None:
+    def kill(self, number: int, *, is_done: bool) -> None:
+        """Kill the service before a request to the store is done, or before its answer comes."""
         ground = self.ground
         self.begin()
         with ground.serving() as running:
@@ -143,12 +144,12 @@ class Trial:
                 running._process.wait()
                 return "drop"
 
-            ground.faults.arm(number, kill)
+            ground.faults.arm(number, (lambda: kill) if is_done else kill)
             answer = None
             with suppress(OSError, http.client.HTTPException):
                 answer = ground.request(self.action, running)
         if answer is None:
-            self.repeat(f"killed at request {number}")
+            self.repeat(f"killed {'after' if is_done else 'before'} request {number}")
         else:
             # It was done with less.
             assert ground.shape() == self.after, answer
@@ -188,10 +189,12 @@ def is_locked(found: Shape) -> bool:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_killed_service_leaves_all_or_nothing(ground: Ground, name: str) -> None:
     trial = Trial(ground, name)
-    numbers = sample(range(1, trial.count + 1), POINTS)
-    for number in numbers:
-        trial.kill(number)
-    row("gypsum on S3", name, "kill", trial.count, len(numbers), len(trial.wrong), "-")
+    # What was done before the last is not done before the next.
+    points = [*((number, False) for number in range(1, trial.count + 1)), (trial.count, True)]
+    tried = sample(points, POINTS)
+    for number, is_done in tried:
+        trial.kill(number, is_done=is_done)
+    row("gypsum on S3", name, "kill", len(points), len(tried), len(trial.wrong), "-")
     assert not trial.wrong, "\n".join(trial.wrong)
 
 

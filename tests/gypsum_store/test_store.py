@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import obstore
@@ -13,6 +14,7 @@ from support import gypsum
 from support.gypsum import Api, entry, put
 from support.gypsum_replay import Replay
 from support.s3 import Store, one_at_a_time
+from support.service import wait_until
 
 VECTORS = sorted(Path(__file__).parents[1].joinpath("vectors", "gypsum").glob("*.json"))
 CONTENT = b"hello\n"
@@ -22,7 +24,38 @@ CONTENT = b"hello\n"
 def test_recorded_scenario(vector: Path, store: Store) -> None:
     with gypsum.server(store=store.place) as running:
         scenario = json.loads(vector.read_text())
-        assert Replay(running.url, store.directory).run(scenario) == []
+        replay = Replay(running.url, store.directory, lambda: settle(store))
+        assert replay.run(scenario) == []
+
+
+def receipts(store: Store) -> list[Path]:
+    """What is in the place of locks and is of no session: a receipt, or what takes it away."""
+    found = []
+    for lock in store.directory.rglob("..LOCK"):
+        with suppress(FileNotFoundError):  # it has just gone
+            found += [] if json.loads(lock.read_text()).get("asset") else [lock]
+    return found
+
+
+def settle(store: Store) -> None:
+    wait_until(lambda: not receipts(store), "nothing is left of what was answered")
+
+
+def test_receipts_go_soon_after_the_answer(store: Store) -> None:
+    with gypsum.server(store=store.place) as running:
+        api = Api(running.url, store.directory)
+        api.create("p")
+        assert [lock.parent.name for lock in receipts(store)] == ["p"]
+        # They are for those who ask a later process, and are in nobody's way.
+        assert api.admin("POST", "/create/p", {}).status == 400
+        assert api.start("p/a/v1", []).status == 200
+        assert receipts(store) == []
+        assert api.admin("DELETE", "/unlock/p").status == 200
+        api.create("q")
+        settle(store)
+        assert list(store.directory.rglob("..LOCK")) == []
+        api.create("r")
+    assert list(store.directory.rglob("..LOCK")) == [], "the end waits for that"
 
 
 def test_files_are_sent_to_the_store_itself(project: Api, store: Store) -> None:
@@ -104,6 +137,7 @@ def test_the_fixture_can_be_built_there(store: Store) -> None:
         assert api.read("test-R/..usage") == {"total": 73}
         assert api.read("test-R/basic/..latest") == {"version": "v3"}
         assert api.admin("DELETE", "/remove/test-R").status == 200
+        settle(store)
         assert api.all_keys() == [f"test-Py/..{name}" for name in ("permissions", "quota", "usage")]
 
 

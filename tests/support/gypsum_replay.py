@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,13 @@ PATTERNS = {
 class Replay:
     """One scenario on an empty registry."""
 
-    def __init__(self, url: str, registry: Path) -> None:
+    def __init__(
+        self, url: str, registry: Path, settle: Callable[[], object] = lambda: None
+    ) -> None:
         self.url = url
         self.registry = registry
+        # Waits until what requests have left is done with.
+        self.settle = settle
         self.variables: dict[str, str] = {}
 
     def run(self, scenario: dict[str, Any]) -> list[str]:
@@ -48,6 +53,7 @@ class Replay:
                     self.place(key, text)
             else:
                 problems += [f"step {number}: {problem}" for problem in self.step(step)]
+        self.settle()
         return problems + self.afterwards(scenario)
 
     def place(self, key: str, text: str) -> None:

@@ -19,6 +19,8 @@ import pytest
 from support.service import free_port, wait_until
 
 BUCKET = "data"
+# What happens to a request; see `one_at_a_time`.
+Fault = str | Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,12 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def one_at_a_time(store: Store, fault: Callable[[], str] = lambda: "") -> Iterator[str]:
+def one_at_a_time(store: Store, fault: Callable[[], Fault] = lambda: "") -> Iterator[str]:
     """The store behind a proxy that lets one request through at a time.
 
     `s3s-fs` looks for an object and then writes it; what is promised by S3 is both in one step.
-    `fault` is asked before each request: `drop` it, `refuse` it, or `lose` its answer.
+    `fault` is asked before each request: `drop` it, `refuse` it, or `lose` its answer; or something
+    to call when it is done, whose answer is lost then.
     """
     turn = threading.Lock()
 
@@ -114,7 +117,9 @@ def one_at_a_time(store: Store, fault: Callable[[], str] = lambda: "") -> Iterat
                 response = connection.getresponse()
                 answer = response.read()
                 connection.close()
-            if wanted == "lose":
+                if callable(wanted):
+                    wanted()
+            if wanted == "lose" or callable(wanted):
                 self.close_connection = True
                 return
             self.send_response(response.status)

@@ -180,6 +180,11 @@ impl Bucket {
         result.map(|()| settled)
     }
 
+    /// Removes the receipts of requests that were answered at least so long ago.
+    pub fn forget(&self, since: Duration) -> Result<(), Failure> {
+        self.objects.forget(since)
+    }
+
     fn settle_project(&self, project: &ProjectName, job: &Job) -> Result<bool, Failure> {
         let hold = self.objects.enter(project, Purpose::Session, job)?;
         let Some(mut hold) = hold else { return Ok(false) };

@@ -37,6 +37,8 @@ const CONCURRENCY: usize = 100;
 /// How long events are kept, and the time from the start to the first look for old ones.
 const LOG_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const FIRST_PURGE: Duration = Duration::from_secs(60);
+/// How long an answer may take to leave, at the most.
+const ANSWERED: Duration = Duration::from_secs(1);
 
 /// Runs the service; see [`lifetime::run`].
 pub fn serve(options: Options, embedding: Option<Embedding>) -> Result<()> {
@@ -103,10 +105,32 @@ fn open_objects(options: &Options, runtime: &Handle) -> Result<Arc<dyn Objects>>
     }
 }
 
-/// Ends what dead processes have begun, and removes old events each day.
+/// Removes what is needed no longer, until the service stops.
 async fn keep_up(state: Arc<State>) {
-    let State { work, log, options, .. } = &*state;
-    let worker = Arc::clone(&state);
+    tokio::join!(forget(&state), settle_and_purge(&state));
+}
+
+/// Removes the receipts of requests that were answered.
+async fn forget(state: &Arc<State>) {
+    if state.options.store.is_none() {
+        return; // a directory has none
+    }
+    let worker = Arc::clone(state);
+    let forget = move |is_last: bool| {
+        let since = if is_last { Duration::ZERO } else { ANSWERED };
+        if let Err(failure) = worker.bucket.forget(since) {
+            worker.log.line(format!("cannot remove receipts: {}", failure.reason));
+        }
+    };
+    if let Err(panic) = state.work.run_each(ANSWERED, forget).await {
+        state.log.line(format!("cannot remove receipts: {panic}"));
+    }
+}
+
+/// Ends what dead processes have begun, and removes old events each day.
+async fn settle_and_purge(state: &Arc<State>) {
+    let State { work, log, options, .. } = &**state;
+    let worker = Arc::clone(state);
     let settled = state.run(move |job| Ok(worker.bucket.settle(job)?)).await;
     match settled {
         Ok(0) => {}
@@ -120,7 +144,7 @@ async fn keep_up(state: Arc<State>) {
         let layout = Layout::new(registry).allowing(options.allow_roots.clone());
         upkeep::close_locks(layout, work, log).await;
     }
-    let purged = Arc::clone(&state);
+    let purged = Arc::clone(state);
     upkeep::each_day(FIRST_PURGE, work, log, move |job| {
         match purged.bucket.purge_logs(LOG_AGE, job) {
             Ok(0) => {}

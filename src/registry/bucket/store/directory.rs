@@ -394,6 +394,11 @@ impl Objects for Directory {
         self.sweep_folder(&path)
     }
 
+    fn forget(&self, _: Duration) -> Result<(), Failure> {
+        // They go with the hold of their project.
+        Ok(())
+    }
+
     fn sweep_outside(&self, job: &Job) -> Result<(), Failure> {
         let folders = [self.layout.root().to_owned(), self.layout.logs()];
         for folder in &folders {
@@ -447,7 +452,7 @@ impl Objects for Directory {
             let path = stage.path().join(name);
             atomic::write(&path, &json::plain(value), FILE_MODE, self.is_durable)?;
         }
-        let note = json::plain(&Note::Ended { ended: receipt.to_owned() });
+        let note = json::plain(&Note::Ended { ended: receipt.to_owned(), answered: None });
         atomic::write(&stage.path().join(layout::LOCK), &note, LOCK_MODE, self.is_durable)?;
         fs::rename(stage.path(), &folder)
             .map_err(|error| Failure::system("rename", &folder, &error))?;

@@ -219,7 +219,7 @@ impl Hold for DirectoryHold<'_> {
     }
 
     fn leave(&mut self, receipt: &str) -> Result<(), Failure> {
-        self.write(Note::Ended { ended: receipt.to_owned() })
+        self.write(Note::Ended { ended: receipt.to_owned(), answered: None })
     }
 
     fn release(&mut self, receipt: &str) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ mod s3;
 
 use std::fmt::Debug;
 use std::fs::{File, Metadata};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -107,10 +107,14 @@ impl Lock {
 enum Note {
     /// The project is locked.
     Lock(Lock),
-    /// It is not: this is the receipt of what was last carried out for a process that had died.
+    /// It is not: this is the receipt of what was last carried out.
     Ended {
         /// See [`Batch::receipt`].
         ended: String,
+        /// When a process was about to answer, which takes the receipt away soon; `None` if it was
+        /// carried out for one that had died.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answered: Option<String>,
     },
 }
 
@@ -125,7 +129,7 @@ impl Note {
     fn receipt(&self) -> Option<&str> {
         match self {
             Self::Lock(_) => None,
-            Self::Ended { ended } => Some(ended),
+            Self::Ended { ended, .. } => Some(ended),
         }
     }
 
@@ -173,8 +177,8 @@ pub trait Hold {
     /// Puts a receipt into the place of the lock.
     fn leave(&mut self, receipt: &str) -> Result<(), Failure>;
 
-    /// Removes the lock, or the receipt, of a change that is made, as the last thing before its
-    /// requester is told: whatever is cut off until then leaves the receipt, or the lock.
+    /// Unlocks the project after a change, as the last thing before its requester is told: whatever
+    /// is cut off until then leaves the receipt, or the lock.
     fn release(&mut self, receipt: &str) -> Result<(), Failure>;
 
     /// Removes the lock, or the receipt.
@@ -215,6 +219,9 @@ pub trait Objects: Debug + Send + Sync {
     /// Removes what dead processes have left unfinished in a folder of a project that is entered.
     /// Its own folder is swept when it is entered.
     fn sweep(&self, folder: &str) -> Result<(), Failure>;
+
+    /// Removes the receipts of requests that were answered at least so long ago.
+    fn forget(&self, since: Duration) -> Result<(), Failure>;
 
     /// Removes what dead processes have left unfinished outside of all projects, unless others are
     /// at work.
@@ -263,7 +270,7 @@ pub trait Objects: Debug + Send + Sync {
         &self,
         key: &str,
         md5: Digest,
-        lifetime: std::time::Duration,
+        lifetime: Duration,
     ) -> Result<Option<String>, Failure>;
 
     /// What names cannot be.

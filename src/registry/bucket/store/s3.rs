@@ -4,15 +4,16 @@
 //! there are conditional writes: `..LOCK` is put only if it is absent, or still the one that was
 //! seen. The store must know `If-None-Match` and `If-Match`.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use futures_util::stream::StreamExt;
 use hmac::{Hmac, KeyInit, Mac};
@@ -33,13 +34,16 @@ use crate::names::ProjectName;
 use crate::quote::{quote_component, quote_path};
 use crate::registry::failure::Failure;
 use crate::registry::failure::tell;
-use crate::registry::format::{json, layout};
+use crate::registry::format::{json, layout, time};
+use crate::shared::lock;
 use crate::{Error, Result};
 
 /// After this time nobody is at work any more on what a lock has noted.
 const ABANDONED: Duration = Duration::from_secs(15 * 60);
 /// Objects that are read at once for their digests.
 const READS_AT_ONCE: usize = 32;
+/// How often a project is claimed whose receipt comes or goes meanwhile.
+const CLAIMS: usize = 3;
 const DOCUMENT: &str = "application/json";
 
 /// The objects of a registry in a bucket.
@@ -50,6 +54,10 @@ pub struct S3 {
     base: String,
     region: String,
     runtime: Handle,
+    /// What was begun before was begun by another process.
+    opened: DateTime<Utc>,
+    /// Receipts that wait to be taken away, and since when.
+    told: Mutex<HashMap<Path, (UpdateVersion, Instant)>>,
 }
 
 /// An object that is read piece by piece.
@@ -155,7 +163,8 @@ impl S3 {
         let base = format!("{}/{bucket}", endpoint.trim_end_matches('/'));
         let store =
             builder.build().map_err(|error| Error::invalid("store", place, error.to_string()))?;
-        Ok(Self { store: Arc::new(store), base, region, runtime })
+        let told = Mutex::default();
+        Ok(Self { store: Arc::new(store), base, region, runtime, opened: Utc::now(), told })
     }
 
     fn wait<T>(&self, work: impl Future<Output = T>) -> T {
@@ -183,6 +192,11 @@ impl S3 {
         let mut objects = listed.map_err(|error| failure(&error))?;
         objects.sort_unstable_by(|one, other| one.location.cmp(&other.location));
         Ok(objects)
+    }
+
+    /// Whether it is a receipt that only waits to be taken away: nobody is shown that.
+    fn is_told(&self, path: &Path) -> bool {
+        path.filename() == Some(layout::LOCK) && lock(&self.told).contains_key(path)
     }
 
     /// The digest of what is there now: of an empty content if nothing is.
@@ -276,7 +290,11 @@ impl Hold for S3Hold<'_> {
     }
 
     fn receipt(&self) -> Option<&str> {
-        self.noted.as_ref().and_then(Note::receipt)
+        let noted = self.noted.as_ref()?;
+        let Note::Ended { answered: Some(answered), .. } = noted else { return noted.receipt() };
+        // It is for those who ask again because a process has died: not while it may be alive.
+        let is_of_dead = time::parse_any(answered).is_some_and(|time| time < self.objects.opened);
+        noted.receipt().filter(|_| is_of_dead || self.is_abandoned())
     }
 
     fn locked_since(&self) -> Option<SystemTime> {
@@ -284,10 +302,9 @@ impl Hold for S3Hold<'_> {
     }
 
     fn take_over(&mut self) -> Result<bool, Failure> {
-        let age = self.since.and_then(|since| since.elapsed().ok());
         match &self.noted {
             // Written anew, it is not old, and not what others have seen.
-            Some(noted) if age.is_some_and(|age| age > ABANDONED) => self.write(noted.clone()),
+            Some(noted) if self.is_abandoned() => self.write(noted.clone()),
             _ => Ok(false),
         }
     }
@@ -298,12 +315,18 @@ impl Hold for S3Hold<'_> {
 
     fn leave(&mut self, receipt: &str) -> Result<(), Failure> {
         // If others were faster, they have settled it.
-        self.write(Note::Ended { ended: receipt.to_owned() }).map(drop)
+        self.write(Note::Ended { ended: receipt.to_owned(), answered: None }).map(drop)
     }
 
-    fn release(&mut self, _: &str) -> Result<(), Failure> {
-        // In one step.
-        self.clear_lock()
+    fn release(&mut self, receipt: &str) -> Result<(), Failure> {
+        // An answer to a deletion may come too late, so the receipt goes later.
+        let (ended, answered) = (receipt.to_owned(), Some(time::now_in_utc()));
+        if self.write(Note::Ended { ended, answered })?
+            && let Some(seen) = self.seen.clone()
+        {
+            lock(&self.objects.told).insert(self.path.clone(), (seen, Instant::now()));
+        }
+        Ok(())
     }
 
     fn clear_lock(&mut self) -> Result<(), Failure> {
@@ -353,7 +376,7 @@ impl Objects for S3 {
     }
 
     fn open(&self, key: &str) -> Result<Option<Content>, Failure> {
-        let Some(path) = path_of(key) else { return Ok(None) };
+        let Some(path) = path_of(key).filter(|path| !self.is_told(path)) else { return Ok(None) };
         let meta = found(self.wait(self.store.head(&path)))?;
         Ok(meta.map(|meta| {
             Content::Remote(Arc::new(Remote {
@@ -368,7 +391,10 @@ impl Objects for S3 {
 
     fn list(&self, prefix: &str, is_recursive: bool, _: &Job) -> Result<Vec<String>, Failure> {
         let base = prefix.rfind('/').map_or("", |at| &prefix[..at]);
-        let is_wanted = |key: &String| key.starts_with(prefix);
+        let is_told = |key: &str| {
+            key.ends_with(layout::LOCK) && path_of(key).is_some_and(|path| self.is_told(&path))
+        };
+        let is_wanted = |key: &String| key.starts_with(prefix) && !is_told(key);
         if is_recursive {
             let objects = self.below(base)?;
             let mut keys: Vec<String> =
@@ -404,7 +430,7 @@ impl Objects for S3 {
         let Some(first) = keys.first() else { return Ok(Vec::new()) };
         // All are files of one version.
         let version: Vec<&str> = first.split('/').take(3).collect();
-        let known: std::collections::HashMap<String, Digest> = self
+        let known: HashMap<String, Digest> = self
             .below(&version.join("/"))?
             .into_iter()
             .filter_map(|meta| Some((meta.location.to_string(), md5_of(&meta)?)))
@@ -445,6 +471,23 @@ impl Objects for S3 {
         Ok(())
     }
 
+    fn forget(&self, since: Duration) -> Result<(), Failure> {
+        let told = lock(&self.told).clone();
+        let old = told.into_iter().filter(|(_, (_, left))| left.elapsed() >= since);
+        for (path, (seen, _)) in old {
+            let mut hold = S3Hold::of(self, path);
+            hold.seen = Some(seen.clone());
+            // Unless others have done so meanwhile. A claim goes when it is dropped.
+            let claimed = hold.claim();
+            let mut told = lock(&self.told);
+            if told.get(&hold.path).is_some_and(|(known, _)| *known == seen) {
+                told.remove(&hold.path);
+            }
+            claimed?;
+        }
+        Ok(())
+    }
+
     fn sweep_outside(&self, _: &Job) -> Result<(), Failure> {
         Ok(())
     }
@@ -480,8 +523,7 @@ impl Objects for S3 {
         _: &Job,
     ) -> Result<Option<Box<dyn Hold + '_>>, Failure> {
         let path = lock_path(project);
-        let mut hold =
-            S3Hold { objects: self, path, noted: None, since: None, seen: None, is_claim: false };
+        let mut hold = S3Hold::of(self, path);
         match purpose {
             Purpose::Settings => {}
             Purpose::Session => hold.see()?,
@@ -541,7 +583,17 @@ impl Objects for S3 {
     }
 }
 
-impl S3Hold<'_> {
+impl<'a> S3Hold<'a> {
+    fn of(objects: &'a S3, path: Path) -> Self {
+        Self { objects, path, noted: None, since: None, seen: None, is_claim: false }
+    }
+
+    /// Whether nobody is at work any more on what is noted.
+    fn is_abandoned(&self) -> bool {
+        let age = self.since.and_then(|since| since.elapsed().ok());
+        age.is_some_and(|age| age > ABANDONED)
+    }
+
     fn see(&mut self) -> Result<(), Failure> {
         if let Some((note, meta)) = self.objects.read_note(&self.path)? {
             self.noted = Some(note);
@@ -564,11 +616,17 @@ impl S3Hold<'_> {
 
     /// The same over a receipt; sees what has locked the project otherwise.
     fn claim_or_see(&mut self) -> Result<(), Failure> {
-        if !self.claim()? {
+        // A receipt of ours is known without being looked for.
+        self.seen = lock(&self.objects.told).get(&self.path).map(|(seen, _)| seen.clone());
+        for _ in 0..CLAIMS {
+            if self.claim()? {
+                lock(&self.objects.told).remove(&self.path);
+                break;
+            }
+            (self.noted, self.since, self.seen) = (None, None, None);
             self.see()?;
-            if self.receipt().is_some() && !self.claim()? {
-                (self.noted, self.seen) = (None, None);
-                self.see()?;
+            if self.lock().is_some() {
+                break;
             }
         }
         Ok(())
@@ -605,7 +663,7 @@ struct Presigner<'a> {
     key_id: &'a str,
     secret: &'a str,
     token: Option<&'a str>,
-    now: chrono::DateTime<Utc>,
+    now: DateTime<Utc>,
 }
 
 impl Presigner<'_> {
@@ -704,6 +762,8 @@ mod tests {
             base: String::new(),
             region: String::new(),
             runtime: runtime.handle().clone(),
+            opened: Utc::now(),
+            told: Mutex::default(),
         };
         let keys = ["x", "y", "z", "w"].map(|name| format!("p/a/v/{name}"));
         let digests = s3.digests(&keys, &Job::default()).unwrap();
