@@ -44,6 +44,17 @@ def test_a_cached_file_is_used_until_overwritten(sample: Gobbler, remote: dict[s
     assert path.read_text() == "beta"
 
 
+@pytest.mark.parametrize("also", [[], ["..manifest"], ["..manifest", "..summary"]])
+def test_a_file_that_a_power_failure_has_emptied_is_fetched_again(
+    sample: Gobbler, remote: dict[str, Any], also: list[str]
+) -> None:
+    path = Path(pyg.fetch_file(PATH, **remote))
+    for lost in (path, *(path.parents[1] / name for name in also)):
+        os.truncate(lost, 0)
+    assert pyg.fetch_file(PATH, **remote) == str(path)
+    assert path.read_text() == "beta"
+
+
 def test_a_file_of_a_rejected_and_repeated_version_is_not_stale(
     sample: Gobbler, source: Build, remote: dict[str, Any]
 ) -> None:

@@ -491,6 +491,19 @@ def test_our_service_states_digests(
         gyp.save_file("test-R", "basic", "v1", "blah.txt", cache, url=proxy.url)
 
 
+@pytest.mark.parametrize("also", [[], ["..manifest"]])
+def test_a_file_that_a_power_failure_has_emptied_is_saved_again(
+    gypsum: Gypsum, cache: Path, also: list[str]
+) -> None:
+    gyp.fetch_manifest("test-R", "basic", "v1", cache, url=gypsum.url)
+    names = ("test-R", "basic", "v1")
+    file = Path(gyp.save_file(*names, "blah.txt", cache, url=gypsum.url))
+    for lost in (file, *(bucket(cache, *names, name) for name in also)):
+        os.truncate(lost, 0)
+    gyp.save_file(*names, "blah.txt", cache, url=gypsum.url)
+    assert file.read_bytes() == TEXTS["blah.txt"]
+
+
 def test_a_lock_file_of_another_client_is_not_taken_for_a_file(cache: Path) -> None:  # D15
     make(bucket(cache, "p", "a", "v"), {"a.LOCK": "", "b.LOCK": ""})
     files = version({"a": b"a", "a.LOCK": b"real", "b.LOCK": b""})

@@ -174,20 +174,36 @@ impl<'a> Fetcher<'a> {
         Ok(paths.iter().map(|path| self.cache.file(path)).collect())
     }
 
-    /// True if a file is in the cache, and no document that makes no sense.
-    fn has(&self, path: &RelPath) -> Result<bool> {
-        let name = path.file_name();
-        if !form_of(name).is_document() {
-            return Ok(self.cache.file(path).is_file());
+    /// True if a file is in the cache, and neither a document that makes no sense nor empty where it
+    /// should not be, as a power failure leaves it. Cached manifests that are read come to
+    /// `manifests`.
+    fn has(&self, path: &RelPath, manifests: &mut Manifests) -> Result<bool> {
+        let file = self.cache.file(path);
+        if form_of(path.file_name()).is_document() {
+            return cache::has_document(&file);
         }
-        cache::has_document(&self.cache.file(path))
+        let Some(found) = fs::metadata(file).ok().filter(fs::Metadata::is_file) else {
+            return Ok(false);
+        };
+        if found.len() > 0 {
+            return Ok(true);
+        }
+        if let Some((version, _)) = split_version(path)
+            && !manifests.contains_key(&version)
+        {
+            let manifest = self.records().cached_manifest(&version)?;
+            manifests.insert(version, manifest.unwrap_or_default());
+        }
+        Ok(entry_of(path, manifests).is_some_and(|entry| entry.size == 0))
     }
 
     /// Divides files into those that are in the cache and those that are not.
     fn divided(&self, files: &[RelPath]) -> Result<(Vec<RelPath>, Vec<RelPath>)> {
         let (mut present, mut missing) = (Vec::new(), Vec::new());
+        let mut manifests = Manifests::new();
         for file in files {
-            if self.has(file)? { &mut present } else { &mut missing }.push(file.clone());
+            if self.has(file, &mut manifests)? { &mut present } else { &mut missing }
+                .push(file.clone());
         }
         Ok((present, missing))
     }

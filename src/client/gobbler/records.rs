@@ -119,7 +119,7 @@ impl Records<'_> {
     }
 
     /// The manifest of a version, if it is cached and makes sense.
-    fn cached_manifest(&self, version: &RelPath) -> Result<Option<Manifest>> {
+    pub(super) fn cached_manifest(&self, version: &RelPath) -> Result<Option<Manifest>> {
         cache::manifest(&self.cache.file(&inside(version, MANIFEST)?))
     }
 

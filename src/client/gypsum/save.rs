@@ -250,10 +250,12 @@ impl<'a> Saver<'a> {
         if form_of(path).is_document() {
             return cache::has_document(file);
         }
-        // An empty file may be another client's lock, or have lost its content in a power failure.
-        let is_litter = meta.len() == 0
-            && manifest.and_then(|manifest| manifest.get(path)).is_some_and(|entry| entry.size > 0);
-        Ok(!is_litter)
+        // An empty file may be another client's lock, or have lost its content in a power failure,
+        // perhaps as its manifest did.
+        let is_meant = || {
+            manifest.and_then(|manifest| manifest.get(path)).is_some_and(|entry| entry.size == 0)
+        };
+        Ok(meta.len() > 0 || is_meant())
     }
 
     /// The version's manifest, if it is cached and makes sense.
