@@ -480,7 +480,7 @@ class Version(_Named):
             dest: The directory, made if need be.
             include: Patterns of the files that are wanted, as for ``Manifest.filter``.
             exclude: Patterns of those that are not.
-            overwrite: Replace files that are there and differ.
+            overwrite: Replace files that are there and differ; empty ones are replaced in any case.
 
         Returns:
             The directory.

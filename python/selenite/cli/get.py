@@ -312,9 +312,10 @@ def _link(original: Path, place: Path, overwrite: bool) -> None:
             return
         if not overwrite:
             raise _taken(place)
-    staged = place.with_name(f".{place.name}.{os.getpid()}")
+    staged = place.with_name(f".{place.name}.part")
+    staged.unlink(missing_ok=True)  # of a process that was killed
+    os.link(original.resolve(), staged)
     try:
-        os.link(original.resolve(), staged)
         staged.replace(place)
     finally:
         staged.unlink(missing_ok=True)
@@ -323,6 +324,7 @@ def _link(original: Path, place: Path, overwrite: bool) -> None:
 def _copy(original: Path, place: Path, entry: Entry, overwrite: bool) -> None:
     """Copy a file that was verified, whole or not at all."""
     from selenite import _core
+    from selenite._placing import placed
 
     if os.path.lexists(place):
         is_same = place.is_file() and place.stat().st_size == entry.size
@@ -331,12 +333,8 @@ def _copy(original: Path, place: Path, entry: Entry, overwrite: bool) -> None:
         if not overwrite:
             raise _taken(place)
     place.parent.mkdir(parents=True, exist_ok=True)
-    staged = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(original, staged)
-        staged.replace(place)
-    finally:
-        staged.unlink(missing_ok=True)
+    with original.open("rb") as source, placed(str(place)) as file:
+        shutil.copyfileobj(source, file, 8 << 20)
 
 
 def _plan(
