@@ -101,15 +101,32 @@ class Unfinished:
             return
         from selenite._placing import placed
 
-        self._file.with_suffix(".sent").unlink(missing_ok=True)
-        with placed(str(self._file), mode=0o600) as file:
-            file.write(json.dumps(facts).encode())
+        try:
+            self._file.with_suffix(".sent").unlink(missing_ok=True)
+            with placed(str(self._file), mode=0o600) as file:
+                file.write(json.dumps(facts).encode())
+        except OSError as error:
+            # What was begun is not to be left to nobody.
+            self._without(str(error))
+            self.forget()
 
     def forget(self) -> None:
         """Remove the note: there is nothing to go on with."""
         if self._lock is not None:
-            self._file.unlink(missing_ok=True)
-            self._file.with_suffix(".sent").unlink(missing_ok=True)
+            self._remove(".json", ".sent")
+
+    def _remove(self, *suffixes: str) -> None:
+        for suffix in suffixes:
+            try:
+                self._file.with_suffix(suffix).unlink(missing_ok=True)
+            except OSError as error:
+                self._tell_stays(error)
+
+    def _tell_stays(self, error: OSError) -> None:
+        """Tell of a file that cannot be removed: it is about what has ended."""
+        from selenite import _log
+
+        _log.tell(f"a note of an upload stays: {error}")
 
     def __exit__(
         self,
@@ -119,5 +136,8 @@ class Unfinished:
     ) -> None:
         """Let others have the note."""
         if self._lock is not None:
-            let_go(self._file.with_suffix(".lock"), self._lock)
+            try:
+                let_go(self._file.with_suffix(".lock"), self._lock)
+            except OSError as failure:
+                self._tell_stays(failure)
             self._lock = None

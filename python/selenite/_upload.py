@@ -391,6 +391,7 @@ def _to_gobbler(
         raise InvalidArgumentError(message, "endpoint", "None")
     staging = where.staging or _core.gobbler_info(where.endpoint)["staging"]
     copy = _copy_of(directory, staging, unfinished, resume)
+    keeps = keeps and unfinished.is_noted
     try:
         with tracking("upload", directory) as progress:
             _core.gobbler_upload(
@@ -469,7 +470,8 @@ def _to_gypsum(
             )
         _core.gypsum_finish(site, session["complete_url"], secret, abort=False)
     except BaseException as error:
-        if not keeps:
+        # Without a note nobody could go on with it.
+        if not (keeps and unfinished.is_noted):
             try:
                 _core.gypsum_finish(site, session["abort_url"], secret, abort=True)
                 unfinished.forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pygobbler as pyg
 import pytest
 import selenite
-from selenite import _core, _unfinished
+from selenite import _core, _placing, _unfinished
 from selenite._place import place
 from support.registries import TOKEN, Registries, make_files, serving
 
@@ -178,6 +179,60 @@ def test_without_a_folder_for_notes_uploads_go_on(
     where = registries.where(f"{service}-http", tmp_path / "cache")
     version = selenite.upload(source, f"{service}:demo/noted/{tmp_path.name}", **where)
     assert version.manifest.files == 3
+
+
+@BOTH
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_could_not_be_noted_is_not_left_to_nobody(
+    registries: Registries,
+    source: Path,
+    tmp_path: Path,
+    service: str,
+    fails: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    where = registries.where(f"{service}-http", tmp_path / "cache")
+    address = f"{service}:demo/unnoted/{tmp_path.name}"
+    monkeypatch.setattr(_placing, "placed", refused)
+    if fails:
+        with monkeypatch.context() as patch:
+            patch.setattr(_core, f"{service}_upload", refused)
+            with pytest.raises(OSError, match="no space"):
+                selenite.upload(source, address, resume=True, **where)
+    # A project that is locked would refuse it.
+    assert selenite.upload(source, address, resume=True, **where).manifest.files == 3
+    assert notes() == []
+
+
+@BOTH
+def test_a_note_that_cannot_be_removed_is_no_failure(
+    registries: Registries,
+    source: Path,
+    tmp_path: Path,
+    service: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "selenite.transfer")
+    unlink = Path.unlink
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".json":
+            raise OSError(errno.EIO, "broken")
+        unlink(path, missing_ok=missing_ok)
+
+    where = registries.where(f"{service}-http", tmp_path / "cache")
+    address = f"{service}:demo/stays/{tmp_path.name}"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        assert selenite.upload(source, address, **where).manifest.files == 3
+    assert any("a note of an upload stays" in message for message in caplog.messages)
+    assert len(notes()) == 1
+    selenite.upload(source, address, resume=True, **where)
+    assert notes() == []
 
 
 @BOTH
