@@ -23,12 +23,13 @@ from typing import Any, Self
 
 import pytest
 from support import client_calls
-from support.client_calls import CALLS, Sites
+from support.client_calls import CALLS, KILLED, Sites
 from support.crash import (
     NOTHING,
     WHOLE,
     WORLDS,
     Failing,
+    Killing,
     OutOfRoom,
     OverQuota,
     State,
@@ -96,6 +97,7 @@ class Ground:
     """A place for files, the servers, and clients at work there."""
 
     place: Path
+    sites: Sites
     client: Client
     other: Client
 
@@ -114,7 +116,7 @@ def ground() -> Iterator[Ground]:
         Client(place, sites, traced=True) as client,
         Client(place, sites, traced=False) as other,
     ):
-        yield Ground(place, client, other)
+        yield Ground(place, sites, client, other)
     shutil.rmtree(folder)
 
 
@@ -173,11 +175,13 @@ class Trial:
         shutil.rmtree(self.place)
         (self.place / "staging").mkdir(parents=True)
         (self.place / "staging").chmod(0o1777)
-        CALLS[self.name].prepare(self.place)
+        CALLS[self.name].prepare(self.place, self.ground.sites)
 
     def look(self, point: str, *, power_failed: bool = False) -> None:
         """Whether a file is there by half."""
         for path, found in shape(self.place).items():
+            if path.startswith("state/"):
+                continue  # for the next call alone
             known = [*as_list(self.before.get(path)), *as_list(self.after.get(path))]
             if not power_failed and any(one not in known for one in as_list(found)):
                 self.wrong.append(f"{point}: {path} is there by half")
@@ -198,6 +202,28 @@ class Trial:
         state.restore(self.place, power_failed=kind == "lost")
         self.look(point, power_failed=kind == "lost")
         self.repeat(point)
+
+    def kill(self, kind: str, number: int) -> bool:
+        """Kill a call, while the services stay as they are; False if nothing is lost by that."""
+        self.ready()
+        self.ground.traced.ask = killing = Killing(number)
+        try:
+            answer = self.ground.client.run(self.name)
+        finally:
+            self.ground.traced.ask = go
+        if answer != KILLED:
+            # It was done with less.
+            assert (answer, shape(self.place)) == ("", self.after)
+            return False
+        lost = killing.disk.lost(self.place)
+        if kind == "lost":
+            for path in lost:
+                os.truncate(self.place / path, 0)
+        point = f"{kind} {number} before {killing.hit}"
+        if kind == "kill" or lost:
+            self.look(point, power_failed=kind == "lost")
+            self.repeat(point)
+        return kind == "kill" or bool(lost)
 
     def fail(self, failing: Failing) -> None:
         self.ready()
@@ -227,14 +253,19 @@ def test_a_cut_leaves_no_file_by_half(ground: Ground, name: str, world: str) -> 
     began = time.monotonic()
     trial = Trial(ground, name, WORLDS[world])
     for kind in ("kill", "lost"):
-        # Not once it has returned: what is in a cache then is not promised to be on disk.
-        states = [state for state in trial.recording.points(kind) if state.call is not None]
-        points, known = sample(states, POINTS), len(trial.wrong)
-        for state in points:
-            trial.cut(kind, state)
-        count, found = len(trial.recording.states), len(trial.wrong) - known
+        known, count = len(trial.wrong), len(trial.recording.states)
+        if CALLS[name].goes_on:
+            tried = sum(trial.kill(kind, number) for number in sample(range(1, count), POINTS))
+        else:
+            # Not once it has returned: what is in a cache then is not promised to be on disk.
+            states = [state for state in trial.recording.points(kind) if state.call is not None]
+            points = sample(states, POINTS)
+            for state in points:
+                trial.cut(kind, state)
+            tried = len(points)
+        found = len(trial.wrong) - known
         shown, took = f"{kind}, {world}" if world else kind, f"{time.monotonic() - began:.1f}"
-        row("client", name, shown, count, len(points), found, took)
+        row("client", name, shown, count, tried, found, took)
     assert not trial.wrong, "\n".join(trial.wrong)
 
 

@@ -9,7 +9,7 @@
  *     go          it is made
  *     half        it is made with half the length
  *     fail ERRNO  it fails; a file that was to be closed is closed all the same
- *     kill        the process is killed before it
+ *     kill        the process that makes it is killed before it
  *
  * One call at a time: until it has returned, all other threads wait before theirs. So nothing below
  * the folder changes while a question is open.
@@ -211,7 +211,7 @@ static void make(pid_t thread, const long *result) {
     ptrace(PTRACE_CONT, thread, 0, 0);
 }
 
-static void look_at(pid_t process, pid_t thread) {
+static void look_at(pid_t thread) {
     struct user_regs_struct registers;
     if (ptrace(PTRACE_GETREGS, thread, 0, &registers)) return;
     long values[] = {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9};
@@ -238,7 +238,7 @@ static void look_at(pid_t process, pid_t thread) {
     if (!fgets(answer, sizeof answer, answers)) exit(0); /* who asked for this is gone */
     long result = -strtol(answer + 4, NULL, 10);
     if (!strncmp(answer, "kill", 4)) {
-        kill(process, SIGKILL);
+        kill(thread, SIGKILL); /* with all its threads */
     } else if (!strncmp(answer, "half", 4)) {
         unsigned long long *place[] = {&registers.rdi, &registers.rsi, &registers.rdx, &registers.r10, &registers.r8};
         *place[call->length] = length / 2;
@@ -282,7 +282,7 @@ int main(int count, char **words) {
     for (pid_t thread; (thread = waitpid(-1, &status, __WALL)) > 0;) {
         if (WIFSTOPPED(status)) {
             int event = status >> 16, signal = WSTOPSIG(status);
-            if (event == PTRACE_EVENT_SECCOMP) look_at(process, thread);
+            if (event == PTRACE_EVENT_SECCOMP) look_at(thread);
             else ptrace(PTRACE_CONT, thread, 0, event || signal == SIGSTOP || signal == SIGTRAP ? 0 : signal);
         } else if (thread == process) code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }

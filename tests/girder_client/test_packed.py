@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-import urllib.parse
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,63 +12,12 @@ from typing import Any
 import girder_client
 import pytest
 from support.fake import Reply, serving
-from support.girder_tree import Tree, files_in
+from support.girder_tree import Packing, archive, files_in, single
 
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")
 
 COUNT = 20
 SMALL = {f"f{number:02}": b"%d" % number for number in range(COUNT)}
-
-
-class Packing(Tree):
-    """A server that gives archives, of what `change` makes of their files."""
-
-    def __init__(
-        self, items: list[tuple[str, list[tuple[str, bytes]]]], change: Callable[..., Any] = list
-    ) -> None:
-        super().__init__(items)
-        self.change = change
-
-    def __call__(self, method: str, path: str) -> Reply:
-        place, _, query = path.partition("?")
-        if place != "/resource/download":
-            return super().__call__(method, path)
-        names = {item["_id"]: item["name"] for item in self.items}
-        packed: list[tuple[str, bytes]] = []
-        for item in json.loads(urllib.parse.parse_qs(query)["resources"][0])["item"]:
-            files = self.files[item]
-            for file in files:
-                is_alone = len(files) == 1 and file["name"] == names[item]
-                name = names[item] if is_alone else f"{names[item]}/{file['name']}"
-                packed.append((name, self.contents[file["_id"]]))
-        packed = self.change(packed)
-        return (
-            packed if isinstance(packed, Reply) else Reply(archive(packed), kind="application/zip")
-        )
-
-
-class _Stream(io.BytesIO):
-    """What cannot be gone back in: sizes are told behind contents then, as Girder does."""
-
-    def seekable(self) -> bool:
-        return False
-
-    def seek(self, *_: int) -> int:
-        raise OSError
-
-
-def archive(files: list[tuple[str, bytes]]) -> bytes:
-    stream = _Stream()
-    with zipfile.ZipFile(stream, "w") as target:
-        for name, content in files:
-            info = zipfile.ZipInfo("x" * len(name.encode()))
-            info.filename = info.orig_filename = name
-            target.writestr(info, content)
-    return stream.getvalue()
-
-
-def single(files: dict[str, bytes]) -> list[tuple[str, list[tuple[str, bytes]]]]:
-    return [(name, [(name, content)]) for name, content in files.items()]
 
 
 def contents_asked(asked: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import io
 import json
 import os
 import sys
@@ -20,6 +21,10 @@ from typing import Any
 BIG = bytes(range(256)) * 1200
 FILES = {"a": b"alpha", "d/b": BIG, "d/e/c": b"gamma" * 100, "none": b""}
 SQLITE = b"SQLite format 3\0" + BIG
+# Items that come in one archive.
+SMALL = {f"f{number:02}": b"%d" % number for number in range(20)}
+# The answer of a call that was killed.
+KILLED = "killed"
 # Where the servers are, by name.
 Sites = dict[str, str]
 
@@ -29,9 +34,11 @@ class Call:
     """A call, what is there before, and the file that it is about."""
 
     run: Callable[[Path, Sites], object]
-    prepare: Callable[[Path], object] = lambda _: None
+    prepare: Callable[[Path, Sites], object] = lambda *_: None
     # Whether it changes all or nothing: what one download of many has brought may stay.
     is_one_step: bool = False
+    # Whether it goes on with what a service was told: then what its files were is half the story.
+    goes_on: bool = False
 
 
 def gobbler(name: str, *names: str, **more: Any) -> Callable[[Path, Sites], object]:
@@ -167,8 +174,8 @@ def store_artifact(store: Any) -> None:
     store.store_artifact(BIG, ArtifactMetadata(name="a"))
 
 
-def with_benchmark(place: Path) -> None:
-    storage(store_benchmark)(place, {})
+def with_benchmark(place: Path, sites: Sites) -> None:
+    storage(store_benchmark)(place, sites)
 
 
 def delete_benchmark(store: Any) -> None:
@@ -176,8 +183,8 @@ def delete_benchmark(store: Any) -> None:
         store.delete_benchmark(found.id)
 
 
-def with_artifact(place: Path) -> None:
-    storage(store_artifact)(place, {})
+def with_artifact(place: Path, sites: Sites) -> None:
+    storage(store_artifact)(place, sites)
 
 
 def delete_artifact(store: Any) -> None:
@@ -186,19 +193,125 @@ def delete_artifact(store: Any) -> None:
         store.delete_artifact(uri)
 
 
-def older(path: str) -> Callable[[Path], object]:
-    return lambda place: (place / path).write_bytes(b"older")
+def older(path: str) -> Callable[[Path, Sites], object]:
+    def prepare(place: Path, _: Sites) -> None:
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(b"older")
+
+    return prepare
 
 
-def source(place: Path) -> None:
+def source(place: Path, _: object = None) -> None:
     for path, content in FILES.items():
         file = place / "source" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
 
 
+def girder_folder(place: Path, sites: Sites) -> None:
+    import girder_client
+
+    client = girder_client.GirderClient(apiUrl=sites["girder"])
+    client.downloadFolderRecursive("f", str(place / "copy"))
+
+
+class CommandError(Exception):
+    """The command has failed."""
+
+
+def selenite(*arguments: str) -> Callable[[Path, Sites], object]:
+    def run(place: Path, sites: Sites) -> None:
+        from selenite import cli
+
+        os.environ |= {f"XDG_{name}_HOME": str(place / name.lower()) for name in KINDS}
+        os.environ |= {
+            "GOBBLER_URL": sites["gobbler"],
+            "GOBBLER_STAGING": sites["staging"],
+            "GYPSUM_REST_URL": sites["gypsum"],
+            "GYPSUM_CACHE_DIR": str(place / "cache"),
+            "GYPSUM_TOKEN": "admin-token",
+        }
+        output, errors = (io.TextIOWrapper(io.BytesIO()) for _ in range(2))
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            status = cli.run([argument.format(place=place) for argument in arguments])
+        if status:
+            errors.seek(0)
+            raise CommandError(errors.read())
+
+    return run
+
+
+def put_to_gobbler(place: Path, sites: Sites) -> None:
+    selenite("put", "{place}/source", "gobbler:q/a/put", "--resume")(place, sites)
+
+
+def not_in_gobbler(place: Path, sites: Sites) -> None:
+    import pygobbler
+
+    source(place)
+    with contextlib.suppress(Exception):
+        pygobbler.remove_version("q", "a", "put", staging=sites["staging"], url=sites["gobbler"])
+
+
+def put_to_gypsum(place: Path, sites: Sites) -> None:
+    put = selenite("put", "{place}/source", "gypsum:w/a/put", "--resume")
+    try:
+        put(place, sites)
+    except CommandError as refused:
+        # Of a session that is not noted yet nobody knows the token.
+        is_unknown = "has already been locked" in str(refused) and not list(place.rglob("*.json"))
+        if not is_unknown:
+            raise
+        as_admin(sites, "/unlock/w", "/remove/w/a")
+        put(place, sites)
+
+
+def not_in_gypsum(place: Path, sites: Sites) -> None:
+    source(place)
+    as_admin(sites, "/unlock/w", "/remove/w/a")
+
+
+def as_admin(sites: Sites, *paths: str) -> None:
+    from support.gypsum import Api
+
+    for path in paths:
+        answer = Api(sites["gypsum"], Path()).admin("DELETE", path)
+        assert answer.status == 200, answer.reason
+
+
+def profile(place: Path, _: Sites) -> None:
+    file = place / "config" / "selenite" / "selenite.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('default = "lab"\n\n[profile.lab]\nservice = "gobbler"\n')
+
+
+# What is imported before the first call: each in a process of its own would take long.
+MODULES = ["pygobbler", "gypsum_client", "girder_client", "pangea_api", "pytupli.storage"]
+MODULES += [f"selenite.cli.{name}" for name in ("auth", "config", "get", "put")]
+KINDS = ("CACHE", "CONFIG", "DATA", "STATE")
 VERSION = ("p", "a", "v1")
+IN_GYPSUM = "gypsum:p/a/v1"
 CALLS = {
+    "selenite.get": Call(selenite("get", IN_GYPSUM)),
+    "selenite.get_copies": Call(selenite("get", IN_GYPSUM, "{place}/out")),
+    "selenite.get_several": Call(
+        selenite("get", f"{IN_GYPSUM}/d/b", f"{IN_GYPSUM}/d/e/", "{place}/out/")
+    ),
+    "selenite.get_file": Call(
+        selenite("get", f"{IN_GYPSUM}/d/b", "{place}/out/b", "--overwrite"), older("out/b")
+    ),
+    "selenite.get_link": Call(
+        selenite("get", f"{IN_GYPSUM}/d/b", "{place}/out/b", "--link", "hard", "--overwrite"),
+        older("out/b"),
+    ),
+    "selenite.put_to_gobbler": Call(put_to_gobbler, not_in_gobbler, goes_on=True),
+    "selenite.put_to_gypsum": Call(put_to_gypsum, not_in_gypsum, goes_on=True),
+    "selenite.config_set": Call(
+        selenite("config", "set", "url", "http://lab", "--profile", "lab"),
+        profile,
+        is_one_step=True,
+    ),
+    "selenite.auth_logout": Call(selenite("auth", "logout"), gypsum_token, is_one_step=True),
     "pygobbler.fetch_file": Call(gobbler("fetch_file", "p/a/v1/d/b")),
     "pygobbler.fetch_directory": Call(gobbler("fetch_directory", "p/a/v1")),
     "pygobbler.fetch_manifest": Call(gobbler("fetch_manifest", *VERSION)),
@@ -218,6 +331,7 @@ CALLS = {
     "girder_client.downloadItem": Call(
         girder(lambda client, place: client.downloadItem("i", str(place / "copy")))
     ),
+    "girder_client.downloadFolderRecursive": Call(girder_folder),
     "girder_client.saveLocalMetadata": Call(girder(girder_sync)),
     "pangea_api.download_file": Call(pangea_file, older("file")),
     "pangea_api.write_blob": Call(pangea_blob),
@@ -273,6 +387,7 @@ def serving(folder: Path, staging: Path) -> Iterator[Sites]:
     from support import gypsum as support
     from support import pangea
     from support.fake import serving as faking
+    from support.girder_tree import Packing, single
 
     folder.mkdir()
     staging.mkdir(parents=True)
@@ -281,6 +396,7 @@ def serving(folder: Path, staging: Path) -> Iterator[Sites]:
         GobblerServer(staging=staging, registry=folder / "registry") as gobbler,
         support.server(folder / "bucket") as bucket,
         faking(reply) as fake,
+        faking(Packing(single(SMALL))) as girder,
         pangea.running() as service,
     ):
         writer: dict[str, Any] = {"staging": gobbler.staging, "url": gobbler.url}
@@ -290,6 +406,7 @@ def serving(folder: Path, staging: Path) -> Iterator[Sites]:
         pygobbler.upload_directory(*VERSION, str(folder / "source"), **writer)
         api = support.api(bucket)
         api.create("p")
+        api.create("w")
         api.upload("p/a/v1", FILES)
         token = service.sign_up("owner@example.org")
         knex = Knex(service.url)
@@ -309,6 +426,7 @@ def serving(folder: Path, staging: Path) -> Iterator[Sites]:
             "registry": gobbler.registry,
             "gypsum": bucket.url,
             "fake": fake.url,
+            "girder": girder.url,
             "pangea": service.url,
             "pangea_token": token,
         }
@@ -318,12 +436,13 @@ def main() -> None:
     """Run what is asked for; answer with an empty line, or with what went wrong."""
     place, sites = Path(sys.argv[1]), json.loads(sys.argv[2])
     print(flush=True)
-    for package in ("pygobbler", "gypsum_client", "girder_client", "pangea_api", "pytupli.storage"):
-        importlib.import_module(package)
+    for module in MODULES:
+        importlib.import_module(module)
     for line in sys.stdin:
         # Each in a process of its own: what one has left, another one finds.
         if child := os.fork():
-            os.waitpid(child, 0)
+            if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+                print(KILLED, flush=True)
             continue
         try:
             CALLS[line.strip()].run(place, sites)

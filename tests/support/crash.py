@@ -231,6 +231,59 @@ def sample(points: Sequence[Result], count: int) -> list[Result]:
     return [points[(number + 1) * len(points) // count - 1] for number in range(count)]
 
 
+class Disk:
+    """What was written and is not on disk, of a run whose writes are made in two."""
+
+    def __init__(self) -> None:
+        self.dirty: set[int] = set()
+        self._halved: set[int] = set()
+
+    def take(self, call: Call) -> str:
+        """Answer the tracer that a call is made, or its first half."""
+        match call.name:
+            case "syncfs":
+                self.dirty.clear()
+            case "fsync":
+                self.dirty.discard(call.inode)
+            case "write" | "writev" | "clone":
+                self.dirty.add(call.inode)
+        if call.name == "write" and call.length > 1:
+            if call.inode not in self._halved:
+                self._halved.add(call.inode)
+                return "half"
+            self._halved.remove(call.inode)
+        return "go"
+
+    def lost(self, folder: Path) -> tuple[str, ...]:
+        """Name the files whose contents a power failure would take, relative to a folder."""
+        if not self.dirty:
+            return ()
+        return tuple(
+            path
+            for path, about in entries(folder)
+            if stat.S_ISREG(about.st_mode) and about.st_ino in self.dirty and about.st_size
+        )
+
+
+class Killing:
+    """Kills at the how manyth point of `record`; `hit` is the call that was not made then."""
+
+    def __init__(self, number: int) -> None:
+        """Prepare it; `number` counts from 1."""
+        self.number, self.count, self.disk = number, 0, Disk()
+        self.hit: Call | None = None
+
+    def __call__(self, call: Call) -> str:
+        """Answer the tracer."""
+        if call.name == "close":
+            return "go"
+        self.count += 1
+        if self.count == self.number:
+            self.hit = call
+            return "kill"
+        return self.disk.take(call)
+
+
 def record(
     traced: Traced, folder: Path, copies: Path, act: Callable[[], Result], every: int = 1
 ) -> tuple[Result, Recording]:
@@ -247,14 +300,12 @@ def record(
         every: Keep each state; or only one of so many, the last, and those where a file is synced
             or renamed.
     """
-    recording = Recording()
-    dirty: set[int] = set()
-    halved: set[int] = set()
+    recording, disk = Recording(), Disk()
 
     def keep(call: Call | None) -> None:
         number = recording.count = recording.count + 1
         # Files that are named before they are synced are what is looked for.
-        is_telling = call is None or (dirty and call.name in {"rename", "fsync", "syncfs"})
+        is_telling = call is None or (disk.dirty and call.name in {"rename", "fsync", "syncfs"})
         if number % every and not is_telling:
             return
         mark = fingerprint(folder)
@@ -264,32 +315,15 @@ def record(
         else:
             copy = copies / str(number)
             replace(copy, folder)
-        lost = []
-        if dirty:
-            for path, about in entries(folder):
-                if stat.S_ISREG(about.st_mode) and about.st_ino in dirty and about.st_size:
-                    lost.append(path)
-        recording.states.append(State(number, call, copy, mark, tuple(lost)))
+        recording.states.append(State(number, call, copy, mark, disk.lost(folder)))
 
     def ask(call: Call) -> str:
         if call.name == "close":
             return "go"
         keep(call)
-        match call.name:
-            case "syncfs":
-                dirty.clear()
-                recording.durable_from = recording.count + 1
-            case "fsync":
-                dirty.discard(call.inode)
-                recording.durable_from = recording.count + 1
-            case "write" | "writev" | "clone":
-                dirty.add(call.inode)
-        if call.name == "write" and call.length > 1:
-            if call.inode not in halved:
-                halved.add(call.inode)
-                return "half"
-            halved.remove(call.inode)
-        return "go"
+        if call.name in {"fsync", "syncfs"}:
+            recording.durable_from = recording.count + 1
+        return disk.take(call)
 
     traced.ask = ask
     try:
