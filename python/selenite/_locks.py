@@ -99,8 +99,10 @@ def let_go(path: Path, file: int) -> None:
         path: The file.
         file: What :func:`hold` has returned.
     """
-    path.unlink(missing_ok=True)
-    os.close(file)
+    try:
+        path.unlink(missing_ok=True)
+    finally:
+        os.close(file)
 
 
 def _warn_of_foreign_lock(path: str) -> None:
