@@ -39,6 +39,8 @@ class Call:
     is_one_step: bool = False
     # Whether it goes on with what a service was told: then what its files were is half the story.
     goes_on: bool = False
+    # Whether it is refused where a file system has no hard links.
+    needs_links: bool = False
 
 
 def gobbler(name: str, *names: str, **more: Any) -> Callable[[Path, Sites], object]:
@@ -303,6 +305,7 @@ CALLS = {
     "selenite.get_link": Call(
         selenite("get", f"{IN_GYPSUM}/d/b", "{place}/out/b", "--link", "hard", "--overwrite"),
         older("out/b"),
+        needs_links=True,
     ),
     "selenite.put_to_gobbler": Call(put_to_gobbler, not_in_gobbler, goes_on=True),
     "selenite.put_to_gypsum": Call(put_to_gypsum, not_in_gypsum, goes_on=True),
