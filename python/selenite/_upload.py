@@ -305,9 +305,17 @@ def _is_there(
         found: Any = _core.registry_document(where.native, "/".join([*names, "..summary"]))
     if found is None:
         return False
-    # Of an upload of ours that has not ended, it is no version yet.
-    if not found.get("upload_finish") and Unfinished(where, names).is_noted:
-        return False
+    inside = address_of(where, *names[:2])
+    if not found.get("upload_finish"):
+        # Of an upload of ours that has not ended, it is no version yet.
+        if Unfinished(where, names).is_noted:
+            return False
+        raise AlreadyExistsError(
+            f"version `{names[2]}` in {inside} is being uploaded",
+            address=address_of(where, *names),
+            url=where.endpoint and where.shown,
+            hint="an administrator can end that, by `gypsum_client.unlock_project`, and remove it",
+        )
     if resume:
         check = Version(where, *names).verify(directory, find_extra=True)
         left_out = ".." if include_hidden or where.service == "gypsum" else "."
@@ -316,7 +324,6 @@ def _is_there(
             any(name.startswith(left_out) for name in path.split("/")) for path in others
         ):
             return True
-    inside = address_of(where, *names[:2])
     taken = set(_core.registry_names(where.native, "/".join(names[:2])))
     raise AlreadyExistsError(
         f"version `{names[2]}` exists in {inside}",

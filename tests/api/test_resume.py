@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gypsum_client as gyp
 import pygobbler as pyg
 import pytest
 import selenite
@@ -36,7 +37,7 @@ def source(tmp_path: Path) -> Path:
     return make_files(tmp_path / "source", FILES)
 
 
-def killed(function: str, act: Callable[..., None], call: Callable[[], Any]) -> None:
+def killed(function: str, act: Callable[..., object], call: Callable[[], Any]) -> None:
     """Do a call in a process that dies when it comes to a function of the core."""
 
     def last(*arguments: Any, **more: Any) -> None:
@@ -152,6 +153,19 @@ def test_a_session_that_is_not_gone_on_with_is_given_up(
     version = selenite.upload(source, address, **where)
     assert version.read_bytes("a.txt") == b"other"
     assert notes() == []
+
+
+def test_an_upload_that_nobody_goes_on_with_is_not_taken_for_the_version(
+    registries: Registries, source: Path, tmp_path: Path
+) -> None:
+    where = registries.where("gypsum-http", tmp_path / "cache")
+    address = f"gypsum:demo/unknown/{tmp_path.name}"
+    killed("gypsum_start", _core.gypsum_start, lambda: selenite.upload(source, address, **where))
+    for resume in (False, True):
+        with pytest.raises(selenite.AlreadyExistsError, match="is being uploaded") as caught:
+            selenite.upload(source, address, resume=resume, **where)
+        assert "unlock_project" in str(caught.value.hint)
+    gyp.unlock_project("demo", url=where["endpoint"], token=TOKEN)
 
 
 @BOTH

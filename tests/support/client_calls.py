@@ -261,11 +261,15 @@ def put_to_gypsum(place: Path, sites: Sites) -> None:
         put(place, sites)
     except CommandError as refused:
         # Of a session that is not noted yet nobody knows the token.
-        is_unknown = "has already been locked" in str(refused) and not list(place.rglob("*.json"))
+        is_unknown = "is being uploaded" in str(refused) and not list(place.rglob("*.json"))
         if not is_unknown:
             raise
         as_admin(sites, "/unlock/w", "/remove/w/a")
         put(place, sites)
+    from support.gypsum import Api
+
+    summary = Api(sites["gypsum"], Path()).get("w/a/put/..summary").json()
+    assert "upload_finish" in summary, "it was taken for done"
 
 
 def not_in_gypsum(place: Path, sites: Sites) -> None:
