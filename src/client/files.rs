@@ -10,6 +10,7 @@ use crate::job::Job;
 use crate::relpath::RelPath;
 use crate::transfer::download::{self, Options};
 use crate::transfer::plan::{self, Expected};
+use crate::transfer::put::Item;
 use crate::transfer::upload::{self, Target};
 use crate::{Error, Result, runtime};
 
@@ -42,7 +43,7 @@ pub(crate) fn upload(base: &str, paths: Vec<String>, directory: &Path, job: &Job
     let base = url::parse(base)?;
     let parsed = paths.into_iter().map(RelPath::parse).collect::<Result<Vec<_>>>()?;
     let items: Vec<_> =
-        parsed.iter().map(|path| upload::Item::new(path.under(directory), path.as_str())).collect();
+        parsed.iter().map(|path| Item::new(path.under(directory), path.as_str())).collect();
     let target = |index: usize| {
         let target = plan::below(&base, &parsed[index]);
         async { Ok(Target { url: target, headers: HeaderMap::new(), md5: None, made: None }) }

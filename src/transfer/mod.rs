@@ -17,6 +17,7 @@ pub(crate) mod parts;
 #[cfg(any(feature = "python", test))]
 pub(crate) mod pieces;
 pub(crate) mod plan;
+pub(crate) mod put;
 pub(crate) mod ranges;
 pub(crate) mod stage;
 pub(crate) mod upload;

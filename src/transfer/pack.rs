@@ -22,7 +22,7 @@ use reqwest::header::HeaderMap;
 
 use super::TARGET;
 use super::crowd::Crowd;
-use super::upload::{Fate, Item, put};
+use super::put::{Fate, Item, put};
 use crate::digest::Hasher;
 use crate::error::IoContext;
 use crate::fs::open;
@@ -128,11 +128,11 @@ impl Sender<'_> {
         let items: Vec<Item> = some.iter().map(|index| self.items[*index].clone()).collect();
         let length = items.iter().map(bytes_of).sum::<u64>() + tar::END.len() as u64;
         let stream = |fate: &Arc<Fate>| {
-            fate.touched.touch();
+            fate.begin(false);
             let state =
                 (Packing { items: items.clone().into_iter(), has_ended: false }, Arc::clone(fate));
             let body = stream::try_unfold(state, |(mut packing, fate)| async {
-                fate.touched.touch();
+                fate.touch();
                 let block = packing.next();
                 let block = fate.hand(block, packing.has_ended)?;
                 Ok::<_, std::io::Error>(block.map(|block| (block, (packing, fate))))

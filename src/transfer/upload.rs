@@ -4,8 +4,6 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,11 +15,12 @@ use reqwest::header::HeaderMap;
 use super::TARGET;
 use super::crowd::Crowd;
 use super::pack::{self, Archives};
+use super::put::{Fate, Item, put};
 use crate::digest::push::{self, Lanes};
 use crate::digest::{Digest, Hasher};
 use crate::error::IoContext;
 use crate::fs::open;
-use crate::http::{Http, Stream, Touched, counted, was_refused};
+use crate::http::{Http, Stream, counted, was_refused};
 use crate::job::{Job, Share};
 use crate::shared::lock;
 use crate::system::Links;
@@ -39,33 +38,6 @@ const BLOCKS_AHEAD: usize = 2;
 const FILES_AHEAD: usize = 256;
 /// How old a place that expires may be when it is used.
 const OLDEST_PLACE: Duration = Duration::from_secs(300);
-
-/// One file to send.
-#[derive(Debug, Clone)]
-pub(crate) struct Item {
-    /// Where it is.
-    pub file: PathBuf,
-    /// Its name in messages.
-    pub name: String,
-    /// Its size, for progress.
-    pub size: Option<u64>,
-    /// What its content must be, if that is known before there is a place for it.
-    pub md5: Option<Digest>,
-}
-
-impl Item {
-    /// A file to send under this name.
-    pub(crate) fn new(file: PathBuf, name: &str) -> Self {
-        // A file that is not there is an error when it is opened.
-        let size = std::fs::metadata(&file).ok().map(|stat| stat.len());
-        Self { file, name: name.to_owned(), size, md5: None }
-    }
-
-    pub(super) fn changed(&self) -> Error {
-        let file = self.file.display().to_string();
-        Error::invalid("file", file, "it has changed since the upload was started; start again")
-    }
-}
 
 /// Where a file goes.
 #[derive(Debug, Clone)]
@@ -190,8 +162,7 @@ impl Transfer<'_> {
         lock(share).seek(0);
         let (file, stat) = open::regular(&self.item.file, Links::Follow)?;
         let size = stat.size();
-        fate.is_whole.store(size == 0, Ordering::Relaxed);
-        fate.touched.touch();
+        fate.begin(size == 0);
         let source = Source {
             file,
             item: self.item.clone(),
@@ -209,7 +180,7 @@ impl Transfer<'_> {
         }
         let state = (source, Arc::clone(share), Arc::clone(fate));
         let body = stream::try_unfold(state, |(mut source, share, fate)| async {
-            fate.touched.touch();
+            fate.touch();
             let block = source.next().await;
             let block = fate.hand(block, source.left == 0)?;
             Ok::<_, io::Error>(block.map(|block| {
@@ -218,54 +189,6 @@ impl Transfer<'_> {
             }))
         });
         Ok(Stream { length: size, body: reqwest::Body::wrap_stream(body) })
-    }
-}
-
-/// Sends one body, which `stream` makes.
-pub(super) async fn put(
-    http: &Http,
-    url: &Url,
-    headers: &HeaderMap,
-    stream: &(dyn Fn(&Arc<Fate>) -> Result<Stream> + Sync),
-) -> Result<()> {
-    let fate = Arc::new(Fate::default());
-    let sent = http.put_stream(url, headers, &|| stream(&fate), &fate.touched).await;
-    // To the transport, a body that breaks off is a broken connection: tell the cause instead.
-    if let Some(fault) = lock(&fate.fault).take() {
-        return Err(fault);
-    }
-    sent?;
-    if fate.is_whole.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    Err(Error::Transport {
-        method: "PUT".into(),
-        url: crate::http::url::redacted(url),
-        source: "the server answered before everything had arrived".into(),
-    })
-}
-
-/// What becomes of a body, for the one who waits for the answer.
-#[derive(Default)]
-pub(super) struct Fate {
-    pub(super) touched: Touched,
-    fault: Mutex<Option<Error>>,
-    /// True once the last block was taken.
-    is_whole: AtomicBool,
-}
-
-impl Fate {
-    /// Hands a block to the transport, or keeps why there is none.
-    pub(super) fn hand(
-        &self,
-        block: Result<Option<Bytes>>,
-        is_last: bool,
-    ) -> io::Result<Option<Bytes>> {
-        block.inspect(|_| self.is_whole.store(is_last, Ordering::Relaxed)).map_err(|error| {
-            let told = io::Error::other(error.to_string());
-            *lock(&self.fault) = Some(error);
-            told
-        })
     }
 }
 
@@ -332,7 +255,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::http::testing::{answer, serve, serve_all};

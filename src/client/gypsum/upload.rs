@@ -23,7 +23,8 @@ use crate::job::Job;
 use crate::registry::format::layout::SUMMARY;
 use crate::relpath::RelPath;
 use crate::transfer::pack::{self, Archives};
-use crate::transfer::upload::{self, Item, Target};
+use crate::transfer::put::Item;
+use crate::transfer::upload::{self, Target};
 use crate::{Error, Refusal, Result, runtime, tar};
 
 /// Places that are asked for at once, where the service knows how.
