@@ -481,7 +481,7 @@ fn missing<'table>(
         folders.extend(target.parent().map(Path::to_owned));
         match fs::symlink_metadata(&target) {
             // So a power failure leaves what was copied just before: nobody's content is replaced.
-            Ok(found) if found.is_file() && found.len() == 0 => wanted.push(row),
+            Ok(found) if found.is_file() && found.len() == 0 && row.size() > 0 => wanted.push(row),
             Ok(_) => present.push((row, target)),
             Err(_) => wanted.push(row),
         }

@@ -279,6 +279,21 @@ def test_damage_in_a_cache_is_mended_where_it_is_copied_from(
         assert not opened(service, where).verify()
 
 
+@pytest.mark.parametrize("service", ["gobbler", "gypsum"])
+def test_an_empty_file_is_kept_where_it_should_be_empty(
+    service: str, registries: Registries, tmp_path: Path
+) -> None:
+    asset = f"hollow-{service}"
+    add(registries, tmp_path / "source", asset, "v1", {"f": "x", "hollow": ""})
+    where = registries.where(f"{service}-http", tmp_path / "cache")
+    version = selenite.open(f"{service}:demo/{asset}/v1", **where)
+    out = tmp_path / "out"
+    assert version._get(out, None, None, False)[1] == (0, 0, 2)
+    assert version._get(out, None, None, False)[1] == (2, 0, 0)
+    (out / "f").write_text("")
+    assert version._get(out, None, None, False)[1] == (1, 0, 1), "as a power failure leaves it"
+
+
 def test_a_damaged_registry_is_not_copied(registries: Registries, tmp_path: Path) -> None:
     registry = tmp_path / "registry"
     shutil.copytree(registries.gobbler.registry, registry, symlinks=True)
