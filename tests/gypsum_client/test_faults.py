@@ -11,7 +11,7 @@ from pathlib import Path
 import gypsum_client as gyp
 import pytest
 from support.bucket import OWNER, Gypsum
-from support.proxy import Fault, between
+from support.proxy import Fault, at, between
 from support.tree import Tree, everything, make, read
 
 LARGE = b"0123456789abcdef" * 100_000
@@ -43,19 +43,6 @@ def folder(tmp_path: Path) -> Path:
 def put(url: str, folder: Path, token: str = OWNER) -> None:
     cache = folder.parent / "no-cache"
     gyp.upload_directory(folder, "p", "a", "v", cache_dir=cache, url=url, token=token)
-
-
-def at(start: str, fault: Fault, times: int = 1) -> Callable[[str, str, int], Fault | None]:
-    """Do harm to the first requests that begin like this."""
-    left = [times]
-
-    def plan(method: str, path: str, _: int) -> Fault | None:
-        if not f"{method} {path}".startswith(start) or left[0] == 0:
-            return None
-        left[0] -= 1
-        return fault
-
-    return plan
 
 
 AGAIN = {"Retry-After": "0"}

@@ -13,7 +13,7 @@ import pytest
 import selenite
 from selenite import _core
 from support.bucket import OWNER, Gypsum
-from support.proxy import Fault, Plan, Proxy, between
+from support.proxy import Fault, Plan, Proxy, at, between
 from support.tree import Tree, make, read
 
 TREE: Tree = {f"d{number % 3}/é{number}": b"%d" % number * number for number in range(100)}
@@ -39,18 +39,6 @@ def content(tree: Tree) -> Tree:
 
 def stored(project: Gypsum) -> Tree:
     return dict(sorted(read(project.path("p", "a", "v")).items()))
-
-
-def harm(start: str, fault: Fault | None, times: int = -1) -> Plan:
-    left = [times]
-
-    def plan(method: str, path: str, _: int) -> Fault | None:
-        if not f"{method} {path}".startswith(start) or left[0] == 0:
-            return None
-        left[0] -= 1
-        return fault
-
-    return plan
 
 
 def sent(project: Gypsum, folder: Path, plan: Plan, **more: Any) -> Proxy:
@@ -89,7 +77,7 @@ AGAIN = {"Retry-After": "0"}
     ],
 )
 def test_what_breaks_off_is_sent_again(project: Gypsum, tmp_path: Path, fault: Fault) -> None:
-    proxy = sent(project, make(tmp_path / "source", TREE), harm(ARCHIVE, fault, 2))
+    proxy = sent(project, make(tmp_path / "source", TREE), at(ARCHIVE, fault, 2))
     assert stored(project) == content(TREE)
     assert proxy.count("PUT /upload/object/") == 0
     assert proxy.count(ARCHIVE) >= 3
@@ -102,7 +90,7 @@ def test_where_archives_are_refused_files_go_alone(
     project: Gypsum, tmp_path: Path, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    proxy = sent(project, make(tmp_path / "source", LARGE), harm(ARCHIVE, fault))
+    proxy = sent(project, make(tmp_path / "source", LARGE), at(ARCHIVE, fault, -1))
     assert stored(project) == content(LARGE)
     assert proxy.count("PUT /upload/object/") == len(LARGE)
     lines = [line for line in caplog.messages if line.startswith("small files are sent one by one")]
@@ -139,7 +127,7 @@ def test_progress_counts_each_file_once(project: Gypsum, tmp_path: Path) -> None
     def note(*counts: int) -> None:
         seen.append(counts)
 
-    with between(project.url, harm(ARCHIVE, Fault(reset="after"), 1)) as proxy:
+    with between(project.url, at(ARCHIVE, Fault(reset="after"))) as proxy:
         _core.gypsum_upload((proxy.url, True), places, secret, folder, 1, note)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert seen[-1][:4] == (size, size, len(LARGE), len(LARGE))

@@ -38,6 +38,19 @@ class Fault:
 Plan = Callable[[str, str, int], Fault | None]
 
 
+def at(start: str, fault: Fault | None, times: int = 1) -> Plan:
+    """Do harm to the first requests that begin like this, or to all of them if `times` is -1."""
+    left = [times]
+
+    def plan(method: str, path: str, _: int) -> Fault | None:
+        if not f"{method} {path}".startswith(start) or left[0] == 0:
+            return None
+        left[0] -= 1
+        return fault
+
+    return plan
+
+
 @dataclass
 class Proxy:
     """A running proxy: its address and what it was asked for, as `METHOD PATH`."""
