@@ -12,8 +12,8 @@ from selenite.dropin.gypsum_client.config import REQUESTS_MOD as REQUESTS_MOD
 from selenite.dropin.gypsum_client.rest_url import rest_url as rest_url
 from selenite.dropin.gypsum_client.upload_api_operations import TYPE_CHECKING as TYPE_CHECKING
 from selenite.dropin.gypsum_client.upload_api_operations import __all__ as __all__
+from selenite.dropin.gypsum_client.upload_api_operations import _answered as _answered
 from selenite.dropin.gypsum_client.upload_api_operations import _listed as _listed
-from selenite.dropin.gypsum_client.upload_api_operations import _start as _start
 from selenite.dropin.gypsum_client.upload_api_operations import _starting as _starting
 from selenite.dropin.gypsum_client.upload_api_operations import abort_upload as abort_upload
 from selenite.dropin.gypsum_client.upload_api_operations import complete_upload as complete_upload

@@ -13,6 +13,8 @@ from selenite.dropin.gypsum_client.cache_directory import cache_directory as cac
 from selenite.dropin.gypsum_client.config import REQUESTS_MOD as REQUESTS_MOD
 from selenite.dropin.gypsum_client.prepare_directory_for_upload import prepare_directory_upload as prepare_directory_upload
 from selenite.dropin.gypsum_client.rest_url import rest_url as rest_url
+from selenite.dropin.gypsum_client.upload_api_operations import _answered as _answered
+from selenite.dropin.gypsum_client.upload_api_operations import _starting as _starting
 from selenite.dropin.gypsum_client.upload_api_operations import abort_upload as abort_upload
 from selenite.dropin.gypsum_client.upload_api_operations import complete_upload as complete_upload
 from selenite.dropin.gypsum_client.upload_api_operations import start_upload as start_upload

@@ -399,6 +399,7 @@ def gypsum_start(
     *,
     deduplicate: bool,
     probation: bool,
+    session: str | None = None,
 ) -> Session: ...
 def gypsum_upload(
     site: _Site,

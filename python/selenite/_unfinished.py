@@ -31,7 +31,20 @@ def folder() -> Path:
     if sys.platform == "darwin":
         return Path("~/Library/Application Support/selenite/uploads").expanduser()
     state = os.environ.get("XDG_STATE_HOME", "").strip() or "~/.local/state"
-    return Path(state).expanduser() / "selenite" / "uploads"
+    try:
+        return Path(state).expanduser() / "selenite" / "uploads"
+    except RuntimeError:
+        # Without a home there can be no folder, and none is below this file.
+        return Path(os.devnull, "selenite")
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the names in a folder are on disk."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(held)
+    finally:
+        os.close(held)
 
 
 class Unfinished:
@@ -105,6 +118,7 @@ class Unfinished:
             self._file.with_suffix(".sent").unlink(missing_ok=True)
             with placed(str(self._file), mode=0o600) as file:
                 file.write(json.dumps(facts).encode())
+            _sync(self._file.parent)
         except OSError as error:
             # What was begun is not to be left to nobody.
             self._without(str(error))

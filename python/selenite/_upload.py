@@ -21,6 +21,7 @@ from selenite._exceptions import (
 from selenite._failures import address_of, asking, missing
 from selenite._place import Place, place
 from selenite._registry import LATEST, Version
+from selenite._session import begun, given_up, is_under_way
 from selenite._unfinished import Unfinished
 
 if TYPE_CHECKING:
@@ -455,19 +456,28 @@ def _to_gypsum(
     found = _core.gypsum_prepare(directory, "auto", where.cache)
     files = _core.gypsum_describe(directory, found["files"])
     content = {"files": files, "links": found["links"]}
-    session = _session(site, directory, content, unfinished, resume)
+    session = _session(directory, content, unfinished, resume)
     if session is None:
-        session = _core.gypsum_start(
-            site,
-            names,
-            files,
-            found["links"],
-            token or _token(where),
-            directory,
-            deduplicate=deduplicate,
-            probation=probation,
-        )
-        unfinished.note({"content": content, "session": session})
+        bearer = token or _token(where)
+        if unfinished.known is not None:
+            given_up(unfinished, site)
+            # What is there now is not of ours.
+            _is_there(where, names, directory, True, False)
+
+        def start(chosen: str) -> Any:  # noqa: ANN401 (as the service has it)
+            return _core.gypsum_start(
+                site,
+                names,
+                files,
+                found["links"],
+                bearer,
+                directory,
+                deduplicate=deduplicate,
+                probation=probation,
+                session=chosen,
+            )
+
+        session = begun(unfinished, names, content, start)
     secret = session["session_token"]
     try:
         with tracking("upload", directory) as progress:
@@ -488,33 +498,21 @@ def _to_gypsum(
 
 
 def _session(
-    site: tuple[str, bool],
-    directory: _Path,
-    content: dict[str, Any],
-    unfinished: Unfinished,
-    resume: bool,
+    directory: _Path, content: dict[str, Any], unfinished: Unfinished, resume: bool
 ) -> Any:  # noqa: ANN401 (as the service has it)
-    """Find the session that is to be gone on with; one that is not is given up."""
-    if unfinished.known is None:
+    """Find the session that is to be gone on with."""
+    if unfinished.known is None or not resume:
         return None
     session = unfinished.known["session"]
-    if resume:
-        changed = _changed(unfinished.known["content"], content)
-        if changed is None:
-            return session
-        message = f"`{os.fspath(directory)}` is not any more what was being uploaded: {changed}"
-        error = InvalidArgumentError(message, "directory", os.fspath(directory))
-        error.hint = "without `resume` (`--resume`) it is uploaded anew"
-        raise error
-    from selenite import _log
-
-    try:
-        _core.gypsum_finish(site, session["abort_url"], session["session_token"], abort=True)
-    except (OSError, SeleniteError, ValueError) as failure:
-        # Somebody else has ended it, or the next request says why it cannot be.
-        _log.tell(f"an earlier upload is not to be given up: {failure}")
-    unfinished.forget()
-    return None
+    if not is_under_way(session):
+        return None
+    changed = _changed(unfinished.known["content"], content)
+    if changed is None:
+        return session
+    message = f"`{os.fspath(directory)}` is not any more what was being uploaded: {changed}"
+    error = InvalidArgumentError(message, "directory", os.fspath(directory))
+    error.hint = "without `resume` (`--resume`) it is uploaded anew"
+    raise error
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> str | None:

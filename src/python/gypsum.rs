@@ -57,6 +57,7 @@ pub(super) fn gypsum_request(
             method,
             url: remote.endpoint(endpoint, &parameters)?,
             token: token.as_deref(),
+            session: None,
             agent: agent.as_deref(),
             body: body.to_owned().into(),
         };
@@ -211,7 +212,9 @@ pub(super) fn gypsum_prepare(
 
 /// Starts an upload. Files are paths, to be digested, or dictionaries.
 #[pyfunction]
-#[pyo3(signature = (site, version, files, links, token, directory, *, deduplicate, probation))]
+#[pyo3(signature = (
+    site, version, files, links, token, directory, *, deduplicate, probation, session=None
+))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature, taken apart here")]
 pub(super) fn gypsum_start(
     py: Python<'_>,
@@ -223,6 +226,7 @@ pub(super) fn gypsum_start(
     directory: Option<PathBuf>,
     deduplicate: Truth,
     probation: Truth,
+    session: Option<&str>,
 ) -> PyResult<Py<PyAny>> {
     enum Files {
         Paths(Vec<String>),
@@ -246,6 +250,7 @@ pub(super) fn gypsum_start(
             links,
             deduplicate: deduplicate.0,
             on_probation: probation.0,
+            session,
         };
         gypsum::start(&remote(&site)?, start, token, job)
     })?;

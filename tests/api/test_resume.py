@@ -155,12 +155,45 @@ def test_a_session_that_is_not_gone_on_with_is_given_up(
     assert notes() == []
 
 
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("package", ["selenite", "gypsum_client"])
+def test_a_session_is_known_before_anybody_was_told_of_it(
+    registries: Registries, source: Path, tmp_path: Path, package: str, resume: bool
+) -> None:
+    where = registries.where("gypsum-http", tmp_path / "cache")
+    names = ("demo", "untold", tmp_path.name)
+    address = f"gypsum:{'/'.join(names)}"
+
+    def upload() -> Any:
+        url = where["endpoint"]
+        return gyp.upload_directory(source, *names, where["cache"], url=url, token=TOKEN)
+
+    first = (
+        upload if package == "gypsum_client" else lambda: selenite.upload(source, address, **where)
+    )
+    killed("gypsum_start", _core.gypsum_start, first)
+    assert gyp.fetch_summary(*names, url=where["endpoint"], cache_dir=tmp_path / "other")
+    if resume:
+        selenite.upload(source, address, resume=True, **where)
+    else:
+        first()
+    version = selenite.open(address, **where)
+    assert {path: version.read_bytes(path).decode() for path in version.manifest} == FILES
+    assert notes() == []
+
+
 def test_an_upload_that_nobody_goes_on_with_is_not_taken_for_the_version(
     registries: Registries, source: Path, tmp_path: Path
 ) -> None:
     where = registries.where("gypsum-http", tmp_path / "cache")
     address = f"gypsum:demo/unknown/{tmp_path.name}"
-    killed("gypsum_start", _core.gypsum_start, lambda: selenite.upload(source, address, **where))
+    start = _core.gypsum_start
+
+    def stubborn(*given: Any, session: str, **more: Any) -> None:
+        start(*given, **more)
+
+    # Of a service that lets nobody choose.
+    killed("gypsum_start", stubborn, lambda: selenite.upload(source, address, **where))
     for resume in (False, True):
         with pytest.raises(selenite.AlreadyExistsError, match="is being uploaded") as caught:
             selenite.upload(source, address, resume=resume, **where)

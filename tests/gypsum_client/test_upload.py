@@ -284,6 +284,31 @@ def test_a_failed_upload_is_aborted_where_it_was_started(
     with pytest.raises(RuntimeError, match="mine"):
         gyp.upload_directory(folder, "test-R", "basic", "w", abort_failed=False, **gypsum.writer)
     assert gypsum.is_locked("test-R")
+    monkeypatch.undo()
+    upload(gypsum, folder, "test-R", "basic", "w")
+    assert not gypsum.is_locked("test-R")
+
+
+def test_one_upload_of_a_version_at_a_time(gypsum: Gypsum, source: Source) -> None:
+    from selenite._place import Place
+    from selenite._unfinished import Unfinished
+
+    told = "^Failed to start an upload: gypsum:test-R/basic/w is being uploaded by another process$"
+    with (
+        Unfinished(Place("gypsum", gypsum.url), ("test-R", "basic", "w")),
+        pytest.raises(gyp.GypsumError, match=told),
+    ):
+        upload(gypsum, source({"f": "text"}), "test-R", "basic", "w")
+
+
+def test_an_upload_needs_no_home(
+    gypsum: Gypsum, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    upload(gypsum, source({"f": "text"}), "test-R", "basic", "homeless")
 
 
 def test_an_abort_that_fails_does_not_hide_the_failure(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support import gypsum
-from support.gypsum import Api, entry
+from support.gypsum import Api, Session, entry, exchange
 
 
 def reason(api: Api, path: str, files: list[Any], **more: Any) -> tuple[int, str]:
@@ -138,6 +138,18 @@ def test_a_lost_session_locks_its_project_until_it_is_unlocked(project: Api) -> 
     assert project.start("p/a/v2", []).status == 403
     assert project.admin("DELETE", "/unlock/p").status == 200
     assert project.start("p/a/v2", []).status == 200
+
+
+def test_a_client_may_choose_the_token_of_its_session(project: Api) -> None:
+    place, token = "/upload/start/p/a/v1", "11111111-1111-4111-8111-111111111111"
+    for chosen, status in [("", 400), (f"{token}1", 400), ("\xff", 400), (token, 200)]:
+        headers = {"Authorization": "Bearer owner-token", "Selenite-Session-Token": chosen}
+        answer = exchange(project.url, "POST", place, headers, b'{"files": []}')
+        assert answer.status == status, answer.reason
+    assert answer.json()["session_token"] == token
+    # So it can end what it was never told of.
+    assert Session(project, answer.json()).abort().status == 200
+    assert project.start("p/a/v1", []).status == 200
 
 
 def test_a_session_that_takes_too_long_is_ended_by_the_next(tmp_path: Path) -> None:

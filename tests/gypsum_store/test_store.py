@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import obstore
 import pytest
@@ -39,6 +42,39 @@ def receipts(store: Store) -> list[Path]:
 
 def settle(store: Store) -> None:
     wait_until(lambda: not receipts(store), "nothing is left of what was answered")
+
+
+def test_a_client_that_hangs_up_begins_no_session(store: Store) -> None:
+    asked: list[int] = []
+    client = socket.socket()
+    last = 0
+
+    def fault() -> str:
+        asked.append(len(asked))
+        if len(asked) == last:
+            client.close()
+            time.sleep(0.3)  # the service notices
+        return ""
+
+    with one_at_a_time(store, fault) as place, gypsum.server(store=place) as running:
+        api = Api(running.url, store.directory)
+        api.create("p")
+        settle(store)
+        asked.clear()
+        session = api.session("p/a/v1", [])
+        # Before it is locked for the client, which is what comes last.
+        last = len(asked) - 1
+        assert session.abort().status == 200
+        settle(store)
+        asked.clear()
+        host, port = urlsplit(running.url).netloc.split(":")
+        client.connect((host, int(port)))
+        head = f"POST /upload/start/p/a/v1 HTTP/1.1\r\nHost: {host}:{port}\r\n"
+        head += "Authorization: Bearer owner-token\r\nContent-Length: 13\r\n\r\n"
+        client.sendall(head.encode() + b'{"files": []}')
+        wait_until(lambda: len(asked) > last, "it was asked for")
+        settle(store)
+        assert api.start("p/a/v1", []).status == 200
 
 
 def test_receipts_go_soon_after_the_answer(store: Store) -> None:

@@ -108,7 +108,7 @@ impl Rules for InBucket {
         });
         let files: Vec<Value> = described.collect();
         let body = json!({"files": files, "on_probation": on_probation});
-        let started = self.bucket.start(&version, &body, &Self::user(), &job)?;
+        let started = self.bucket.start(&version, &body, &Self::user(), None, &job)?;
         for (path, md5sum) in &started.files {
             let files = [(&version, path, md5sum)];
             let file = self.bucket.presign(files, &started.token)?.remove(0);

@@ -14,6 +14,8 @@ use crate::registry::read::{Content, Keys, Stat};
 use crate::runtime::{self, Runtime};
 use crate::{Error, Result};
 
+/// The header by which our service is told which token a session is to have.
+const SESSION: &str = "selenite-session-token";
 const AGENT: &str = concat!("selenite/", env!("CARGO_PKG_VERSION"), " (gypsum_client/0.2.0)");
 
 /// A gypsum service, or another server that is talked to in the same way.
@@ -42,6 +44,8 @@ pub struct Call<'a> {
     pub url: Url,
     /// On whose behalf, if that matters.
     pub token: Option<&'a str>,
+    /// The token that the session is to have that it starts, if that is chosen.
+    pub session: Option<&'a str>,
     /// How the client calls itself, if not by its own name.
     pub agent: Option<&'a str>,
     /// JSON, or nothing.
@@ -58,6 +62,7 @@ impl<'a> Call<'a> {
             method,
             url,
             token: Some(token),
+            session: None,
             agent: None,
             body: Bytes::new(),
             is_repeatable: false,
@@ -67,7 +72,11 @@ impl<'a> Call<'a> {
 
 /// A header whose value never shows up in messages.
 pub(super) fn secret(token: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
+    sensitive(format!("Bearer {}", token.trim()))
+}
+
+fn sensitive(text: String) -> Result<HeaderValue> {
+    let mut value = HeaderValue::try_from(text)
         .map_err(|_| Error::invalid("token", "***", "it holds characters that no token has"))?;
     value.set_sensitive(true);
     Ok(value)
@@ -165,6 +174,9 @@ impl Remote {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(token) = call.token {
             headers.insert(AUTHORIZATION, secret(token)?);
+        }
+        if let Some(session) = call.session {
+            headers.insert(SESSION, sensitive(session.to_owned())?);
         }
         if !call.body.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -67,6 +67,8 @@ pub struct Start<'a> {
     pub deduplicate: bool,
     /// Whether it is to be approved or rejected later.
     pub on_probation: bool,
+    /// The token that its session is to have, if the service lets clients choose: ours does.
+    pub session: Option<&'a str>,
 }
 
 /// Where one file is to be sent.
@@ -127,7 +129,7 @@ pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<
         on_probation: bool,
     }
 
-    let Start { project, asset, version, files, links, deduplicate, on_probation } = new;
+    let Start { project, asset, version, files, links, deduplicate, on_probation, session } = new;
     let files = files.into_iter().map(|File { path, size, md5sum, dedup }| {
         let path = collapsed(&path);
         if dedup.unwrap_or(deduplicate) {
@@ -156,7 +158,7 @@ pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<
                 body: EXISTS.into(),
             });
         }
-        let call = Call { body: body.into(), ..Call::post(url, token) };
+        let call = Call { body: body.into(), session, ..Call::post(url, token) };
         let sent = remote.send(&call, job).await?;
         Ok(sent.document)
     })

@@ -16,7 +16,7 @@ impl Bucket {
     /// A lock that no session knows.
     pub(super) fn lock_for_change() -> Lock {
         Lock {
-            session_hash: token::hash(&token::new()),
+            session_hash: token::hash(&token::random()),
             asset: String::new(),
             version: String::new(),
             ending: None,

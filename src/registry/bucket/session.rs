@@ -90,22 +90,28 @@ pub fn check_start(body: &Value) -> Result<bool, Failure> {
 }
 
 impl Bucket {
-    /// Starts a session that uploads a version. `body` is the whole request.
+    /// Starts a session that uploads a version. `body` is the whole request; the session has the
+    /// token that the client has chosen, if it has: then it is known also to a client that is not
+    /// answered.
     pub fn start(
         &self,
         version: &VersionPath,
         body: &Value,
         user: &Identity,
+        chosen: Option<String>,
         job: &Job,
     ) -> Result<Started, Failure> {
         let on_probation = check_start(body)?;
+        if chosen.as_ref().is_some_and(|token| !token::is_sound(token)) {
+            return Err(Failure::invalid("expected the session token to be a v4 UUID"));
+        }
         let right = self.upload_right(user, version)?;
         let is_trusted = right != Right::Uploader { is_trusted: false };
         let is_probational = on_probation || !is_trusted;
         let hold = self.enter_settled(&version.project, Purpose::Change, job)?;
         let mut hold = hold.ok_or_else(super::no_project)?;
         self.end_overdue(&version.project, hold.as_mut())?;
-        let token = token::new();
+        let token = chosen.unwrap_or_else(token::random);
         if let Some(lock) = hold.lock().cloned() {
             let begun = self.begun_before(version, &lock, body, user, is_probational, job)?;
             let manifest = begun.ok_or_else(super::already_locked)?;
@@ -155,6 +161,8 @@ impl Bucket {
         let written = self
             .put(&version.key(layout::SUMMARY), &summary.in_bucket())
             .and_then(|()| self.put(&version.key(layout::MANIFEST), &manifest))
+            // A client that has gone may have asked already to end what it was not told of.
+            .and_then(|()| Ok(job.check()?))
             .and_then(|()| hold.set_lock(&lock));
         if let Err(failure) = written {
             self.apply(&undo)?;

@@ -47,6 +47,8 @@ const BATCHES: &str = "selenite-presigned-files";
 const MOST_PRESIGNED: usize = 1000;
 /// The header that tells where many small files are taken at once.
 const ARCHIVE: &str = "selenite-upload-archive";
+/// The header by which a client chooses the token of the session that it starts.
+const SESSION: &str = "selenite-session-token";
 
 type Answer = Result<Response<Body>, Refusal>;
 
@@ -513,9 +515,11 @@ impl Call<'_, '_> {
             })
             .await?;
         let user = user?;
+        let chosen = self.headers.get(SESSION);
+        let chosen = chosen.map(|token| String::from_utf8_lossy(token.as_bytes()).into_owned());
         let started = self
             .run(move |state, job| {
-                let started = state.bucket.start(&version, &request, &user, job)?;
+                let started = state.bucket.start(&version, &request, &user, chosen, job)?;
                 Ok(plain(&describe(&version, &started)))
             })
             .await?;

@@ -6,6 +6,7 @@ import os
 
 from selenite import _core
 from selenite._arguments import records
+from selenite._exceptions import AlreadyExistsError
 
 from ._defaults import site
 from ._errors import GypsumError, checked, hinting, translated
@@ -41,6 +42,8 @@ class _starting(translated):  # noqa: N801 -- reads as a word of the `with` stat
         super().__init__("Failed to start an upload")
 
     def _translate(self, error: BaseException) -> Exception | None:
+        if isinstance(error, AlreadyExistsError):
+            return GypsumError(f"{self._what}: {error}")
         better = super()._translate(error)
         was_asked = "/upload/start/" in getattr(error, "url", "")
         if isinstance(better, GypsumError) and was_asked and (better.status_code or 500) >= 500:
@@ -99,18 +102,22 @@ def start_upload(
         ['a.txt']
         >>> gypsum_client.abort_upload(session, url=url)
     """
-    answer = _start(
-        project,
-        asset,
-        version,
-        _listed(files),
-        links,
-        deduplicate,
-        probation,
-        url,
-        token,
-        directory,
-    )
+    with _starting():
+        answer = _core.gypsum_start(
+            site(url),
+            (project, asset, version),
+            _listed(files),
+            records(links or [], "links"),
+            _bearer(token),
+            directory,
+            deduplicate=deduplicate,
+            probation=probation,
+        )
+    return _answered(answer)
+
+
+def _answered(answer: Any) -> dict[str, Any]:
+    """Fail if a start was refused nevertheless."""
     if isinstance(answer, dict) and answer.get("status") == "error":
         # Some refusals come with the status of a success.
         reason = answer.get("reason")
@@ -133,31 +140,6 @@ def _listed(files: _Files) -> list[str] | list[dict[str, Any]]:
         return records(described, "files")
     message = "All elements in 'files' must be strings or dicts, but not a mix."
     raise ValueError(message)
-
-
-def _start(
-    project: str,
-    asset: str,
-    version: str,
-    files: list[str] | list[dict[str, Any]],
-    links: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None,
-    deduplicate: bool,
-    probation: bool,
-    url: str | None,
-    token: str | None,
-    directory: str | os.PathLike[str] | None,
-) -> Any:
-    with _starting():
-        return _core.gypsum_start(
-            site(url),
-            (project, asset, version),
-            files,
-            records(links or [], "links"),
-            _bearer(token),
-            directory,
-            deduplicate=deduplicate,
-            probation=probation,
-        )
 
 
 def complete_upload(init: dict[str, Any], url: str | None = None) -> None:

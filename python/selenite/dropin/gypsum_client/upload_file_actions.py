@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 
 from selenite import _core
 
@@ -14,11 +15,19 @@ from .cache_directory import cache_directory
 from .config import REQUESTS_MOD
 from .prepare_directory_for_upload import prepare_directory_upload
 from .rest_url import rest_url
-from .upload_api_operations import abort_upload, complete_upload, start_upload
+from .upload_api_operations import (
+    _answered,
+    _starting,
+    abort_upload,
+    complete_upload,
+    start_upload,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from selenite._unfinished import Unfinished
 
 __all__ = [
     "REQUESTS_MOD",
@@ -138,7 +147,8 @@ def upload_directory(
 ) -> bool:
     """Upload a directory as a new version.
 
-    Symbolic links must lead to files of the cache, and become links of the registry.
+    Symbolic links must lead to files of the cache, and become links of the registry. What an
+    earlier call has left of this upload, since it was killed or was not to abort, is given up.
 
     Args:
         directory: Directory to upload.
@@ -168,32 +178,50 @@ def upload_directory(
         >>> gypsum_client.upload_directory("results", "test-R", "new", "v1", url=url, token=token)
         True
     """
-    base = site(url)[0]
+    from selenite._place import Place
+    from selenite._session import begun, given_up
+    from selenite._unfinished import Unfinished
+
+    place = site(url)
+    base, names = place[0], (project, asset, version)
     found = prepare_directory_upload(directory, links="always", cache_dir=cache(cache_dir))
-    init = start_upload(
-        project,
-        asset,
-        version,
-        found["files"],
-        found["links"],
-        deduplicate=deduplicate,
-        probation=probation,
-        url=base,
-        token=_bearer(token),
-        directory=directory,
-    )
-    try:
-        upload_files(init, directory, url=base, concurrent=concurrent)
-        complete_upload(init, url=base)
-    except BaseException as error:
-        if abort_failed:
-            _abort(init, base, error)
-        raise
+    bearer = _bearer(token)
+    with ExitStack() as held:
+        with _starting():
+            files = _core.gypsum_describe(directory, found["files"])
+            content = {"files": files, "links": found["links"]}
+            unfinished = held.enter_context(Unfinished(Place("gypsum", base), names))
+            given_up(unfinished, place)
+
+            def start(chosen: str) -> Any:
+                return _core.gypsum_start(
+                    place,
+                    names,
+                    files,
+                    found["links"],
+                    bearer,
+                    directory,
+                    deduplicate=deduplicate,
+                    probation=probation,
+                    session=chosen,
+                )
+
+            answer = begun(unfinished, names, content, start)
+        init = _answered(answer)
+        try:
+            upload_files(init, directory, url=base, concurrent=concurrent)
+            complete_upload(init, url=base)
+            unfinished.forget()
+        except BaseException as error:
+            if abort_failed:
+                _abort(init, base, error, unfinished)
+            raise
     return True
 
 
-def _abort(init: dict[str, Any], url: str, error: BaseException) -> None:
+def _abort(init: dict[str, Any], url: str, error: BaseException, unfinished: Unfinished) -> None:
     try:
         abort_upload(init, url=url)
+        unfinished.forget()
     except (GypsumError, OSError, ValueError) as failure:
         error.add_note(f"The project stays locked: {failure}")

@@ -1,0 +1,92 @@
+"""Sessions of gypsum that a later call can end, wherever this one is cut off.
+
+A project is locked while a session lasts, and only who knows its token can end it. So the token is
+chosen, and noted, before the service is asked. A service that lets nobody choose gives another one,
+which is noted once it is known: in between, only an administrator can end the session.
+"""
+
+from __future__ import annotations
+
+from selenite import _core
+from selenite._exceptions import StatusError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from selenite._unfinished import Unfinished
+
+_SERVER_FAULT = 500
+
+
+def begun(
+    unfinished: Unfinished,
+    names: tuple[str, str, str],
+    content: dict[str, Any],
+    start: Callable[[str], Any],
+) -> Any:  # noqa: ANN401 (as the service has it)
+    """Start a session, and note it.
+
+    Args:
+        unfinished: Where it is noted.
+        names: Project, asset and version.
+        content: What is uploaded, for later calls to compare.
+        start: Asks the service for a session of this token.
+
+    Returns:
+        What the service has answered.
+    """
+    import uuid
+    from urllib.parse import quote
+
+    path = "/".join(quote(name, safe="") for name in names)
+    chosen = {"abort_url": f"/upload/abort/{path}", "session_token": str(uuid.uuid4())}
+    unfinished.note({"content": content, "session": chosen})
+    try:
+        session = start(chosen["session_token"])
+    except StatusError as error:
+        # Whether a session was begun that nobody answered for, the next call finds out.
+        if error.status < _SERVER_FAULT:
+            unfinished.forget()
+        raise
+    if is_under_way(session):
+        unfinished.note({"content": content, "session": session})
+    else:
+        # Some refusals come with the status of a success.
+        unfinished.forget()
+    return session
+
+
+def is_under_way(session: Any) -> bool:  # noqa: ANN401 (JSON)
+    """Tell whether a session that was noted is known to have begun.
+
+    Args:
+        session: What was noted.
+
+    Returns:
+        False if the service has not answered, or that was not noted any more.
+    """
+    return isinstance(session, dict) and "file_urls" in session
+
+
+def given_up(unfinished: Unfinished, site: tuple[str, Any]) -> None:
+    """End the session that an earlier call has noted, if there is one.
+
+    Args:
+        unfinished: Where it is noted.
+        site: The service.
+    """
+    if unfinished.known is None:
+        return
+    session = unfinished.known["session"]
+    try:
+        _core.gypsum_finish(site, session["abort_url"], session["session_token"], abort=True)
+    except StatusError as error:
+        if error.status >= _SERVER_FAULT:
+            raise
+        from selenite import _log
+
+        # It never began, or somebody else has ended it, or the next request says why it cannot be.
+        _log.tell(f"an earlier upload is not to be given up: {error}")
+    unfinished.forget()
