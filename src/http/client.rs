@@ -16,6 +16,7 @@ use reqwest::{Method, StatusCode, Url};
 use super::environment::Environment;
 use super::failure::Failure;
 use super::netrc::{Login, Netrc};
+use super::pace::Paces;
 use super::pools::{Connections, Pools, noting};
 use super::record::Sent;
 use super::request::{Content, MakeStream, Request, Stream, Touched};
@@ -315,6 +316,9 @@ impl Http {
             failure => failure.lift(method, url),
         });
         let ((status, headers, body), method, url) = (answer?, method.clone(), url.clone());
+        if body.is_stream() {
+            Paces::here().of(&url).has_streams();
+        }
         let secrets = Secrets::default(); // whoever knows all requests adds them
         Ok(Response { status, headers, body, method, url, idle_limit: *limit, secrets })
     }

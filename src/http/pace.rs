@@ -20,6 +20,9 @@
 //!    pause: far networks lose connections, too. Such a request waits by itself.
 //! 10. Where callers leave the number of their transfers open, `search` finds it, but after a refusal
 //!     it is doubled only up to three quarters of the number that was refused, to which rule 5 applies.
+//! 11. A server that answers by HTTP/2 may get all that `search` allows at once after its first answers,
+//!     as streams need no connections of their own. A refusal before or after that halves the number as
+//!     any other does, and from then on rule 10 holds.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -96,6 +99,11 @@ impl Pace {
     /// How many transfers a call may have at once.
     pub(super) fn number(&self) -> u32 {
         lock(&self.state).search.number()
+    }
+
+    /// Notes that the server answers by HTTP/2.
+    pub(super) fn has_streams(&self) {
+        lock(&self.state).search.has_streams();
     }
 
     async fn begin(&self, most: u32) -> Begun {
@@ -245,11 +253,9 @@ impl State {
     }
 
     fn transfer(&mut self, begun: search::Begun, bytes: u64, most: u32, now: Instant) {
-        if !self.search.note(begun, bytes, now) {
-            return;
-        }
+        let Some(times) = self.search.note(begun, bytes, now) else { return };
         let limit = self.number.min(f64::from(self.search.number())).floor();
-        let more = (limit * 2.0).min(self.ceiling).min(f64::from(most));
+        let more = (limit * f64::from(times)).min(self.ceiling).min(f64::from(most));
         self.number = self.number.max(more);
         self.search.raise(whole(more));
     }
@@ -317,15 +323,17 @@ mod tests {
     type Server<'a> = dyn FnMut(Instant, u32) -> Result<Duration, Duration> + 'a;
 
     /// What a client is like: how many requests it has at once, or that the number is to be found,
-    /// and how large the answers are.
+    /// how large the answers are, and whether they come by HTTP/2.
     #[derive(Clone, Copy)]
     struct Client {
         at_once: Option<u32>,
         bytes: u64,
+        has_streams: bool,
     }
 
-    const SIXTEEN: Client = Client { at_once: Some(16), bytes: 0 };
-    const FREE: Client = Client { at_once: None, bytes: 4096 };
+    const SIXTEEN: Client = Client { at_once: Some(16), bytes: 0, has_streams: false };
+    const FREE: Client = Client { at_once: None, bytes: 4096, has_streams: false };
+    const STREAMS: Client = Client { has_streams: true, ..FREE };
 
     /// Sends so many requests; returns how long it took and what was refused.
     fn send(requests: usize, server: &mut Server<'_>) -> (Duration, usize) {
@@ -381,6 +389,9 @@ mod tests {
             for Sent { begun, is_again, asked, .. } in over {
                 match asked {
                     None => {
+                        if client.has_streams {
+                            state.search.has_streams();
+                        }
                         state.take();
                         state.transfer(begun.seen, client.bytes, MOST, now);
                     }
@@ -448,7 +459,32 @@ mod tests {
         assert!(time < (each * 4000).mul_f64(1.1), "{time:?}");
         assert!(most <= 64, "{most}");
         // Of a link for 100 MB/s, 16 files of 10 MB take all.
-        let files = Client { at_once: None, bytes: 10_000_000 };
+        let files = Client { bytes: 10_000_000, ..FREE };
+        let (time, _, most) = send_as(files, 400, &mut one_by_one(Duration::from_millis(100)));
+        assert!(time < Duration::from_millis(40_500), "{time:?}");
+        assert!(most <= 32, "{most}");
+    }
+
+    #[test]
+    fn streams_become_as_many_as_may_be_with_the_first_answers() {
+        // The first needs the connection, two round trips, that the others share.
+        let start = Instant::now();
+        let mut server = |now: Instant, _| Ok(if now - start < 2 * TRIP { 3 * TRIP } else { TRIP });
+        let (time, refused, most) = send_as(STREAMS, 2000, &mut server);
+        assert_eq!((time, refused, most), (19 * TRIP, 0, 128));
+        let (_, _, most) = send_as(STREAMS, 2000, &mut |_, _| Ok(TICK));
+        assert_eq!(most, 16, "the server is nearby");
+        let (time, _, most) =
+            send_as(Client { at_once: Some(16), ..STREAMS }, 2000, &mut |_, _| Ok(TRIP));
+        assert_eq!((time, most), (125 * TRIP, 16), "a number that was chosen stays");
+    }
+
+    #[test]
+    fn streams_become_no_more_than_others_where_it_may_do_harm() {
+        let each = Duration::from_micros(2500);
+        let (time, ..) = send_as(STREAMS, 4000, &mut one_by_one(each));
+        assert!(time < (each * 4000).mul_f64(1.1), "{time:?}");
+        let files = Client { bytes: 10_000_000, ..STREAMS };
         let (time, _, most) = send_as(files, 400, &mut one_by_one(Duration::from_millis(100)));
         assert!(time < Duration::from_millis(40_500), "{time:?}");
         assert!(most <= 32, "{most}");
@@ -468,8 +504,9 @@ mod tests {
 
     #[test]
     fn a_far_server_with_a_limit_is_used_well() {
-        for limit in [3, 8, 50] {
-            let (time, refused, _) = send_as(FREE, 2000, &mut |_, served| {
+        let both = [FREE, STREAMS].into_iter();
+        for (client, limit) in both.flat_map(|client| [3, 8, 50].map(|limit| (client, limit))) {
+            let (time, refused, _) = send_as(client, 2000, &mut |_, served| {
                 if served < limit { Ok(TRIP) } else { Err(TICK) }
             });
             let best = TRIP * 2000 / limit;
@@ -480,21 +517,23 @@ mod tests {
 
     #[test]
     fn a_far_server_with_a_limit_of_rate_is_used_well() {
-        // Fifty in a second, and so many at once after a pause.
-        let (mut tokens, mut last) = (50.0, None);
-        let mut server = |now: Instant, _| {
-            let passed = now - *last.get_or_insert(now);
-            last = Some(now);
-            tokens = 50.0_f64.min(tokens + passed.as_secs_f64() * 50.0);
-            if tokens < 1.0 {
-                return Err(TICK);
-            }
-            tokens -= 1.0;
-            Ok(TRIP)
-        };
-        let (time, refused, _) = send_as(FREE, 1000, &mut server);
-        assert!(time < Duration::from_millis(19_000 * 5 / 4), "{time:?}, best 19 s");
-        assert!(refused < 300, "{refused}");
+        for client in [FREE, STREAMS] {
+            // Fifty in a second, and so many at once after a pause.
+            let (mut tokens, mut last) = (50.0, None);
+            let mut server = |now: Instant, _| {
+                let passed = now - *last.get_or_insert(now);
+                last = Some(now);
+                tokens = 50.0_f64.min(tokens + passed.as_secs_f64() * 50.0);
+                if tokens < 1.0 {
+                    return Err(TICK);
+                }
+                tokens -= 1.0;
+                Ok(TRIP)
+            };
+            let (time, refused, _) = send_as(client, 1000, &mut server);
+            assert!(time < Duration::from_millis(19_000 * 5 / 4), "{time:?}, best 19 s");
+            assert!(refused < 300, "{refused}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url, Version};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -104,6 +104,13 @@ pub struct Response {
 pub(super) enum Body {
     General(reqwest::Response),
     Direct(direct::Body),
+}
+
+impl Body {
+    /// Whether it comes by a stream of a connection that other answers share.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self, Self::General(answer) if answer.version() >= Version::HTTP_2)
+    }
 }
 
 impl Response {

@@ -4,7 +4,9 @@
 //! 2. A look is at as many answers as a quarter of the number. They are those to transfers that began
 //!    since the look before it, and besides most of those that might be: few tell nothing of many.
 //! 3. The number is doubled after each look at which the throughput is a quarter more than the best
-//!    before: with each round trip, or with two where connections have to be made.
+//!    before: with each round trip, or with two where connections have to be made. Where small answers
+//!    come by HTTP/2, whose streams need no connections of their own, the first such look leads to
+//!    [`MOST`] at once.
 //! 4. After two looks in a row at which it is not, the number goes back to what it was at the best,
 //!    for ten seconds.
 //! 5. Never more than [`MOST`] at once, and no more than before where answers come within 5 ms: there
@@ -22,6 +24,8 @@ const FIRST: u32 = 16;
 /// of 4 KiB; servers begin to refuse beyond (nginx: 512 connections for all clients, as it comes; S3 asks
 /// for some hundreds at most), and a process has 256 descriptors on macOS.
 pub(super) const MOST: u32 = 128;
+/// How many times as many are tried if it pays.
+const DOUBLE: u32 = 2;
 /// How much the throughput must grow for the number to be worth it.
 const GAIN: f64 = 1.25;
 /// What an answer is worth besides its bytes: what a connection brings in a round trip anyway.
@@ -60,6 +64,8 @@ pub(super) struct Search {
     number: u32,
     /// Looks that have ended.
     look: u64,
+    /// How many times as many are tried after the next look that is worth it.
+    step: u32,
     /// The best throughput, and what the number was then.
     best: f64,
     at_best: u32,
@@ -87,7 +93,7 @@ impl Search {
     /// Begins with this number, later.
     fn from(number: u32, rest: Instant) -> Self {
         let seen = Seen::default();
-        Self { number, look: 0, best: 0.0, at_best: number, flat: 0, seen, rest }
+        Self { number, look: 0, step: DOUBLE, best: 0.0, at_best: number, flat: 0, seen, rest }
     }
 
     fn begin_anew(&mut self, number: u32, rest: Instant) {
@@ -109,41 +115,50 @@ impl Search {
         self.begin_anew((self.number / 2).max(first_at_once()), now);
     }
 
+    /// Notes that requests need no connections of their own.
+    pub(super) fn has_streams(&mut self) {
+        if self.look == 0 {
+            self.step = MOST;
+        }
+    }
+
     /// Notes a transfer that begins, with which so many are under way where so many may be.
     pub(super) fn begin(&mut self, of: u32, limit: u32, now: Instant) -> Begun {
         let is_full = of * 4 >= limit.min(self.number) * 3;
         Begun { at: now, look: self.look, of, is_full }
     }
 
-    /// Notes an answer. Returns true if twice as many transfers at once are worth a try.
-    pub(super) fn note(&mut self, begun: Begun, bytes: u64, now: Instant) -> bool {
+    /// Notes an answer. Returns how many times as many transfers at once are worth a try.
+    pub(super) fn note(&mut self, begun: Begun, bytes: u64, now: Instant) -> Option<u32> {
         if begun.look != self.look || !begun.is_full {
-            return false;
+            return None;
         }
         self.seen.answers += 1;
         self.seen.bytes += as_float(bytes) + EACH_BYTES;
         self.seen.seconds += now.saturating_duration_since(begun.at).as_secs_f64();
         self.seen.crowd += f64::from(begun.of);
-        self.seen.answers * 4 >= begun.of && self.end_look(now)
+        if self.seen.answers * 4 < begun.of { None } else { self.end_look(now) }
     }
 
-    fn end_look(&mut self, now: Instant) -> bool {
+    fn end_look(&mut self, now: Instant) -> Option<u32> {
         let Seen { answers, bytes, seconds, crowd } = std::mem::take(&mut self.seen);
         self.look += 1;
         let answers = f64::from(answers);
         let throughput = crowd / answers * bytes / seconds.max(1e-9);
         if now < self.rest || seconds / answers < NEAR.as_secs_f64() {
-            return false;
+            return None;
         }
-        let is_gain = throughput >= self.best * GAIN;
-        if is_gain {
+        if throughput >= self.best * GAIN {
             (self.best, self.at_best, self.flat) = (throughput, self.number, 0);
-        } else if self.flat == 0 {
+            let step = std::mem::replace(&mut self.step, DOUBLE);
+            return Some(if bytes > 2.0 * EACH_BYTES * answers { DOUBLE } else { step });
+        }
+        if self.flat == 0 {
             self.flat = 1;
         } else {
             self.begin_anew(self.at_best, now + REST);
         }
-        is_gain
+        None
     }
 }
 

@@ -1,4 +1,4 @@
-"""HTTP/2: servers that reset single streams: they have too many, or an answer breaks off."""
+"""HTTP/2: how many streams a server gets, and servers that reset some of them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 class Server:
     """Answers every request with the same content; has `at_once` streams, and refuses others.
 
-    Every answer whose number is in `broken` is reset after half of its content.
+    Every answer whose number is in `broken` is reset after half of its content. After the first
+    sixteen it answers only when it was asked for `crowd` at once.
     """
 
-    def __init__(self, certificate: Path, at_once: int, broken: range) -> None:
-        self.at_once, self.broken = at_once, broken
+    def __init__(self, certificate: Path, at_once: int, broken: range, crowd: int) -> None:
+        self.at_once, self.broken, self.crowd = at_once, broken, crowd
+        self.is_crowded = threading.Event()
         self.answers = self.open = self.refused = 0
         self.lock = threading.Lock()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -76,9 +78,14 @@ class Server:
             self.open += 1
             self.answers += 1
             is_broken = self.answers in self.broken
+            is_late = self.answers > 16
+            if self.open >= self.crowd:
+                self.is_crowded.set()
 
         def send() -> None:
             time.sleep(0.01)  # others come meanwhile
+            if is_late:
+                self.is_crowded.wait(10)
             answer = _frame(HEADERS, 4, stream, HEAD)
             if is_broken:
                 answer += _frame(DATA, 0, stream, CONTENT[:2000])
@@ -94,8 +101,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def _serving(certificate: Path, at_once: int, broken: range) -> Iterator[Server]:
-    server = Server(certificate, at_once, broken)
+def _serving(
+    certificate: Path, at_once: int, broken: range = range(0), crowd: int = 0
+) -> Iterator[Server]:
+    server = Server(certificate, at_once, broken, crowd)
     try:
         yield server
     finally:
@@ -127,3 +136,15 @@ def test_all_arrives_although_streams_are_reset(
         assert server.answers == len(names) + len([n for n in broken if n <= server.answers])
         assert (server.refused > 0) == (at_once == 2)
     assert all((tmp_path / "got" / name).read_bytes() == CONTENT for name in names)
+
+
+def test_streams_become_many_with_the_first_answers(
+    tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELENITE_CA_BUNDLE", str(certificate))
+    names = [f"f{number:03}" for number in range(200)]
+    facts = [(len(CONTENT), md5(CONTENT).hexdigest())] * len(names)
+    with _serving(certificate, 128, crowd=100) as server:
+        assert _core.download_files(server.url, names, tmp_path / "got", facts) == len(names)
+        assert server.is_crowded.is_set(), "twice as many at a time would never be"
+        assert server.refused == 0
