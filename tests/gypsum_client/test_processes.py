@@ -167,13 +167,20 @@ def interrupt(arguments: list[str], middle: Callable[[], bool]) -> float:
         process.stdout.close()
 
 
-@pytest.mark.parametrize("what", ["upload", "save"])
+@pytest.mark.parametrize(
+    ("what", "step", "files", "size"),
+    [
+        pytest.param("upload", "PUT /upload/object/", 30, 300_000, id="upload"),
+        # They go together: as many archives as transfers at once.
+        pytest.param("upload", "PUT /upload/archive/", 480, 10_000, id="archives"),
+        pytest.param("save", "GET /file/", 0, 0, id="save"),
+    ],
+)
 def test_ctrl_c_ends_at_once_and_leaves_nothing_half_done(
-    version: Gypsum, cache: Path, tmp_path: Path, what: str
+    version: Gypsum, cache: Path, tmp_path: Path, what: str, step: str, files: int, size: int
 ) -> None:
-    # Too large to go together.
-    folder = make(tmp_path / "more", {f"g{number}": os.urandom(300_000) for number in range(30)})
-    step = "PUT" if what == "upload" else "GET /file/"
+    more = {f"g{number}": os.urandom(size) for number in range(files)}
+    folder = make(tmp_path / "more", more)
     release = threading.Event()
 
     def plan(method: str, path: str, _: int) -> Fault | None:
@@ -184,7 +191,7 @@ def test_ctrl_c_ends_at_once_and_leaves_nothing_half_done(
 
     with between(version.url, plan) as proxy:
         arguments = [proxy.url, version.token, str(folder), str(cache), what]
-        seconds = interrupt(arguments, lambda: proxy.count(step) > 20)
+        seconds = interrupt(arguments, lambda: proxy.count(step) > 12)
         assert seconds < 10, "half a second where nobody else is at work, and silence for a minute"
         release.set()
         assert not version.is_locked("p")
