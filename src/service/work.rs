@@ -50,19 +50,22 @@ impl Work {
     }
 
     /// Runs `work` again and again, and a last time, of which it is told, when the service stops: that
-    /// waits for it.
-    pub(super) async fn run_each<T: Send + 'static>(
+    /// waits for it. Each time that comes to nothing, `lost` is told why, and the next may do it.
+    pub(super) async fn run_each(
         &self,
         pause: Duration,
-        work: impl Fn(bool) -> T + Clone + Send + 'static,
-    ) -> Result<T, Lost> {
+        work: impl Fn(bool) + Clone + Send + 'static,
+        lost: impl Fn(Lost),
+    ) {
         let _running = self.running.token();
         loop {
             let is_last = tokio::time::timeout(pause, self.stopped()).await.is_ok();
             let work = work.clone();
-            let result = self.run(move |_| work(is_last)).await;
+            if let Err(why) = self.run(move |_| work(is_last)).await {
+                lost(why);
+            }
             if is_last {
-                return result;
+                return;
             }
         }
     }
@@ -112,7 +115,7 @@ impl Drop for CancelOnDrop {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::time::Duration;
 
     use super::*;
@@ -147,12 +150,33 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(20));
                 last.store(is_last, Ordering::SeqCst);
             };
-            tokio::spawn(async move { runner.run_each(Duration::from_millis(1), each).await });
+            let lost = |why| panic!("{why:?}");
+            tokio::spawn(
+                async move { runner.run_each(Duration::from_millis(1), each, lost).await },
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
             assert!(!done.load(Ordering::SeqCst));
             work.stop();
             work.abandon().await;
             assert!(done.load(Ordering::SeqCst));
+        });
+    }
+
+    #[test]
+    fn what_panics_in_between_is_told_and_tried_again() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (work, told) = (Work::default(), AtomicUsize::new(0));
+            let stopper = work.clone();
+            let each = move |is_last: bool| assert!(is_last, "on purpose");
+            let lost = |why| {
+                assert!(matches!(why, Lost::Panic(_)));
+                if told.fetch_add(1, Ordering::SeqCst) == 1 {
+                    stopper.stop();
+                }
+            };
+            work.run_each(Duration::from_millis(1), each, lost).await;
+            assert_eq!(told.load(Ordering::SeqCst), 2);
         });
     }
 

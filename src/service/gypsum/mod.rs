@@ -122,9 +122,8 @@ async fn forget(state: &Arc<State>) {
             worker.log.line(format!("cannot remove receipts: {}", failure.reason));
         }
     };
-    if let Err(panic) = state.work.run_each(ANSWERED, forget).await {
-        state.log.line(format!("cannot remove receipts: {panic}"));
-    }
+    let lost = |why| state.log.line(format!("cannot remove receipts: {why}"));
+    state.work.run_each(ANSWERED, forget, lost).await;
 }
 
 /// Ends what dead processes have begun, and removes old events each day.
