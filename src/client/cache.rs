@@ -136,7 +136,8 @@ pub(super) fn expected(entry: &ManifestEntry) -> Expected {
     Expected { size: entry.size, md5: entry.md5sum.clone() }
 }
 
-/// Replaces a file that only the user may read, from its birth on; its folder is made if need be.
+/// Replaces a file that only the user may read, from its birth on, and waits until it is on disk: it
+/// is nowhere else. Its folder is made if need be.
 pub fn store_private(file: &Path, content: &[u8], job: &Job) -> Result<()> {
     let folder = file.parent().unwrap_or_else(|| Path::new("."));
     if let Some(above) = folder.parent() {
@@ -151,7 +152,7 @@ pub fn store_private(file: &Path, content: &[u8], job: &Job) -> Result<()> {
     let mut lock = file.as_os_str().to_owned();
     lock.push(".LOCK");
     let _guard = locks().lock(Path::new(&lock), Mode::Exclusive, job)?;
-    atomic::write(file, content, PRIVATE_FILE, false)
+    atomic::write(file, content, PRIVATE_FILE, true)
 }
 
 /// Fails if a folder of secrets is not the user's own: whoever planted it could replace them.
