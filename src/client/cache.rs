@@ -51,12 +51,48 @@ fn make_parent(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), make_folders)
 }
 
+/// What the mark of a version or directory says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// There is none.
+    Incomplete,
+    /// It was complete, but the system may have lost power since.
+    Doubtful,
+    /// It is complete.
+    Complete,
+}
+
+/// What a mark notes, and must note to be believed: the run of the system that it was made in.
+///
+/// Files of a cache are not waited for until they are on disk, so a power failure may leave a mark
+/// of what has lost its content, or an empty mark, as those of other clients are. Then somebody looks
+/// at sizes, once in each run of the system, and marks it anew.
+///
+/// This holds where one machine alone changes the file system. On those that several share, closing
+/// a file has sent its content to the server, whose runs nobody knows; and if each machine wanted
+/// its own run noted, it would look at all files, and write the mark, after each call of another
+/// one. So there marks are believed, and are empty.
+fn run_of(folder: &Path) -> Option<Vec<u8>> {
+    if system::is_local(folder) { system::boot() } else { None }
+}
+
+/// What a mark says.
+pub(super) fn standing(folder: &Path, marker: &str) -> Standing {
+    let file = folder.join(marker);
+    match fs::read(&file) {
+        Ok(noted) if run_of(folder).is_none_or(|run| run == noted) => Standing::Complete,
+        Err(_) if !file.exists() => Standing::Incomplete,
+        _ => Standing::Doubtful,
+    }
+}
+
 /// Notes that a version or directory is complete. If that is another user's, who lets nobody write
 /// there, then it is looked at again next time.
 pub(super) fn mark(folder: &Path, marker: &str) -> Result<()> {
     let made = make_folders(folder);
     litter::clear_once(folder);
-    match made.and_then(|()| atomic::write(&folder.join(marker), b"", FILE_MODE, false)) {
+    let noted = run_of(folder).unwrap_or_default();
+    match made.and_then(|()| atomic::write(&folder.join(marker), &noted, FILE_MODE, false)) {
         Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => {
             log::info!(target: TARGET, "cannot note what is complete: {}", error.chain());
             Ok(())

@@ -118,12 +118,16 @@ pub(crate) fn exchange(one: &Folder, other: &Folder, name: &str) -> bool {
 /// A number for all processes whose ids mean the same: of one system, since it was started; 0 if that
 /// cannot be told.
 pub(crate) fn processes() -> u64 {
-    let boot = fs::read("/proc/sys/kernel/random/boot_id");
     let space = fs::read_link("/proc/self/ns/pid");
-    let (Ok(boot), Ok(space)) = (boot, space) else { return 0 };
+    let (Some(boot), Ok(space)) = (boot(), space) else { return 0 };
     let mut hasher = DefaultHasher::new();
     (boot, space).hash(&mut hasher);
     hasher.finish()
+}
+
+/// What tells this run of the system, from its start on, from all others.
+pub(crate) fn boot() -> Option<Vec<u8>> {
+    fs::read("/proc/sys/kernel/random/boot_id").ok()
 }
 
 /// Makes everything written to the file system of an open file durable.

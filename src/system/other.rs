@@ -63,6 +63,11 @@ pub(crate) fn processes() -> u64 {
     0
 }
 
+/// Not known.
+pub(crate) fn boot() -> Option<Vec<u8>> {
+    None
+}
+
 /// Makes everything written to all file systems durable.
 pub(crate) fn sync_file_system(handle: &File) -> io::Result<()> {
     rustix::fs::sync();

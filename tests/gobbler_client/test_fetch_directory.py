@@ -47,6 +47,49 @@ def test_a_remote_directory_lands_in_the_cache_complete(
     assert list((base / "TEMP").glob("*")) == []
 
 
+# Of another client, or emptied by a power failure; or of before that.
+MARKS = pytest.mark.parametrize("mark", ["", "another run of the system"])
+
+
+@MARKS
+@pytest.mark.parametrize("least", [0, 1])
+@pytest.mark.parametrize("part", ["", "/deep"])
+def test_a_complete_directory_that_a_power_failure_has_cut_is_fetched_again(
+    sample: Gobbler, remote: dict[str, Any], mark: str, least: int, part: str
+) -> None:
+    folder = Path(pyg.fetch_directory(VERSION, **remote))
+    whole = read(folder, internal=True)
+    within = [path for path in Path(f"{folder}{part}").rglob("*") if path.is_file()]
+    for file in within:
+        if least == 0 or not file.name.startswith(".."):
+            os.truncate(file, max(file.stat().st_size - 1, 0) * least)
+    pyg.fetch_directory(VERSION + part, **remote)
+    if least:
+        assert read(folder, internal=True) != whole, "in the same run nobody looks"
+    note = folder.parents[3] / "SUCCESS" / VERSION / "....OK"
+    noted = note.read_text()
+    note.write_text(mark)
+    pyg.fetch_directory(VERSION + part, **remote)
+    assert read(folder, internal=True) == whole
+    assert note.read_text() == noted
+
+
+@MARKS
+def test_of_a_complete_directory_nobody_is_asked_though_it_is_looked_at(
+    sample: Gobbler, remote: dict[str, Any], monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    folder = Path(pyg.fetch_directory(VERSION, **remote))
+    changed = folder / "a.txt"
+    changed.write_text("somebody's own, and longer")
+    note = folder.parents[3] / "SUCCESS" / VERSION / "....OK"
+    noted = note.read_text()
+    note.write_text(mark)
+    monkeypatch.setenv("SELENITE_OFFLINE", "1")
+    assert pyg.fetch_directory(VERSION, **remote) == str(folder)
+    assert changed.read_text() == "somebody's own, and longer"
+    assert note.read_text() == noted
+
+
 def test_files_follow_the_umask(sample: Gobbler, remote: dict[str, Any]) -> None:
     path = pyg.fetch_directory(VERSION, **remote)
     modes = {stat.S_IMODE(file.stat().st_mode) for file in Path(path).rglob("*.txt")}

@@ -504,6 +504,52 @@ def test_a_file_that_a_power_failure_has_emptied_is_saved_again(
     assert file.read_bytes() == TEXTS["blah.txt"]
 
 
+# Of another client, or emptied by a power failure; or of before that.
+MARKS = pytest.mark.parametrize("mark", ["", "another run of the system"])
+
+
+@MARKS
+@pytest.mark.parametrize("least", [0, 1])
+def test_a_complete_version_that_a_power_failure_has_cut_is_saved_again(
+    gypsum: Gypsum, cache: Path, mark: str, least: int
+) -> None:
+    names = ("test-R", "basic", "v3")
+    folder = Path(gyp.save_version(*names, cache, url=gypsum.url))
+    whole = {version: read(bucket(cache, *names[:2], version)) for version in ("v1", "v3")}
+    for file in [path for path in folder.rglob("*") if path.is_file()]:
+        if least == 0 or not file.name.startswith(".."):
+            os.truncate(file, max(file.stat().st_size - 1, 0) * least)
+    gyp.save_version(*names, cache, url=gypsum.url)
+    if least:
+        assert read(folder) != whole["v3"], "in the same run nobody looks"
+    note = cache.joinpath("status", *names, "COMPLETE")
+    noted = note.read_text()
+    note.write_text(mark)
+    gyp.save_version(*names, cache, url=gypsum.url)
+    assert read(folder) == whole["v3"]
+    found = {version: read(bucket(cache, *names[:2], version)) for version in whole}
+    assert found == whole, "and what its links lead to"
+    assert note.read_text() == noted
+
+
+@MARKS
+def test_of_a_complete_version_nobody_is_asked_though_it_is_looked_at(
+    gypsum: Gypsum, cache: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    names = ("test-R", "basic", "v3")
+    folder = Path(gyp.save_version(*names, cache, url=gypsum.url))
+    changed = folder / "blah.txt"
+    changed.unlink()
+    changed.write_text("somebody's own, and longer" * 100)
+    note = cache.joinpath("status", *names, "COMPLETE")
+    noted = note.read_text()
+    note.write_text(mark)
+    monkeypatch.setenv("SELENITE_OFFLINE", "1")
+    gyp.save_version(*names, cache, url=gypsum.url)
+    assert changed.read_text().startswith("somebody's own")
+    assert note.read_text() == noted
+
+
 def test_a_lock_file_of_another_client_is_not_taken_for_a_file(cache: Path) -> None:  # D15
     make(bucket(cache, "p", "a", "v"), {"a.LOCK": "", "b.LOCK": ""})
     files = version({"a": b"a", "a.LOCK": b"real", "b.LOCK": b""})

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! CACHE/QUOTED-URL/REGISTRY/{path}           the files
-//!                 /SUCCESS/{path}/....OK     empty; the directory {path} is complete
+//!                 /SUCCESS/{path}/....OK     the directory {path} is complete
 //!                 /TEMP/                     unfinished
 //! ```
 
 use std::path::{Path, PathBuf};
 
-use crate::client::cache;
+use crate::client::cache::{self, Standing};
 use crate::fs::{atomic, litter};
 use crate::http::url::quote_plus;
 use crate::relpath::RelPath;
@@ -110,13 +110,16 @@ impl Cache {
         self.success(path).join(MARKER).exists()
     }
 
-    /// True if the whole directory was fetched, alone or as a part of its version: what is around a
+    /// Whether the whole directory was fetched, alone or as a part of its version: what is around a
     /// version may have got more since.
-    pub(super) fn is_complete(&self, path: &RelPath) -> bool {
+    pub(super) fn standing(&self, path: &RelPath) -> Standing {
+        if !self.file(path).is_dir() {
+            return Standing::Incomplete;
+        }
         let is_part = |around: &RelPath| around.components().count() >= VERSION_DEPTH;
-        let is_marked = self.is_marked(path)
-            || around(path).any(|folder| is_part(&folder) && self.is_marked(&folder));
-        is_marked && self.file(path).is_dir()
+        let marked = around(path).filter(is_part).chain([path.clone()]);
+        let standing = marked.map(|folder| cache::standing(&self.success(&folder), MARKER));
+        standing.max().unwrap_or(Standing::Incomplete)
     }
 
     pub(super) fn mark_complete(&self, path: &RelPath) -> Result<()> {
@@ -161,6 +164,10 @@ mod tests {
 
     use super::*;
 
+    fn is_complete(cache: &Cache, path: &RelPath) -> bool {
+        cache.standing(path) == Standing::Complete
+    }
+
     #[test]
     fn the_layout_is_that_of_other_clients() {
         let folder = tempfile::tempdir().unwrap();
@@ -171,7 +178,7 @@ mod tests {
         assert_eq!(cache.file(&path), root.join("REGISTRY/p/a/v"));
         cache.write(&RelPath::parse("p/a/v/f").unwrap(), b"x").unwrap();
         cache.mark_complete(&path).unwrap();
-        assert!(root.join("SUCCESS/p/a/v/....OK").exists() && cache.is_complete(&path));
+        assert!(root.join("SUCCESS/p/a/v/....OK").exists() && is_complete(&cache, &path));
         assert!(fs::read_dir(root.join("TEMP")).unwrap().next().is_none());
     }
 
@@ -193,7 +200,7 @@ mod tests {
             cache.mark_complete(path).unwrap();
         }
         cache.mark_changed(&paths[2]).unwrap();
-        let complete: Vec<_> = paths.iter().map(|path| cache.is_complete(path)).collect();
+        let complete: Vec<_> = paths.iter().map(|path| is_complete(&cache, path)).collect();
         assert_eq!(complete, [false, false, false, false, true]);
     }
 
@@ -206,12 +213,12 @@ mod tests {
         fs::create_dir_all(cache.file(&part)).unwrap();
         cache.write(&file, b"").unwrap();
         cache.mark_complete(&project).unwrap();
-        assert!(!cache.is_complete(&version), "a version may be newer than that");
+        assert!(!is_complete(&cache, &version), "a version may be newer than that");
         cache.mark_complete(&version).unwrap();
-        let complete = [&version, &part, &file, &none].map(|path| cache.is_complete(path));
+        let complete = [&version, &part, &file, &none].map(|path| is_complete(&cache, path));
         assert_eq!(complete, [true, true, false, false]);
         assert_eq!(cache.mark_incomplete(&part).unwrap(), [project, version.clone()]);
-        assert!(!cache.is_complete(&version) && !cache.is_complete(&part));
+        assert!(!is_complete(&cache, &version) && !is_complete(&cache, &part));
     }
 
     #[test]

@@ -24,17 +24,18 @@ use super::cache::{Cache, CacheFolder};
 use super::records::{Manifests, Records, entry_of, inside, is_record, split_version, versions_of};
 use super::remote::Remote;
 use super::source::Source;
-use crate::client::cache::{self, expected, form_of};
-use crate::error::IoContext;
+use crate::client::cache::{self, Standing, expected, form_of};
+use crate::error::{IoContext, tell};
 use crate::fs::atomic;
 use crate::fs::fold;
 use crate::fs::owner::make_folders;
+use crate::fs::walk;
 use crate::job::Job;
 use crate::registry::format::model::ManifestEntry;
 use crate::relpath::RelPath;
 use crate::runtime::{self, Runtime};
 use crate::settings::{self, Verify};
-use crate::system;
+use crate::system::{self, Kind};
 use crate::transfer::archive::Archive;
 use crate::transfer::download::{self, Options};
 use crate::transfer::plan::{Expected, Item, differing};
@@ -144,12 +145,12 @@ impl<'a> Fetcher<'a> {
         }
         let mut wanted = paths.to_vec();
         if !self.options.overwrite {
-            let (present, _) = self.divided(paths)?;
+            let (present, _) = self.divided(paths, false)?;
             for version in versions_of(&present) {
                 self.records().refresh(&version).await?;
             }
             // What had changed is missing by now.
-            let (present, missing) = self.divided(paths)?;
+            let (present, missing) = self.divided(paths, false)?;
             wanted = missing;
             wanted.extend(self.damaged(&present).await?);
         }
@@ -175,9 +176,9 @@ impl<'a> Fetcher<'a> {
     }
 
     /// True if a file is in the cache, and neither a document that makes no sense nor empty where it
-    /// should not be, as a power failure leaves it. Cached manifests that are read come to
-    /// `manifests`.
-    fn has(&self, path: &RelPath, manifests: &mut Manifests) -> Result<bool> {
+    /// should not be, as a power failure leaves it; with `doubt`, nor shorter than its manifest says.
+    /// Cached manifests that are read come to `manifests`.
+    fn has(&self, path: &RelPath, doubt: bool, manifests: &mut Manifests) -> Result<bool> {
         let file = self.cache.file(path);
         if form_of(path.file_name()).is_document() {
             return cache::has_document(&file);
@@ -185,7 +186,7 @@ impl<'a> Fetcher<'a> {
         let Some(found) = fs::metadata(file).ok().filter(fs::Metadata::is_file) else {
             return Ok(false);
         };
-        if found.len() > 0 {
+        if found.len() > 0 && !doubt {
             return Ok(true);
         }
         if let Some((version, _)) = split_version(path)
@@ -194,29 +195,54 @@ impl<'a> Fetcher<'a> {
             let manifest = self.records().cached_manifest(&version)?;
             manifests.insert(version, manifest.unwrap_or_default());
         }
-        Ok(entry_of(path, manifests).is_some_and(|entry| entry.size == 0))
+        let least = entry_of(path, manifests).map_or(1, |entry| entry.size);
+        Ok(found.len() >= least)
     }
 
-    /// Divides files into those that are in the cache and those that are not.
-    fn divided(&self, files: &[RelPath]) -> Result<(Vec<RelPath>, Vec<RelPath>)> {
+    /// Divides files into those that are in the cache and those that are not, as [`Self::has`] says.
+    fn divided(&self, files: &[RelPath], doubt: bool) -> Result<(Vec<RelPath>, Vec<RelPath>)> {
         let (mut present, mut missing) = (Vec::new(), Vec::new());
         let mut manifests = Manifests::new();
         for file in files {
-            if self.has(file, &mut manifests)? { &mut present } else { &mut missing }
-                .push(file.clone());
+            let is_present = self.has(file, doubt, &mut manifests)?;
+            if is_present { &mut present } else { &mut missing }.push(file.clone());
         }
         Ok((present, missing))
+    }
+
+    /// True if nothing that is cached of a directory was cut off.
+    fn is_whole(&self, path: &RelPath) -> Result<bool> {
+        let mut manifests = Manifests::new();
+        for entry in walk::walk(&self.cache.file(path), &|_| true, self.job)? {
+            let is_whole = entry.kind != Kind::File
+                || self.has(&inside(path, entry.path.as_str())?, true, &mut manifests)?;
+            if !is_whole {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn directory(&self, path: &RelPath) -> Result<PathBuf> {
         let target = self.cache.file(path);
         fold::refuse_other(&self.cache.registry(), path)?;
+        let mut doubt = false;
         if !self.options.overwrite {
             for version in self.records().cached_versions(path)? {
                 self.records().refresh(&version).await?;
             }
-            if self.cache.is_complete(path) && self.verify != Verify::Always {
-                return Ok(target);
+            let standing = self.cache.standing(path);
+            doubt = standing == Standing::Doubtful;
+            if self.verify != Verify::Always {
+                if doubt && self.is_whole(path)? {
+                    // Else it is looked at again next time.
+                    let noted = self.cache.mark_complete(path);
+                    tell(cache::TARGET, "cannot note what is complete", noted);
+                    return Ok(target);
+                }
+                if standing == Standing::Complete {
+                    return Ok(target);
+                }
             }
         }
         let (listing, archive) = self.remote.listed(Some(path), true, self.job).await?;
@@ -238,7 +264,7 @@ impl<'a> Fetcher<'a> {
         // Where there is nothing yet, nobody has to look for each file.
         let is_new = !target.exists();
         let divide = || {
-            if is_new { Ok((Vec::new(), files.clone())) } else { self.divided(&files) }
+            if is_new { Ok((Vec::new(), files.clone())) } else { self.divided(&files, doubt) }
         };
         let (_, missing) = divide()?;
         let asked = if self.options.overwrite { &files } else { &missing };

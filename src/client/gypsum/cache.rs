@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CACHE/bucket/{project}/{asset}/{version}/{path}       the objects, and nothing else
-//!      /status/{project}/{asset}/{version}/COMPLETE     empty; all of the version is there
+//!      /status/{project}/{asset}/{version}/COMPLETE     all of the version is there
 //!      /status/{project}/{asset}/{version}/LOCK         held while a version is being saved
 //!      /tmp/                                            unfinished
 //! ```
@@ -10,7 +10,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::client::cache::{self, Link};
+use crate::client::cache::{self, Link, Standing};
 use crate::fs::lock::{LockGuard, Mode};
 use crate::fs::owner::make_folders;
 use crate::fs::{atomic, litter};
@@ -60,9 +60,9 @@ impl Cache {
         Ok(checked(version)?.under(&self.root.join("status")))
     }
 
-    /// True if all of the version is there.
-    pub fn is_complete(&self, version: &str) -> Result<bool> {
-        Ok(self.status(version)?.join(MARKER).exists())
+    /// Whether all of the version is there.
+    pub(super) fn standing(&self, version: &str) -> Result<Standing> {
+        Ok(cache::standing(&self.status(version)?, MARKER))
     }
 
     /// Notes whether all of the version is there.
@@ -131,15 +131,16 @@ mod tests {
             assert!(matches!(cache.object(key), Err(Error::UnsafePath { .. })), "{key}");
         }
         assert_eq!(cache.object("C:/x").is_err(), system::HAS_DRIVES);
-        assert!(!cache.is_complete("p/a/v").unwrap());
+        let standing = || cache.standing("p/a/v").unwrap();
+        assert_eq!(standing(), Standing::Incomplete);
         drop(cache.lock("p/a/v", &Job::default()).unwrap());
         cache.set_complete("p/a/v", true).unwrap();
-        assert!(cache.is_complete("p/a/v").unwrap());
+        assert_eq!(standing(), Standing::Complete);
         for name in ["COMPLETE", "LOCK"] {
-            assert_eq!(fs::read(folder.path().join("status/p/a/v").join(name)).unwrap(), b"");
+            assert!(folder.path().join("status/p/a/v").join(name).is_file());
         }
         cache.set_complete("p/a/v", false).unwrap();
-        assert!(!cache.is_complete("p/a/v").unwrap());
+        assert_eq!(standing(), Standing::Incomplete);
     }
 
     #[test]

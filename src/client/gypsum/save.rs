@@ -20,7 +20,7 @@ use super::clone::clone_version;
 use super::remote::Remote;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use crate::client::cache::{self, expected};
+use crate::client::cache::{self, Standing, expected};
 use crate::client::remote::is_missing;
 use crate::error::tell;
 use crate::fs::atomic;
@@ -131,7 +131,7 @@ impl<'a> Saver<'a> {
         fold::refuse_other(&self.cache.bucket(), &checked(version)?)?;
         let is_done = || -> Result<bool> {
             let is_wanted = self.options.overwrite || self.verify == Verify::Always;
-            Ok(!is_wanted && folder.is_dir() && self.cache.is_complete(version)?)
+            Ok(!is_wanted && folder.is_dir() && self.is_complete(version)?)
         };
         if is_done()? {
             return Ok(folder);
@@ -142,6 +142,68 @@ impl<'a> Saver<'a> {
             runtime::current()?.block_on(self.job.race(self.fill(version, relink)))?;
         }
         Ok(folder)
+    }
+
+    /// True if a version is marked as complete, and that can be believed.
+    fn is_complete(&self, version: &str) -> Result<bool> {
+        let is_whole = match self.cache.standing(version)? {
+            Standing::Incomplete => false,
+            Standing::Complete => return Ok(true),
+            Standing::Doubtful => self.is_whole(version)?,
+        };
+        if is_whole {
+            // Else it is looked at again next time.
+            let noted = self.cache.set_complete(version, true);
+            tell(cache::TARGET, "cannot note what is complete", noted);
+        }
+        Ok(is_whole)
+    }
+
+    /// True if nothing that is cached of a version was cut off.
+    fn is_whole(&self, version: &str) -> Result<bool> {
+        let Some(manifest) = self.cached_manifest(version)? else { return Ok(false) };
+        let links = manifest.iter().filter(|(_, entry)| entry.link.is_some());
+        let mut records: BTreeSet<String> = links.map(|(path, _)| links_record(path)).collect();
+        records.insert(SUMMARY.to_owned());
+        for record in records {
+            let file = self.cache.object(&format!("{version}/{record}"))?;
+            if file.exists() && !cache::has_document(&file)? {
+                return Ok(false);
+            }
+        }
+        Ok(self.cut(version, &manifest)?.is_empty())
+    }
+
+    /// The cached files of a version that are shorter than its manifest says, as a power failure
+    /// leaves them, and those that they are links to.
+    fn cut(&self, version: &str, manifest: &Manifest) -> Result<Vec<PathBuf>> {
+        let mut cut = Vec::new();
+        for (path, entry) in manifest {
+            let key = format!("{version}/{path}");
+            let origin = || entry.link.as_ref().map(|link| link.origin().registry_path());
+            let is_short =
+                |file: &PathBuf| fs::metadata(file).is_ok_and(|found| found.len() < entry.size);
+            let file = self.cache.object(&key)?;
+            if is_short(&file) {
+                cut.push(file);
+                let origin = origin().map(|key| self.cache.object(&key)).transpose()?;
+                cut.extend(origin.filter(is_short));
+            }
+        }
+        Ok(cut)
+    }
+
+    /// Removes what was cut off: it would be taken for content.
+    fn drop_cut(&self, version: &str, manifest: &Manifest) -> Result<()> {
+        let cut = self.cut(version, manifest)?;
+        if !cut.is_empty() {
+            self.cache.set_complete(version, false)?;
+        }
+        for file in cut {
+            log::warn!(target: cache::TARGET, "{} was cut off", file.display());
+            atomic::remove_file(&file)?;
+        }
+        Ok(())
     }
 
     /// Makes sure that all files of a manifest are in the cache, also if the version was complete and
@@ -406,7 +468,8 @@ impl<'a> Saver<'a> {
         let archive = archive.map(|url| Archive { url, base: prefix.clone(), names });
         let archive = archive.as_ref();
         let is_kept = was_final && !self.options.overwrite;
-        if !is_kept && self.cache.is_complete(version)? && !self.is_final_now(version).await? {
+        let standing = self.cache.standing(version)?;
+        if !is_kept && standing != Standing::Incomplete && !self.is_final_now(version).await? {
             self.cache.set_complete(version, false)?;
         }
         let cached = if is_kept { self.cached_manifest(version)? } else { None };
@@ -415,6 +478,9 @@ impl<'a> Saver<'a> {
             Some(manifest) => manifest,
             None => self.fresh_record(version, MANIFEST).await?.parse_public()?,
         };
+        if standing == Standing::Doubtful {
+            self.drop_cut(version, &manifest)?;
+        }
         self.check_listing(version, &manifest, &paths).await?;
         doubt |= self.verify == Verify::Always;
         if let Err(error) = self.get_all(version, &paths, &manifest, doubt, archive).await {
@@ -524,7 +590,7 @@ impl<'a> Saver<'a> {
         for (path, entry) in manifest {
             let Some(link) = &entry.link else { continue };
             let file = self.cache.object(&format!("{version}/{path}"))?;
-            if !self.options.overwrite && file.exists() {
+            if self.is_usable(Some(manifest), path, &file)? {
                 continue;
             }
             let origin = Origin::new(link, path, entry);
