@@ -556,7 +556,7 @@ mod tests {
     #[test]
     fn a_cancelled_job_ends_early() {
         let folder = tempfile::tempdir().unwrap();
-        let (paths, _) = write_files(folder.path(), &[100_000]);
+        let (paths, _) = write_files(folder.path(), &[10_000]);
         for kernel in Kernel::available() {
             let job = Job::default();
             let files: Vec<Last> =

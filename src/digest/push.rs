@@ -384,18 +384,21 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn many_tasks_push_at_once_and_some_give_up() {
         let folder = tempfile::tempdir().unwrap();
+        let contents: Vec<Bytes> = (0..100).map(content).collect();
         // Without a thread of their own, too.
         for (kernel, threads) in
             Kernel::available().into_iter().flat_map(|one| [(one, 2), (one, 0)])
         {
             let lanes = Lanes::with(kernel, threads);
             let path = |seed: usize| folder.path().join(seed.to_string());
-            let tasks: Vec<_> = (0..100)
-                .map(|seed| {
+            let tasks: Vec<_> = contents
+                .iter()
+                .cloned()
+                .enumerate()
+                .map(|(seed, content)| {
                     let file = File::create(path(seed)).unwrap();
                     let mut stream = lanes.stream_to(Hasher::default(), file);
                     tokio::spawn(async move {
-                        let content = content(seed);
                         for piece in pieces(content.clone(), seed) {
                             stream.push(piece).await.unwrap();
                         }
@@ -409,8 +412,8 @@ mod tests {
                 task.await.unwrap();
             }
             lanes.join();
-            for seed in 0..100 {
-                assert_eq!(std::fs::read(path(seed)).unwrap(), content(seed));
+            for (seed, content) in contents.iter().enumerate() {
+                assert_eq!(std::fs::read(path(seed)).unwrap(), **content);
             }
         }
     }

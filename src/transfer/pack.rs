@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn a_refusal_is_believed_for_archives_to_come() {
         let folder = tempfile::tempdir().unwrap();
-        let one = item(folder.path(), "f", &vec![7; 200_000]);
+        let one = item(folder.path(), "f", &vec![7; 60_000]);
         let items: Vec<Item> =
             (0..200).map(|number| Item { name: format!("f{number}"), ..one.clone() }).collect();
         let (url, got) = serve(|_| Some("403 No"));
