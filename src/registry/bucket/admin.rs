@@ -261,9 +261,9 @@ impl Bucket {
 
     /// Bytes of the user files below a folder.
     pub(super) fn stored_bytes(&self, folder: &str, job: &Job) -> Result<u64, Failure> {
-        let sizes = self.objects.sizes(folder, job)?;
-        let stored = sizes.iter().filter(|(key, _)| !layout::is_internal_key(key));
-        Ok(total_of(stored.map(|(_, size)| *size)))
+        let listed = self.objects.below(folder, job)?;
+        let stored = listed.iter().filter(|listed| !layout::is_internal_key(&listed.key));
+        Ok(total_of(stored.map(|listed| listed.size)))
     }
 
     /// Bytes that a project is said to use.

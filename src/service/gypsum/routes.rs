@@ -342,7 +342,8 @@ impl Call<'_, '_> {
                 // Objects that no upload has brought are documents.
                 let is_document =
                     listed.is_none() && (name != layout::LOCK || !layout::is_internal_key(&key));
-                let md5sum = match listed {
+                let told = || content.md5().map(|md5| md5.to_string());
+                let md5sum = match listed.or_else(told) {
                     Some(md5sum) => md5sum,
                     None => state.bucket.objects().digests(std::slice::from_ref(&key), job)?[0]
                         .to_string(),

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::hold::{Locks, parse, parse_lock};
 use super::incoming::{Incoming, Received, identity_of};
-use super::{Content, Hold, Limits, Lock, Note, Objects, Purpose, Stat};
+use super::{Content, Hold, Limits, Listed, Lock, Note, Objects, Purpose, Stat};
 use crate::digest::{self, Digest};
 use crate::error::IoContext;
 use crate::fs::atomic::{self, STAGE_PREFIX};
@@ -316,7 +316,7 @@ impl Objects for Directory {
         Ok(folders)
     }
 
-    fn sizes(&self, folder: &str, job: &Job) -> Result<Vec<(String, u64)>, Failure> {
+    fn below(&self, folder: &str, job: &Job) -> Result<Vec<Listed>, Failure> {
         if self.path(folder).is_none() || !self.is_real_folder(folder) {
             return Ok(Vec::new());
         }
@@ -326,7 +326,7 @@ impl Objects for Directory {
                 let path = self.root.join(&key);
                 let metadata = fs::symlink_metadata(&path)
                     .map_err(|error| Failure::system("stat", &path, &error))?;
-                Ok((key, metadata.len()))
+                Ok(Listed { key, size: metadata.len(), md5: None })
             })
             .collect()
     }

@@ -39,6 +39,17 @@ pub struct Stat {
     pub md5: Option<Digest>,
 }
 
+/// An object as the store lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// The digest, if the store tells it here.
+    pub md5: Option<Digest>,
+}
+
 /// An object to be read.
 #[derive(Debug)]
 pub enum Content {
@@ -47,6 +58,17 @@ pub enum Content {
     /// An object of a store.
     #[cfg(feature = "s3")]
     Remote(std::sync::Arc<Remote>),
+}
+
+impl Content {
+    /// The digest, if the store has told it.
+    pub fn md5(&self) -> Option<Digest> {
+        match self {
+            Self::File(..) => None,
+            #[cfg(feature = "s3")]
+            Self::Remote(remote) => remote.md5,
+        }
+    }
 }
 
 /// What the names in a store cannot be.
@@ -201,10 +223,10 @@ pub trait Objects: Debug + Send + Sync {
     /// cut behind it, and come first.
     fn list(&self, prefix: &str, is_recursive: bool, job: &Job) -> Result<Vec<String>, Failure>;
 
-    /// Every object below a folder, with its size, in order of the keys.
-    fn sizes(&self, folder: &str, job: &Job) -> Result<Vec<(String, u64)>, Failure>;
+    /// Every object below a folder, in order of the keys.
+    fn below(&self, folder: &str, job: &Job) -> Result<Vec<Listed>, Failure>;
 
-    /// Digests of objects that are there.
+    /// Digests of objects that are there; most are read for that.
     fn digests(&self, keys: &[String], job: &Job) -> Result<Vec<Digest>, Failure>;
 
     /// Writes an object in one step.

@@ -27,7 +27,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
-use super::{Content, Hold, Incoming, Limits, Lock, Note, Objects, Purpose, Stat};
+use super::{Content, Hold, Incoming, Limits, Listed, Lock, Note, Objects, Purpose, Stat};
 use crate::digest::{Digest, Hasher, hex};
 use crate::job::Job;
 use crate::names::ProjectName;
@@ -40,8 +40,8 @@ use crate::{Error, Result};
 
 /// After this time nobody is at work any more on what a lock has noted.
 const ABANDONED: Duration = Duration::from_secs(15 * 60);
-/// Objects that are read at once for their digests.
-const READS_AT_ONCE: usize = 32;
+/// Objects that are read at once for their digests: each answer takes some time to come, as most do.
+const READS_AT_ONCE: usize = 128;
 /// How often a project is claimed whose receipt comes or goes meanwhile.
 const CLAIMS: usize = 3;
 const DOCUMENT: &str = "application/json";
@@ -69,6 +69,8 @@ pub struct Remote {
     pub size: u64,
     /// When it was written.
     pub modified: SystemTime,
+    /// The digest, if the store tells it.
+    pub md5: Option<Digest>,
 }
 
 impl fmt::Debug for Remote {
@@ -136,6 +138,7 @@ fn path_of(key: &str) -> Option<Path> {
     (path.as_ref() == key && !key.is_empty()).then_some(path)
 }
 
+/// The digest that the tag of an object is; stores that encrypt have other tags.
 fn md5_of(meta: &ObjectMeta) -> Option<Digest> {
     let tag = meta.e_tag.as_deref()?.trim_start_matches("W/").trim_matches('"');
     Digest::parse(tag)
@@ -183,7 +186,7 @@ impl S3 {
     }
 
     /// Everything below a folder, sorted.
-    fn below(&self, folder: &str) -> Result<Vec<ObjectMeta>, Failure> {
+    fn list_below(&self, folder: &str) -> Result<Vec<ObjectMeta>, Failure> {
         let prefix = path_of(folder);
         if prefix.is_none() && !folder.is_empty() {
             return Ok(Vec::new());
@@ -385,6 +388,7 @@ impl Objects for S3 {
                 runtime: self.runtime.clone(),
                 size: meta.size,
                 modified: meta.last_modified.into(),
+                md5: md5_of(&meta),
             }))
         }))
     }
@@ -396,7 +400,7 @@ impl Objects for S3 {
         };
         let is_wanted = |key: &String| key.starts_with(prefix) && !is_told(key);
         if is_recursive {
-            let objects = self.below(base)?;
+            let objects = self.list_below(base)?;
             let mut keys: Vec<String> =
                 objects.into_iter().map(|meta| meta.location.to_string()).collect();
             keys.retain(is_wanted);
@@ -421,27 +425,17 @@ impl Objects for S3 {
         Ok(folders)
     }
 
-    fn sizes(&self, folder: &str, _: &Job) -> Result<Vec<(String, u64)>, Failure> {
-        let objects = self.below(folder)?;
-        Ok(objects.into_iter().map(|meta| (meta.location.to_string(), meta.size)).collect())
+    fn below(&self, folder: &str, _: &Job) -> Result<Vec<Listed>, Failure> {
+        let listed = |meta: ObjectMeta| Listed {
+            key: meta.location.to_string(),
+            size: meta.size,
+            md5: md5_of(&meta),
+        };
+        Ok(self.list_below(folder)?.into_iter().map(listed).collect())
     }
 
     fn digests(&self, keys: &[String], job: &Job) -> Result<Vec<Digest>, Failure> {
-        let Some(first) = keys.first() else { return Ok(Vec::new()) };
-        // All are files of one version.
-        let version: Vec<&str> = first.split('/').take(3).collect();
-        let known: HashMap<String, Digest> = self
-            .below(&version.join("/"))?
-            .into_iter()
-            .filter_map(|meta| Some((meta.location.to_string(), md5_of(&meta)?)))
-            .collect();
-        let digests = keys.iter().map(|key| async {
-            match known.get(key) {
-                Some(md5) => Ok(*md5),
-                // Stores that encrypt have other tags.
-                None => self.digest(key, job).await,
-            }
-        });
+        let digests = keys.iter().map(|key| self.digest(key, job));
         self.wait(futures_util::stream::iter(digests).buffered(READS_AT_ONCE).try_collect())
     }
 
@@ -460,7 +454,7 @@ impl Objects for S3 {
     fn remove(&self, folder: &str) -> Result<(), Failure> {
         // The lock of a project goes last: it holds what is left to be done.
         let is_lock = |path: &Path| path.filename() == Some(layout::LOCK);
-        let paths = self.below(folder)?.into_iter().map(|meta| meta.location);
+        let paths = self.list_below(folder)?.into_iter().map(|meta| meta.location);
         let paths: Vec<_> = paths.filter(|path| !is_lock(path)).map(Ok).collect();
         let deleted = self.store.delete_stream(futures_util::stream::iter(paths).boxed());
         self.wait(deleted.try_collect::<Vec<_>>()).map_err(|error| failure(&error))?;
@@ -713,6 +707,7 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::http::testing::{answer, serve_all};
+    use crate::registry::bucket::{Bucket, Options, VersionPath, token};
 
     #[test]
     fn places_are_parsed() {
@@ -739,32 +734,33 @@ mod tests {
         }
     }
 
-    #[test]
-    fn objects_whose_tags_tell_nothing_are_read_several_at_once() {
-        let both = std::sync::Barrier::new(2);
-        let url = serve_all(move |head| {
-            let path = head.split(' ').nth(1).unwrap();
-            if path.contains("list-type") {
-                let listing = b"<ListBucketResult></ListBucketResult>";
-                return answer("200 OK", "", listing.len(), listing);
-            }
-            let name = path.rsplit('/').next().unwrap().as_bytes();
-            both.wait();
-            let headers = "ETag: \"1\"\r\nLast-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n";
-            answer("200 OK", headers, name.len(), name)
-        });
+    /// The bucket `b` of a store.
+    fn store_at(url: &reqwest::Url, runtime: &tokio::runtime::Runtime) -> S3 {
         let builder = AmazonS3Builder::new().with_bucket_name("b").with_allow_http(true);
         let builder = builder.with_access_key_id("a").with_secret_access_key("s");
         let store = builder.with_endpoint(url.origin().ascii_serialization()).build().unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let s3 = S3 {
+        S3 {
             store: Arc::new(store),
             base: String::new(),
             region: String::new(),
             runtime: runtime.handle().clone(),
             opened: Utc::now(),
             told: Mutex::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn objects_are_read_several_at_once() {
+        let both = std::sync::Barrier::new(2);
+        let url = serve_all(move |head| {
+            let path = head.split(' ').nth(1).unwrap();
+            let name = path.rsplit('/').next().unwrap().as_bytes();
+            both.wait();
+            let headers = "ETag: \"1\"\r\nLast-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n";
+            answer("200 OK", headers, name.len(), name)
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let s3 = store_at(&url, &runtime);
         let keys = ["x", "y", "z", "w"].map(|name| format!("p/a/v/{name}"));
         let digests = s3.digests(&keys, &Job::default()).unwrap();
         let expected = ["x", "y", "z", "w"].map(|content| {
@@ -773,6 +769,53 @@ mod tests {
             hasher.finish().md5
         });
         assert_eq!(digests, expected);
+    }
+
+    #[test]
+    fn an_upload_is_compared_with_one_listing_where_tags_are_digests() {
+        let token = token::random();
+        let lock = Lock {
+            session_hash: token::hash(&token),
+            asset: "a".to_owned(),
+            version: "v".to_owned(),
+            ending: None,
+        };
+        let md5 = "9dd4e461268c8034f5c8564e155c67a6"; // of an "x"
+        let listing = format!(
+            "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/a/v/x</Key>\
+             <LastModified>2026-11-29T00:00:00Z</LastModified><ETag>\"{md5}\"</ETag><Size>1</Size>\
+             </Contents></ListBucketResult>"
+        );
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let heads = Arc::clone(&asked);
+        let url = serve_all(move |head| {
+            let line = head.lines().next().unwrap().to_owned();
+            let path = line.split([' ', '?']).nth(1).unwrap();
+            let body = match path.rsplit('/').next().unwrap() {
+                _ if line.contains("list-type") => listing.clone(),
+                layout::LOCK => serde_json::to_string(&lock).unwrap(),
+                layout::MANIFEST => format!(r#"{{"x": {{"size": 1, "md5sum": "{md5}"}}}}"#),
+                layout::SUMMARY => r#"{"upload_user_id": "u", "upload_start": ""}"#.to_owned(),
+                layout::USAGE => r#"{"total": 0}"#.to_owned(),
+                _ => String::new(),
+            };
+            let headers = "ETag: \"1\"\r\nLast-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n";
+            let sent = if line.starts_with("GET ") { body.as_bytes() } else { b"" };
+            let length = if line.starts_with("PUT ") { 0 } else { body.len() };
+            let answer = answer("200 OK", headers, length, sent);
+            heads.lock().unwrap().push(line);
+            answer
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let bucket = Bucket::new(Arc::new(store_at(&url, &runtime)), Options::default());
+        let version = VersionPath::parse("p", "a", "v").unwrap();
+        bucket.complete(&version, &token, &Job::default()).unwrap();
+        let asked = asked.lock().unwrap();
+        let lists = asked.iter().filter(|line| line.contains("list-type"));
+        assert_eq!(lists.count(), 1, "{asked:#?}");
+        assert!(!asked.iter().any(|line| line.contains("/v/x")), "{asked:#?}");
+        let written = asked.iter().filter(|line| line.starts_with("PUT ") && line.contains("/v/"));
+        assert_eq!(written.count(), 1, "the summary: {asked:#?}");
     }
 
     #[test]
