@@ -185,29 +185,63 @@ def gypsum(run: Path, place: list[str]) -> Iterator[dict[str, str]]:
         _end(process)
 
 
+_KEYS = {"AWS_ACCESS_KEY_ID": "a-key", "AWS_SECRET_ACCESS_KEY": "a-secret"}
+
+
 @contextmanager
 def store(run: Path) -> Iterator[dict[str, str]]:
-    """Run an S3 server with an empty bucket; its keys are in this process's environment."""
+    """Run an S3 server with an empty bucket; its keys are in this process's environment.
+
+    Listings of SeaweedFS (`weed`) tell digests, as those of Amazon do; those of `s3s-fs` do not.
+    """
     command = os.environ.get("SELENITE_S3_SERVER")
     if not command:
-        raise Skip("no S3 server: SELENITE_S3_SERVER names s3s-fs")
+        raise Skip("no S3 server: SELENITE_S3_SERVER names weed or s3s-fs")
     (run / "bench").mkdir(parents=True)
-    port = free_port()
-    keys = {"AWS_ACCESS_KEY_ID": "a-key", "AWS_SECRET_ACCESS_KEY": "a-secret"}
-    os.environ.update(keys)
-    flags = ["--host", "127.0.0.1", "--port", str(port)]
-    flags += ["--access-key", "a-key", "--secret-key", "a-secret", str(run)]
-    process = subprocess.Popen(
-        [command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
+    flags, ports = _weed(run) if Path(command).name == "weed" else _s3s_fs(run)
+    with (run / "log").open("wb") as log:
+        process = subprocess.Popen([command, *flags], stdout=log, stderr=log, cwd=run)
+    url = f"http://127.0.0.1:{ports[0]}"
+    os.environ.update(_KEYS)
     try:
         wait_for(lambda: _answers(process, url), "the store")
         yield {"url": url, "bucket": "bench"}
     finally:
-        _end(process)
-        for name in keys:
+        process.kill()  # weed would take its time, and leave its sockets, too
+        process.wait()
+        for port in ports:
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
+        for name in _KEYS:
             os.environ.pop(name, None)
+
+
+def _s3s_fs(run: Path) -> tuple[list[str], list[int]]:
+    """Flags and ports, that of S3 first. Its buckets are folders."""
+    key, secret = _KEYS.values()
+    port = free_port()
+    flags = ["--host", "127.0.0.1", "--port", str(port)]
+    return [*flags, "--access-key", key, "--secret-key", secret, str(run)], [port]
+
+
+def _weed(run: Path) -> tuple[list[str], list[int]]:
+    """Flags and ports, that of S3 first. Its buckets are made when something is put there."""
+    key, secret = _KEYS.values()
+    identity = {
+        "name": "bench",
+        "credentials": [{"accessKey": key, "secretKey": secret}],
+        "actions": ["Admin", "Read", "Write", "List"],
+    }
+    (run / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    parts = ["s3", "master", "volume", "filer"]
+    ports = {f"{part}{kind}": free_port() for part in parts for kind in (".port", ".port.grpc")}
+    flags = ["server", f"-dir={run}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
+    flags += [f"-{name}={port}" for name, port in ports.items()]
+    flags += [f"-s3.config={run / 's3.json'}", "-iam=false"]
+    # These would have ports that do not depend on anything.
+    flags += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+    flags += ["-master.volumeSizeLimitMB=512", "-volume.max=20", "-master.electionTimeout=1s"]
+    return [*flags, "-master.telemetry=false"], list(ports.values())
 
 
 @contextmanager
