@@ -115,6 +115,7 @@ def s3_store(folder: Path) -> Iterator[str]:
     command += [
         "-master.volumeSizeLimitMB=512",
         "-master.electionTimeout=1s",
+        "-master.telemetry=false",
         "-volume.max=20",
         "-ip.bind=127.0.0.1",
     ]
