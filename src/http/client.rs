@@ -316,6 +316,7 @@ impl Http {
             failure => failure.lift(method, url),
         });
         let ((status, headers, body), method, url) = (answer?, method.clone(), url.clone());
+        self.pools.answered(&url, body.is_stream());
         if body.is_stream() {
             Paces::here().of(&url).has_streams();
         }
@@ -346,8 +347,12 @@ impl Http {
         if request.is_repeatable {
             for _ in 0..MOST_ENDS {
                 let answer = pin!(self.answer_over(Over::Any, request, url, headers));
-                match noting(within(limit, answer)).await {
+                let turn = self.pools.turn(url);
+                let is_shared = turn.is_some();
+                match noting(turn, within(limit, answer)).await {
                     (Err(failure), _) if failure.is_passed_over() => {}
+                    // Those that share the next connection need none of their own.
+                    (Err(failure), false) if failure.is_broken() && is_shared => {}
                     (Err(failure), false) if failure.is_broken() => break,
                     (answer, _) => return answer,
                 }

@@ -1,6 +1,7 @@
 //! Connections of a runtime, by the settings that they were made with.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
+use tokio::sync::OwnedMutexGuard;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -27,6 +29,8 @@ const ANSWER_WINDOW: u32 = 16 << 20;
 const CONNECTION_WINDOW: u32 = 32 << 20;
 /// Settings whose connections are kept.
 const MOST_SETTINGS: usize = 8;
+/// Servers that are known to speak HTTP/2.
+const MOST_KNOWN: usize = 64;
 
 /// The connections of a runtime, those with the settings that were used last in front.
 #[derive(Debug, Default)]
@@ -59,7 +63,12 @@ pub(super) struct Pools {
     /// Makes a connection for each request.
     pub(super) fresh: Client,
     direct: Arc<direct::Pool>,
+    /// Of servers that answered by HTTP/2: whose turn it is to make a connection.
+    turns: Mutex<HashMap<String, Turn>>,
 }
+
+/// By HTTP/2 all requests share one connection, so one of those that need it makes it.
+pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
 
 impl Pools {
     fn new(settings: Settings) -> Result<Self> {
@@ -75,8 +84,34 @@ impl Pools {
                 IDLE_CONNECTIONS,
                 KEEP_ALIVE,
             )),
+            turns: Mutex::default(),
             settings,
         })
+    }
+
+    /// Notes whether a server has answered by HTTP/2.
+    pub(super) fn answered(&self, url: &Url, is_stream: bool) {
+        if url.scheme() != "https" {
+            return;
+        }
+        let mut turns = lock(&self.turns);
+        let server = url.origin().ascii_serialization();
+        if !is_stream {
+            turns.remove(&server);
+        } else if !turns.contains_key(&server) {
+            if turns.len() >= MOST_KNOWN {
+                turns.clear();
+            }
+            turns.insert(server, Turn::default());
+        }
+    }
+
+    /// Whose turn it is to make a connection to the server of `url`, if it is known to speak HTTP/2.
+    pub(super) fn turn(&self, url: &Url) -> Option<Turn> {
+        if url.scheme() != "https" {
+            return None;
+        }
+        lock(&self.turns).get(&url.origin().ascii_serialization()).cloned()
     }
 
     /// How long making a connection may take.
@@ -129,15 +164,31 @@ fn client(settings: &Settings, certificates: &Arc<Certificates>, idle: usize) ->
     })
 }
 
+/// What is known of the connections that are made for a request.
+#[derive(Debug, Default)]
+struct Notes {
+    is_new: Cell<bool>,
+    turn: Option<Turn>,
+    /// Kept until the request is answered: then the others have seen the connection.
+    taken: RefCell<Option<OwnedMutexGuard<()>>>,
+}
+
 tokio::task_local! {
-    static IS_NEW: Cell<bool>;
+    static NOTES: Notes;
+}
+
+impl Notes {
+    /// Whose turn is to be waited for before a connection is made.
+    fn awaited(&self) -> Option<Turn> {
+        self.turn.clone().filter(|_| self.taken.borrow().is_none())
+    }
 }
 
 /// Runs a request, and says whether a connection was made for it. If not, the server may have
 /// closed the one that was used before the request came.
-pub(super) async fn noting<T>(request: impl Future<Output = T>) -> (T, bool) {
-    let noted = async { (request.await, IS_NEW.with(Cell::get)) };
-    IS_NEW.scope(Cell::new(false), noted).await
+pub(super) async fn noting<T>(turn: Option<Turn>, request: impl Future<Output = T>) -> (T, bool) {
+    let noted = async { (request.await, NOTES.with(|notes| notes.is_new.get())) };
+    NOTES.scope(Notes { turn, ..Notes::default() }, noted).await
 }
 
 /// Notes the connections that are made, for the request that waits for them.
@@ -155,7 +206,10 @@ impl<S> Layer<S> for Noting {
 #[derive(Debug, Clone)]
 struct Noted<S>(S);
 
-impl<S: Service<Target, Future: Send + 'static>, Target> Service<Target> for Noted<S> {
+impl<S, Target> Service<Target> for Noted<S>
+where
+    S: Service<Target, Error: From<&'static str>, Future: Send + 'static>,
+{
     type Response = S::Response;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
@@ -167,9 +221,15 @@ impl<S: Service<Target, Future: Send + 'static>, Target> Service<Target> for Not
     fn call(&mut self, target: Target) -> Self::Future {
         let connecting = self.0.call(target);
         Box::pin(async move {
+            if let Ok(Some(turn)) = NOTES.try_with(Notes::awaited) {
+                let turn = turn.lock_owned().await;
+                // A request that has got another connection meanwhile leaves this behind.
+                let taken = NOTES.try_with(|notes| notes.taken.replace(Some(turn)));
+                taken.map_err(|_| "the connection is not needed any more")?;
+            }
             let connection = connecting.await?;
             // Nobody waits if another connection became free meanwhile.
-            let _ = IS_NEW.try_with(|is_new| is_new.set(true));
+            let _ = NOTES.try_with(|notes| notes.is_new.set(true));
             Ok(connection)
         })
     }
