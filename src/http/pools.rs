@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper_util::client::legacy::connect::Connection;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{Semaphore, oneshot};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -31,6 +32,8 @@ const CONNECTION_WINDOW: u32 = 32 << 20;
 const MOST_SETTINGS: usize = 8;
 /// Servers that are known to speak HTTP/2.
 const MOST_KNOWN: usize = 64;
+/// How long after it was made all have seen a connection that they share.
+const SEEN: Duration = Duration::from_millis(100);
 
 /// The connections of a runtime, those with the settings that were used last in front.
 #[derive(Debug, Default)]
@@ -67,8 +70,9 @@ pub(super) struct Pools {
     turns: Mutex<HashMap<String, Turn>>,
 }
 
-/// By HTTP/2 all requests share one connection, so one of those that need it makes it.
-pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
+/// By HTTP/2 all requests share one connection, so one of those that need it makes it. It is closed
+/// when the server does not speak HTTP/2 any more.
+pub(super) type Turn = Arc<Semaphore>;
 
 impl Pools {
     fn new(settings: Settings) -> Result<Self> {
@@ -98,11 +102,11 @@ impl Pools {
         let server = url.origin().ascii_serialization();
         if !is_stream {
             turns.remove(&server);
-        } else if !turns.contains_key(&server) {
+        } else if turns.get(&server).is_none_or(|turn| turn.is_closed()) {
             if turns.len() >= MOST_KNOWN {
                 turns.clear();
             }
-            turns.insert(server, Turn::default());
+            turns.insert(server, Arc::new(Semaphore::new(1)));
         }
     }
 
@@ -169,8 +173,8 @@ fn client(settings: &Settings, certificates: &Arc<Certificates>, idle: usize) ->
 struct Notes {
     is_new: Cell<bool>,
     turn: Option<Turn>,
-    /// Kept until the request is answered: then the others have seen the connection.
-    taken: RefCell<Option<OwnedMutexGuard<()>>>,
+    /// Dropped when the request is answered: then the others have seen the connection.
+    answered: RefCell<Option<oneshot::Sender<()>>>,
 }
 
 tokio::task_local! {
@@ -178,9 +182,10 @@ tokio::task_local! {
 }
 
 impl Notes {
-    /// Whose turn is to be waited for before a connection is made.
+    /// Whose turn is to be waited for before a connection is made; one that was had is over.
     fn awaited(&self) -> Option<Turn> {
-        self.turn.clone().filter(|_| self.taken.borrow().is_none())
+        self.answered.take();
+        self.turn.clone()
     }
 }
 
@@ -208,7 +213,7 @@ struct Noted<S>(S);
 
 impl<S, Target> Service<Target> for Noted<S>
 where
-    S: Service<Target, Error: From<&'static str>, Future: Send + 'static>,
+    S: Service<Target, Response: Connection, Error: From<&'static str>, Future: Send + 'static>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -221,13 +226,29 @@ where
     fn call(&mut self, target: Target) -> Self::Future {
         let connecting = self.0.call(target);
         Box::pin(async move {
-            if let Ok(Some(turn)) = NOTES.try_with(Notes::awaited) {
-                let turn = turn.lock_owned().await;
+            let mut taken = None;
+            if let Ok(Some(turn)) = NOTES.try_with(Notes::awaited)
+                && let Ok(permit) = Arc::clone(&turn).acquire_owned().await
+            {
                 // A request that has got another connection meanwhile leaves this behind.
-                let taken = NOTES.try_with(|notes| notes.taken.replace(Some(turn)));
-                taken.map_err(|_| "the connection is not needed any more")?;
+                NOTES.try_with(|_| ()).map_err(|_| "the connection is not needed any more")?;
+                taken = Some((turn, permit));
             }
             let connection = connecting.await?;
+            if let Some((turn, permit)) = taken {
+                if connection.connected().is_negotiated_h2() {
+                    let (sender, answered) = oneshot::channel();
+                    // Where the request has got another connection, others have that, too.
+                    let _ = NOTES.try_with(|notes| notes.answered.replace(Some(sender)));
+                    // The answer may take long, and the connection end for others before.
+                    tokio::spawn(async move {
+                        let _ = tokio::time::timeout(SEEN, answered).await; // whichever is first
+                        drop(permit);
+                    });
+                } else {
+                    turn.close();
+                }
+            }
             // Nobody waits if another connection became free meanwhile.
             let _ = NOTES.try_with(|notes| notes.is_new.set(true));
             Ok(connection)

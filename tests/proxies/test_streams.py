@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import hashlib
 import os
 import pwd
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from selenite import _core
+from support.fake import Reply, serving
 from support.service import free_port
 from support.web import NGINX, running
 
@@ -26,47 +30,84 @@ http {{
     limit_req_zone $binary_remote_addr zone=clients:1m rate=200r/s;
     keepalive_requests 50; http2_max_concurrent_streams 8;
     server {{
-        listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl http2;
+        listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl {protocol};
         ssl_certificate {certificate}; ssl_certificate_key {certificate};
         root {root};
         location /d/ {{ limit_req zone=clients burst=20 nodelay; }}
+        location /slow/ {{ proxy_pass {slow}; }}
     }}
 }}
 """
 
 
+class Nginx:
+    """A server of files that may be started again, as another.
+
+    Attributes:
+        folder: Where it is, with its log of answers.
+        root: What it serves.
+        url: Its address.
+    """
+
+    def __init__(self, folder: Path, certificate: Path, ports: tuple[int, int], slow: str) -> None:
+        self.folder, self.root = folder / "nginx", folder / "root"
+        self.folder.mkdir()
+        (self.root / "d").mkdir(parents=True)
+        # Its workers may be another user's.
+        self._certificate = shutil.copy(certificate, self.folder / "both.pem")
+        self._ports, self._slow = ports, slow
+        self.url = f"https://127.0.0.1:{ports[1]}"
+
+    @contextlib.contextmanager
+    def running(self, protocol: str = "http2") -> Iterator[None]:
+        port, tls_port = self._ports
+        site = SITE.format(
+            user=pwd.getpwuid(os.geteuid()).pw_name,
+            folder=self.folder,
+            root=self.root,
+            certificate=self._certificate,
+            port=port,
+            tls_port=tls_port,
+            protocol=protocol,
+            slow=self._slow,
+        )
+        (self.folder / "site").write_text(site)
+        errors = str(self.folder / "error.log")
+        command = [NGINX or "", "-e", errors, "-c", str(self.folder / "site")]
+        with running(command, port, self.folder / "output"):
+            yield
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, certificate: Path, slow: str = "http://127.0.0.1:9") -> Iterator[Nginx]:
+    """A server in front of one that takes its time."""
+    with free_port() as port, free_port() as tls_port:
+        yield Nginx(folder, certificate, (port, tls_port), slow)
+
+
+@pytest.fixture(autouse=True)
+def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELENITE_CA_BUNDLE", str(certificate))
+
+
+def digested(content: bytes) -> tuple[int, str]:
+    return len(content), hashlib.md5(content).hexdigest()
+
+
 def test_all_arrives_although_connections_end_and_requests_are_refused(
-    tmp_path: Path,
-    certificate: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, certificate: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder, root = tmp_path / "nginx", tmp_path / "root"
-    folder.mkdir()
-    (root / "d").mkdir(parents=True)
-    shutil.copy(certificate, folder / "both.pem")
     names = [f"f{number:03}" for number in range(300)]
     contents = {name: os.urandom(4096) for name in names}
-    for name, content in contents.items():
-        (root / "d" / name).write_bytes(content)
-    monkeypatch.setenv("SELENITE_CA_BUNDLE", str(certificate))
-    with free_port() as port, free_port() as tls_port:
-        values = {
-            "user": pwd.getpwuid(os.geteuid()).pw_name,
-            "root": root,
-            "port": port,
-            "tls_port": tls_port,
-        }
-        site = SITE.format(folder=folder, certificate=folder / "both.pem", **values)
-        (folder / "site").write_text(site)
-        command = [NGINX or "", "-e", str(folder / "error.log"), "-c", str(folder / "site")]
-        with running(command, port, tmp_path / "log"):
-            url = f"https://127.0.0.1:{tls_port}/d"
-            facts = [(4096, hashlib.md5(contents[name]).hexdigest()) for name in names]
-            assert _core.download_files(url, names, tmp_path / "got", facts) == 300
+    with nginx(tmp_path, certificate) as server:
+        for name, content in contents.items():
+            (server.root / "d" / name).write_bytes(content)
+        with server.running():
+            facts = [digested(contents[name]) for name in names]
+            assert _core.download_files(f"{server.url}/d", names, tmp_path / "got", facts) == 300
     for name, content in contents.items():
         assert (tmp_path / "got" / name).read_bytes() == content
-    seen = [line.split() for line in (folder / "access.log").read_text().splitlines()]
+    seen = [line.split() for line in (server.folder / "access.log").read_text().splitlines()]
     answers = [line for line in seen if line[0] == "HTTP/2.0"]
     assert collections.Counter(status for _, _, status in answers)["200"] == 300
     # How many are early depends on the machine.
@@ -77,3 +118,51 @@ def test_all_arrives_although_connections_end_and_requests_are_refused(
     # numbers all, also those that nothing was asked over.
     numbers = [int(connection) for _, connection, _ in answers]
     assert max(numbers) - min(numbers) < 16 + 2 * len(answers) // 50
+
+
+def test_an_answer_that_takes_long_keeps_nobody_from_making_the_next_connection(
+    tmp_path: Path, certificate: Path
+) -> None:
+    got = tmp_path / "got"
+    # The first makes the connection, which ends after 50 answers.
+    names = ["slow/s", *(f"f{number:02}" for number in range(80))]
+    seen: list[int] = []
+    pause = threading.Event()
+
+    def slow(method: str, path: str) -> Reply:
+        for _ in range(50):
+            seen.append(len(list(got.glob("f*"))))
+            if seen[-1] == 80 or pause.wait(0.1):
+                break
+        return Reply(b"s")
+
+    with serving(slow) as backend, nginx(tmp_path, certificate, backend.url) as server:
+        for name in names[1:]:
+            (server.root / name).write_bytes(b"f")
+        facts = [digested(b"s"), *[digested(b"f")] * 80]
+        with server.running():
+            _core.download_files(server.url, names[1:2], tmp_path / "first", facts[1:2])
+        with server.running():
+            assert _core.download_files(server.url, names, got, facts) == 81
+    assert seen[-1] == 80
+
+
+def test_a_server_that_has_left_http2_is_asked_many_things_at_once(
+    tmp_path: Path, certificate: Path
+) -> None:
+    all_asked = threading.Barrier(16, timeout=5)
+
+    def slow(method: str, path: str) -> Reply:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            all_asked.wait()
+        return Reply(b"s")
+
+    names = [f"slow/s{number:02}" for number in range(16)]
+    with serving(slow) as backend, nginx(tmp_path, certificate, backend.url) as server:
+        (server.root / "f").write_bytes(b"s")
+        with server.running():
+            _core.download_files(server.url, ["f"], tmp_path / "first", [digested(b"s")])
+        with server.running(protocol=""):
+            got, facts = tmp_path / "got", [digested(b"s")] * 16
+            assert _core.download_files(server.url, names, got, facts) == 16
+    assert not all_asked.broken
