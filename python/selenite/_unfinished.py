@@ -29,8 +29,9 @@ _ONLY_OTHERS = 0o077
 def folder() -> Path:
     """Say where notes are: in the user's folder for what programs remember."""
     if sys.platform == "darwin":
-        return Path("~/Library/Application Support/selenite/uploads").expanduser()
-    state = os.environ.get("XDG_STATE_HOME", "").strip() or "~/.local/state"
+        state = "~/Library/Application Support"
+    else:
+        state = os.environ.get("XDG_STATE_HOME", "").strip() or "~/.local/state"
     try:
         return Path(state).expanduser() / "selenite" / "uploads"
     except RuntimeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pygobbler as pyg
 import pytest
 import selenite
 from selenite import _core, _placing, _unfinished
-from selenite._place import place
+from selenite._place import Place, place
 from support.registries import TOKEN, Registries, make_files, serving
 
 FILES = {"a.txt": "a" * 1000, "b/c.txt": "b" * 2000, "new\nline": "c" * 3000}
@@ -226,6 +227,18 @@ def test_without_a_folder_for_notes_uploads_go_on(
     where = registries.where(f"{service}-http", tmp_path / "cache")
     version = selenite.upload(source, f"{service}:demo/noted/{tmp_path.name}", **where)
     assert version.manifest.files == 3
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+def test_without_a_home_nothing_is_noted(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(_: Path) -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    monkeypatch.setattr(sys, "platform", system)
+    where = Place("gypsum", "http://127.0.0.1:9")
+    with _unfinished.Unfinished(where, ("p", "a", "v")) as unfinished:
+        assert unfinished.journal is None
 
 
 @BOTH
