@@ -40,10 +40,12 @@ def folder() -> Path:
 
 
 def _sync(folder: Path) -> None:
-    """Wait until the names in a folder are on disk."""
+    """Wait until the names in a folder are on disk, where that is possible."""
     held = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(held)
+        # Some network file systems do that for files alone: the note is there all the same.
+        with suppress(OSError):
+            os.fsync(held)
     finally:
         os.close(held)
 

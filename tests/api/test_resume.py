@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -239,6 +240,22 @@ def test_without_a_home_nothing_is_noted(system: str, monkeypatch: pytest.Monkey
     where = Place("gypsum", "http://127.0.0.1:9")
     with _unfinished.Unfinished(where, ("p", "a", "v")) as unfinished:
         assert unfinished.journal is None
+
+
+def test_a_note_stays_where_folders_cannot_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def of_files(held: int) -> None:
+        if stat.S_ISDIR(os.fstat(held).st_mode):
+            raise OSError(errno.EINVAL, "as SMB says")
+        fsync(held)
+
+    monkeypatch.setattr(os, "fsync", of_files)
+    with _unfinished.Unfinished(Place("gypsum", "http://127.0.0.1:9"), ("p", "a", "v")) as first:
+        first.note({"content": 1})
+    with _unfinished.Unfinished(Place("gypsum", "http://127.0.0.1:9"), ("p", "a", "v")) as second:
+        assert second.known == {"content": 1}
+        second.forget()
 
 
 @BOTH
