@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
@@ -58,6 +58,9 @@ pub struct S3 {
     opened: DateTime<Utc>,
     /// Receipts that wait to be taken away, and since when.
     told: Mutex<HashMap<Path, (UpdateVersion, Instant)>>,
+    /// Whether tags are digests, once one was compared: where a store encrypts with keys of its
+    /// customer, they look like digests, and are none.
+    tags_are_digests: OnceLock<bool>,
 }
 
 /// An object that is read piece by piece.
@@ -138,10 +141,15 @@ fn path_of(key: &str) -> Option<Path> {
     (path.as_ref() == key && !key.is_empty()).then_some(path)
 }
 
-/// The digest that the tag of an object is; stores that encrypt have other tags.
-fn md5_of(meta: &ObjectMeta) -> Option<Digest> {
-    let tag = meta.e_tag.as_deref()?.trim_start_matches("W/").trim_matches('"');
-    Digest::parse(tag)
+/// The digest that a tag looks like.
+fn digest_in(tag: Option<&str>) -> Option<Digest> {
+    Digest::parse(tag?.trim_start_matches("W/").trim_matches('"'))
+}
+
+fn md5_of(content: &[u8]) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.update(content);
+    hasher.finish().md5
 }
 
 impl S3 {
@@ -166,8 +174,28 @@ impl S3 {
         let base = format!("{}/{bucket}", endpoint.trim_end_matches('/'));
         let store =
             builder.build().map_err(|error| Error::invalid("store", place, error.to_string()))?;
-        let told = Mutex::default();
-        Ok(Self { store: Arc::new(store), base, region, runtime, opened: Utc::now(), told })
+        Ok(Self {
+            store: Arc::new(store),
+            base,
+            region,
+            runtime,
+            opened: Utc::now(),
+            told: Mutex::default(),
+            tags_are_digests: OnceLock::new(),
+        })
+    }
+
+    /// Learns from an object whose content is known whether tags are digests.
+    fn learn(&self, tag: Option<&str>, content: &[u8]) {
+        if let Some(tag) = digest_in(tag) {
+            self.tags_are_digests.get_or_init(|| tag == md5_of(content));
+        }
+    }
+
+    /// The digest of an object, if its tag tells that.
+    fn told_digest(&self, meta: &ObjectMeta) -> Option<Digest> {
+        let is_digest = self.tags_are_digests.get().is_some_and(|are_digests| *are_digests);
+        digest_in(meta.e_tag.as_deref()).filter(|_| is_digest)
     }
 
     fn wait<T>(&self, work: impl Future<Output = T>) -> T {
@@ -182,7 +210,10 @@ impl S3 {
     ) -> object_store::Result<object_store::PutResult> {
         let attributes = Attributes::from_iter([(Attribute::ContentType, DOCUMENT)]);
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
-        self.wait(self.store.put_opts(path, PutPayload::from(content.to_vec()), options))
+        let put =
+            self.wait(self.store.put_opts(path, PutPayload::from(content.to_vec()), options))?;
+        self.learn(put.e_tag.as_deref(), content);
+        Ok(put)
     }
 
     /// Everything below a folder, sorted.
@@ -363,7 +394,9 @@ impl Objects for S3 {
     fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
         let Some(path) = path_of(key) else { return Ok(None) };
         let Some(result) = found(self.wait(self.store.get(&path)))? else { return Ok(None) };
+        let tag = result.meta.e_tag.clone();
         let bytes = self.wait(result.bytes()).map_err(|error| failure(&error))?;
+        self.learn(tag.as_deref(), &bytes);
         Ok(Some(bytes.into()))
     }
 
@@ -374,7 +407,7 @@ impl Objects for S3 {
             size: meta.size,
             state: format!("{:?} {:?} {:?}", meta.e_tag, meta.version, meta.last_modified),
             modified: Some(meta.last_modified.into()),
-            md5: md5_of(&meta),
+            md5: self.told_digest(&meta),
         }))
     }
 
@@ -388,7 +421,7 @@ impl Objects for S3 {
                 runtime: self.runtime.clone(),
                 size: meta.size,
                 modified: meta.last_modified.into(),
-                md5: md5_of(&meta),
+                md5: self.told_digest(&meta),
             }))
         }))
     }
@@ -429,7 +462,7 @@ impl Objects for S3 {
         let listed = |meta: ObjectMeta| Listed {
             key: meta.location.to_string(),
             size: meta.size,
-            md5: md5_of(&meta),
+            md5: self.told_digest(&meta),
         };
         Ok(self.list_below(folder)?.into_iter().map(listed).collect())
     }
@@ -746,6 +779,7 @@ mod tests {
             runtime: runtime.handle().clone(),
             opened: Utc::now(),
             told: Mutex::default(),
+            tags_are_digests: OnceLock::new(),
         }
     }
 
@@ -763,16 +797,11 @@ mod tests {
         let s3 = store_at(&url, &runtime);
         let keys = ["x", "y", "z", "w"].map(|name| format!("p/a/v/{name}"));
         let digests = s3.digests(&keys, &Job::default()).unwrap();
-        let expected = ["x", "y", "z", "w"].map(|content| {
-            let mut hasher = Hasher::default();
-            hasher.update(content.as_bytes());
-            hasher.finish().md5
-        });
-        assert_eq!(digests, expected);
+        assert_eq!(digests, ["x", "y", "z", "w"].map(|content| md5_of(content.as_bytes())));
     }
 
-    #[test]
-    fn an_upload_is_compared_with_one_listing_where_tags_are_digests() {
+    /// Completes an upload of a file in a store that has such tags; returns what it was asked for.
+    fn complete(tag: fn(&[u8]) -> Digest) -> Vec<String> {
         let token = token::random();
         let lock = Lock {
             session_hash: token::hash(&token),
@@ -780,11 +809,11 @@ mod tests {
             version: "v".to_owned(),
             ending: None,
         };
-        let md5 = "9dd4e461268c8034f5c8564e155c67a6"; // of an "x"
         let listing = format!(
             "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/a/v/x</Key>\
-             <LastModified>2026-11-29T00:00:00Z</LastModified><ETag>\"{md5}\"</ETag><Size>1</Size>\
-             </Contents></ListBucketResult>"
+             <LastModified>2026-11-29T00:00:00Z</LastModified><ETag>\"{}\"</ETag><Size>1</Size>\
+             </Contents></ListBucketResult>",
+            tag(b"x")
         );
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heads = Arc::clone(&asked);
@@ -794,28 +823,46 @@ mod tests {
             let body = match path.rsplit('/').next().unwrap() {
                 _ if line.contains("list-type") => listing.clone(),
                 layout::LOCK => serde_json::to_string(&lock).unwrap(),
-                layout::MANIFEST => format!(r#"{{"x": {{"size": 1, "md5sum": "{md5}"}}}}"#),
+                layout::MANIFEST => {
+                    format!(r#"{{"x": {{"size": 1, "md5sum": "{}"}}}}"#, md5_of(b"x"))
+                }
                 layout::SUMMARY => r#"{"upload_user_id": "u", "upload_start": ""}"#.to_owned(),
                 layout::USAGE => r#"{"total": 0}"#.to_owned(),
+                "x" => "x".to_owned(),
                 _ => String::new(),
             };
-            let headers = "ETag: \"1\"\r\nLast-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n";
-            let sent = if line.starts_with("GET ") { body.as_bytes() } else { b"" };
-            let length = if line.starts_with("PUT ") { 0 } else { body.len() };
-            let answer = answer("200 OK", headers, length, sent);
-            heads.lock().unwrap().push(line);
-            answer
+            // What is put here is not read, so that nothing is known of its digest.
+            let (tag, length, sent) = match line.split(' ').next().unwrap() {
+                "GET" => (tag(body.as_bytes()).to_string(), body.len(), body.as_bytes()),
+                "HEAD" => (tag(body.as_bytes()).to_string(), body.len(), &b""[..]),
+                _ => ("1".to_owned(), 0, &b""[..]),
+            };
+            let headers =
+                format!("ETag: \"{tag}\"\r\nLast-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n");
+            heads.lock().unwrap().push(line.clone());
+            answer("200 OK", &headers, length, sent)
         });
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let bucket = Bucket::new(Arc::new(store_at(&url, &runtime)), Options::default());
         let version = VersionPath::parse("p", "a", "v").unwrap();
         bucket.complete(&version, &token, &Job::default()).unwrap();
-        let asked = asked.lock().unwrap();
+        asked.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn an_upload_is_compared_with_one_listing_where_tags_are_digests() {
+        let asked = complete(md5_of);
         let lists = asked.iter().filter(|line| line.contains("list-type"));
         assert_eq!(lists.count(), 1, "{asked:#?}");
         assert!(!asked.iter().any(|line| line.contains("/v/x")), "{asked:#?}");
         let written = asked.iter().filter(|line| line.starts_with("PUT ") && line.contains("/v/"));
         assert_eq!(written.count(), 1, "the summary: {asked:#?}");
+    }
+
+    #[test]
+    fn files_are_read_where_tags_only_look_like_digests() {
+        let asked = complete(|content| Digest(md5_of(content).0.map(|byte| !byte)));
+        assert!(asked.iter().any(|line| line.starts_with("GET /b/p/a/v/x ")), "{asked:#?}");
     }
 
     #[test]
