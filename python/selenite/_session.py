@@ -12,7 +12,7 @@ from selenite._exceptions import StatusError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import os
     from typing import Any
 
     from selenite._unfinished import Unfinished
@@ -22,17 +22,26 @@ _SERVER_FAULT = 500
 
 def begun(
     unfinished: Unfinished,
+    site: tuple[str, Any],
     names: tuple[str, str, str],
     content: dict[str, Any],
-    start: Callable[[str], Any],
-) -> Any:  # noqa: ANN401 (as the service has it)
+    token: str,
+    directory: str | os.PathLike[str],
+    *,
+    deduplicate: bool,
+    probation: bool,
+) -> _core.Session:
     """Start a session, and note it.
 
     Args:
         unfinished: Where it is noted.
+        site: The service.
         names: Project, asset and version.
-        content: What is uploaded, for later calls to compare.
-        start: Asks the service for a session of this token.
+        content: What is uploaded, `files` and `links`, for later calls to compare.
+        token: Who uploads.
+        directory: Where the files are.
+        deduplicate: Whether files that the service has are linked.
+        probation: Whether the version is to be approved later.
 
     Returns:
         What the service has answered.
@@ -44,7 +53,17 @@ def begun(
     chosen = {"abort_url": f"/upload/abort/{path}", "session_token": str(uuid.uuid4())}
     unfinished.note({"content": content, "session": chosen})
     try:
-        session = start(chosen["session_token"])
+        session = _core.gypsum_start(
+            site,
+            names,
+            content["files"],
+            content["links"],
+            token,
+            directory,
+            deduplicate=deduplicate,
+            probation=probation,
+            session=chosen["session_token"],
+        )
     except StatusError as error:
         # Whether a session was begun that nobody answered for, the next call finds out.
         if error.status < _SERVER_FAULT:

@@ -463,21 +463,16 @@ def _to_gypsum(
             given_up(unfinished, site)
             # What is there now is not of ours.
             _is_there(where, names, directory, True, False)
-
-        def start(chosen: str) -> Any:  # noqa: ANN401 (as the service has it)
-            return _core.gypsum_start(
-                site,
-                names,
-                files,
-                found["links"],
-                bearer,
-                directory,
-                deduplicate=deduplicate,
-                probation=probation,
-                session=chosen,
-            )
-
-        session = begun(unfinished, names, content, start)
+        session = begun(
+            unfinished,
+            site,
+            names,
+            content,
+            bearer,
+            directory,
+            deduplicate=deduplicate,
+            probation=probation,
+        )
     secret = session["session_token"]
     try:
         with tracking("upload", directory) as progress:

@@ -192,21 +192,16 @@ def upload_directory(
             content = {"files": files, "links": found["links"]}
             unfinished = held.enter_context(Unfinished(Place("gypsum", base), names))
             given_up(unfinished, place)
-
-            def start(chosen: str) -> Any:
-                return _core.gypsum_start(
-                    place,
-                    names,
-                    files,
-                    found["links"],
-                    bearer,
-                    directory,
-                    deduplicate=deduplicate,
-                    probation=probation,
-                    session=chosen,
-                )
-
-            answer = begun(unfinished, names, content, start)
+            answer = begun(
+                unfinished,
+                place,
+                names,
+                content,
+                bearer,
+                directory,
+                deduplicate=deduplicate,
+                probation=probation,
+            )
         init = _answered(answer)
         try:
             upload_files(init, directory, url=base, concurrent=concurrent)
