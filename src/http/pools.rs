@@ -30,7 +30,7 @@ const ANSWER_WINDOW: u32 = 16 << 20;
 const CONNECTION_WINDOW: u32 = 32 << 20;
 /// Settings whose connections are kept.
 const MOST_SETTINGS: usize = 8;
-/// Servers that are known to speak HTTP/2.
+/// Servers of which is known whether they speak HTTP/2.
 const MOST_KNOWN: usize = 64;
 /// How long after it was made all have seen a connection that they share.
 const SEEN: Duration = Duration::from_millis(100);
@@ -66,13 +66,38 @@ pub(super) struct Pools {
     /// Makes a connection for each request.
     pub(super) fresh: Client,
     direct: Arc<direct::Pool>,
-    /// Of servers that answered by HTTP/2: whose turn it is to make a connection.
+    /// Whose turn it is to make a connection to a server.
     turns: Mutex<HashMap<String, Turn>>,
 }
 
-/// By HTTP/2 all requests share one connection, so one of those that need it makes it. It is closed
-/// when the server does not speak HTTP/2 any more.
-pub(super) type Turn = Arc<Semaphore>;
+/// By HTTP/2 all requests share one connection, so one of those that need it makes it. So does the first
+/// to a server of which nothing is known: waiting for it costs no time if it speaks HTTP/2, and once
+/// that of a handshake if not.
+#[derive(Debug, Clone)]
+pub(super) struct Turn {
+    /// Closed where each request makes its own connection.
+    one: Arc<Semaphore>,
+    /// Whether the server has answered by HTTP/2.
+    is_known: bool,
+}
+
+impl Turn {
+    fn new(is_known: bool) -> Self {
+        Self { one: Arc::new(Semaphore::new(1)), is_known }
+    }
+
+    /// Whether requests share a connection.
+    pub(super) fn is_shared(&self) -> bool {
+        !self.one.is_closed()
+    }
+
+    /// Notes that the connection could not be made: others may fare better, and wait for nobody.
+    fn failed(&self) {
+        if !self.is_known {
+            self.one.close();
+        }
+    }
+}
 
 impl Pools {
     fn new(settings: Settings) -> Result<Self> {
@@ -95,27 +120,32 @@ impl Pools {
 
     /// Notes whether a server has answered by HTTP/2.
     pub(super) fn answered(&self, url: &Url, is_stream: bool) {
-        if url.scheme() != "https" {
-            return;
-        }
-        let mut turns = lock(&self.turns);
-        let server = url.origin().ascii_serialization();
-        if !is_stream {
-            turns.remove(&server);
-        } else if turns.get(&server).is_none_or(|turn| turn.is_closed()) {
-            if turns.len() >= MOST_KNOWN {
-                turns.clear();
+        self.with_turn(url, |turn| {
+            if !is_stream {
+                turn.one.close();
+            } else if turn.is_shared() {
+                turn.is_known = true;
+            } else {
+                *turn = Turn::new(true);
             }
-            turns.insert(server, Arc::new(Semaphore::new(1)));
-        }
+        });
     }
 
-    /// Whose turn it is to make a connection to the server of `url`, if it is known to speak HTTP/2.
+    /// Whose turn it is to make a connection to the server of `url`, if it may speak HTTP/2.
     pub(super) fn turn(&self, url: &Url) -> Option<Turn> {
+        self.with_turn(url, |turn| turn.clone())
+    }
+
+    fn with_turn<T>(&self, url: &Url, change: impl FnOnce(&mut Turn) -> T) -> Option<T> {
         if url.scheme() != "https" {
             return None;
         }
-        lock(&self.turns).get(&url.origin().ascii_serialization()).cloned()
+        let server = url.origin().ascii_serialization();
+        let mut turns = lock(&self.turns);
+        if turns.len() >= MOST_KNOWN && !turns.contains_key(&server) {
+            turns.clear();
+        }
+        Some(change(turns.entry(server).or_insert_with(|| Turn::new(false))))
     }
 
     /// How long making a connection may take.
@@ -228,13 +258,17 @@ where
         Box::pin(async move {
             let mut taken = None;
             if let Ok(Some(turn)) = NOTES.try_with(Notes::awaited)
-                && let Ok(permit) = Arc::clone(&turn).acquire_owned().await
+                && let Ok(permit) = Arc::clone(&turn.one).acquire_owned().await
             {
                 // A request that has got another connection meanwhile leaves this behind.
                 NOTES.try_with(|_| ()).map_err(|_| "the connection is not needed any more")?;
                 taken = Some((turn, permit));
             }
-            let connection = connecting.await?;
+            let connection = connecting.await.inspect_err(|_| {
+                if let Some((turn, _)) = &taken {
+                    turn.failed();
+                }
+            })?;
             if let Some((turn, permit)) = taken {
                 if connection.connected().is_negotiated_h2() {
                     let (sender, answered) = oneshot::channel();
@@ -246,7 +280,7 @@ where
                         drop(permit);
                     });
                 } else {
-                    turn.close();
+                    turn.one.close();
                 }
             }
             // Nobody waits if another connection became free meanwhile.

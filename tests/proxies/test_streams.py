@@ -8,6 +8,8 @@ import hashlib
 import os
 import pwd
 import shutil
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,10 +116,10 @@ def test_all_arrives_although_connections_end_and_requests_are_refused(
     assert {status for _, _, status in answers} <= {"200", "503"}
     # What waited on a connection that ended is sent over the next one, and is no failure.
     assert [message for message in caplog.messages if " failed (" in message] == []
-    # The first sixteen may each have made a connection before they knew that one is enough. nginx
-    # numbers all, also those that nothing was asked over.
+    # One makes the connection for all, also while nothing is known of the server. nginx numbers all,
+    # also those that nothing was asked over.
     numbers = [int(connection) for _, connection, _ in answers]
-    assert max(numbers) - min(numbers) < 16 + 2 * len(answers) // 50
+    assert max(numbers) - min(numbers) < 2 * len(answers) // 50
 
 
 def test_an_answer_that_takes_long_keeps_nobody_from_making_the_next_connection(
@@ -147,8 +149,9 @@ def test_an_answer_that_takes_long_keeps_nobody_from_making_the_next_connection(
     assert seen[-1] == 80
 
 
-def test_a_server_that_has_left_http2_is_asked_many_things_at_once(
-    tmp_path: Path, certificate: Path
+@pytest.mark.parametrize("has_left", [True, False])
+def test_a_server_that_does_not_speak_http2_is_asked_many_things_at_once(
+    tmp_path: Path, certificate: Path, has_left: bool
 ) -> None:
     all_asked = threading.Barrier(16, timeout=5)
 
@@ -160,9 +163,38 @@ def test_a_server_that_has_left_http2_is_asked_many_things_at_once(
     names = [f"slow/s{number:02}" for number in range(16)]
     with serving(slow) as backend, nginx(tmp_path, certificate, backend.url) as server:
         (server.root / "f").write_bytes(b"s")
-        with server.running():
-            _core.download_files(server.url, ["f"], tmp_path / "first", [digested(b"s")])
+        if has_left:
+            with server.running():
+                _core.download_files(server.url, ["f"], tmp_path / "first", [digested(b"s")])
         with server.running(protocol=""):
             got, facts = tmp_path / "got", [digested(b"s")] * 16
             assert _core.download_files(server.url, names, got, facts) == 16
     assert not all_asked.broken
+
+
+def test_a_first_connection_that_fails_keeps_no_other_waiting(
+    tmp_path: Path, certificate: Path
+) -> None:
+    others = threading.Barrier(3, timeout=5)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+
+    def answer(plain: socket.socket) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            others.wait()
+        with contextlib.suppress(OSError), tls.wrap_socket(plain, server_side=True) as connection:
+            while connection.recv(4096):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns")
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            listener.accept()[0].close()
+            while True:
+                threading.Thread(target=answer, args=listener.accept()[:1], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        names = [f"f{number:02}" for number in range(4)]
+        assert _core.download_files(url, names, tmp_path / "got", [digested(b"s")] * 4) == 4
+    assert not others.broken
