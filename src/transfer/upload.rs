@@ -31,6 +31,9 @@ const BLOCK_BYTES: usize = 256 * 1024;
 /// The same for content that is digested: some of it waits for the hashing thread, and small blocks
 /// keep the memory small.
 const DIGESTED_BYTES: usize = 64 * 1024;
+/// Content of no more than this is digested where it is read: waking the hashing thread would take longer,
+/// and the content would be sent apart from its head.
+const SPOT_BYTES: u64 = 16 * 1024;
 /// Blocks that may still be on their way when their memory is wanted again.
 const BLOCKS_AHEAD: usize = 2;
 /// Files that know where to go before it is their turn: a far service gives places for so many in the
@@ -167,7 +170,8 @@ impl Transfer<'_> {
             file,
             item: self.item.clone(),
             left: size,
-            digesting: target.md5.map(|md5| (self.lanes.stream(), md5)),
+            digesting: target.md5.filter(|_| size > SPOT_BYTES).map(|_| self.lanes.stream()),
+            promised: target.md5,
             sent: VecDeque::new(),
         };
         if size == 0 {
@@ -198,8 +202,10 @@ struct Source {
     item: Item,
     /// Bytes still to be read.
     left: u64,
-    /// What was read goes to a hashing thread, too, and must come to this digest.
-    digesting: Option<(push::Stream, Digest)>,
+    /// What was read goes to a hashing thread, too, unless it is little.
+    digesting: Option<push::Stream>,
+    /// What it must come to.
+    promised: Option<Digest>,
     /// The last blocks: once they are sent, their memory is used again.
     sent: VecDeque<Bytes>,
 }
@@ -236,19 +242,26 @@ impl Source {
         let block = Bytes::from(block);
         self.sent.push_back(block.clone());
         self.left -= block.len() as u64;
-        if let Some((digesting, _)) = &mut self.digesting {
+        if let Some(digesting) = &mut self.digesting {
             digesting.push(block.clone()).await.at(&self.item.file)?;
         }
         if self.left == 0 {
-            self.check_digest().await?;
+            self.check_digest(&block).await?;
         }
         Ok(Some(block))
     }
 
-    async fn check_digest(&mut self) -> Result<()> {
-        let Some((digesting, promised)) = self.digesting.take() else { return Ok(()) };
-        let seen = digesting.finish().await.at(&self.item.file)?.finish();
-        if seen.md5 == promised { Ok(()) } else { Err(self.item.changed()) }
+    async fn check_digest(&mut self, last: &[u8]) -> Result<()> {
+        let Some(promised) = self.promised else { return Ok(()) };
+        let hasher = match self.digesting.take() {
+            Some(digesting) => digesting.finish().await.at(&self.item.file)?,
+            None => {
+                let mut hasher = Hasher::default();
+                hasher.update(last);
+                hasher
+            }
+        };
+        if hasher.finish().md5 == promised { Ok(()) } else { Err(self.item.changed()) }
     }
 }
 
