@@ -466,7 +466,9 @@ impl Bucket {
         job: &Job,
     ) -> Result<u64, Failure> {
         let prefix = format!("{}/", version.folder());
-        let below = self.objects.below(&version.folder(), job)?;
+        let mut expected: Vec<_> = stored(manifest).map(|(path, _)| version.key(path)).collect();
+        expected.sort_unstable();
+        let below = self.objects.below(&version.folder(), &expected, job)?;
         let found: HashMap<&str, &Listed> = below
             .iter()
             .filter_map(|listed| Some((listed.key.strip_prefix(&prefix)?, listed)))

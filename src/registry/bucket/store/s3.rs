@@ -4,6 +4,7 @@
 //! there are conditional writes: `..LOCK` is put only if it is absent, or still the one that was
 //! seen. The store must know `If-None-Match` and `If-Match`.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::io;
@@ -42,6 +43,10 @@ use crate::{Error, Result};
 const ABANDONED: Duration = Duration::from_secs(15 * 60);
 /// Objects that are read at once for their digests: each answer takes some time to come, as most do.
 const READS_AT_ONCE: usize = 128;
+/// Objects of a part of a listing: with some of the registry's own, one answer, which has up to 1,000.
+const PART_KEYS: usize = 990;
+/// Parts that are listed at once.
+const LISTS_AT_ONCE: usize = 16;
 /// How often a project is claimed whose receipt comes or goes meanwhile.
 const CLAIMS: usize = 3;
 const DOCUMENT: &str = "application/json";
@@ -228,6 +233,43 @@ impl S3 {
         Ok(objects)
     }
 
+    /// The same as parts that are listed at once, each up to one of the expected keys.
+    fn list_parts(&self, folder: &str, expected: &[String]) -> Result<Vec<ObjectMeta>, Failure> {
+        let prefix = path_of(folder);
+        let ends = || expected.iter().skip(PART_KEYS - 1).step_by(PART_KEYS).map(Some);
+        let begins = std::iter::once(None).chain(ends());
+        let parts = begins.zip(ends().chain([None]));
+        let parts = parts.map(|(after, end)| self.list_part(prefix.as_ref(), after, end));
+        let listed = futures_util::stream::iter(parts).buffered(LISTS_AT_ONCE).try_concat();
+        let mut objects = self.wait(listed).map_err(|error| failure(&error))?;
+        objects.sort_unstable_by(|one, other| one.location.cmp(&other.location));
+        Ok(objects)
+    }
+
+    /// What comes after one key, up to another.
+    async fn list_part(
+        &self,
+        prefix: Option<&Path>,
+        after: Option<&String>,
+        end: Option<&String>,
+    ) -> object_store::Result<Vec<ObjectMeta>> {
+        let mut listed = match after.and_then(|key| path_of(key)) {
+            Some(key) => self.store.list_with_offset(prefix, &key),
+            None => self.store.list(prefix),
+        };
+        let mut part = Vec::new();
+        while let Some(meta) = listed.try_next().await? {
+            let to_end = end.map_or(Ordering::Less, |end| meta.location.as_ref().cmp(end));
+            if to_end.is_le() {
+                part.push(meta);
+            }
+            if to_end.is_ge() {
+                break;
+            }
+        }
+        Ok(part)
+    }
+
     /// Whether it is a receipt that only waits to be taken away: nobody is shown that.
     fn is_told(&self, path: &Path) -> bool {
         path.filename() == Some(layout::LOCK) && lock(&self.told).contains_key(path)
@@ -287,6 +329,12 @@ impl S3 {
             error => Err(failure(&error)),
         }
     }
+}
+
+/// Whether all keys are among the objects, which are in order.
+fn has_all(objects: &[ObjectMeta], keys: &[String]) -> bool {
+    let find = |key: &String| objects.binary_search_by(|meta| meta.location.as_ref().cmp(key));
+    keys.iter().all(|key| find(key).is_ok())
 }
 
 fn version_of(meta: ObjectMeta) -> UpdateVersion {
@@ -458,13 +506,20 @@ impl Objects for S3 {
         Ok(folders)
     }
 
-    fn below(&self, folder: &str, _: &Job) -> Result<Vec<Listed>, Failure> {
+    fn below(&self, folder: &str, expected: &[String], _: &Job) -> Result<Vec<Listed>, Failure> {
         let listed = |meta: ObjectMeta| Listed {
             key: meta.location.to_string(),
             size: meta.size,
             md5: self.told_digest(&meta),
         };
-        Ok(self.list_below(folder)?.into_iter().map(listed).collect())
+        let mut parts = None;
+        if expected.len() > PART_KEYS {
+            let listed = self.list_parts(folder, expected)?;
+            // Something is missing, or the store has an order of its own.
+            parts = Some(listed).filter(|listed| has_all(listed, expected));
+        }
+        let objects = parts.map_or_else(|| self.list_below(folder), Ok)?;
+        Ok(objects.into_iter().map(listed).collect())
     }
 
     fn digests(&self, keys: &[String], job: &Job) -> Result<Vec<Digest>, Failure> {
@@ -798,6 +853,63 @@ mod tests {
         let keys = ["x", "y", "z", "w"].map(|name| format!("p/a/v/{name}"));
         let digests = s3.digests(&keys, &Job::default()).unwrap();
         assert_eq!(digests, ["x", "y", "z", "w"].map(|content| md5_of(content.as_bytes())));
+    }
+
+    /// A store of such keys, given in its own order, whose answers to a listing wait for those to so
+    /// many at once.
+    fn listing(keys: Vec<String>, at_once: usize) -> (S3, tokio::runtime::Runtime) {
+        let others = std::sync::Barrier::new(at_once);
+        let url = serve_all(move |head| {
+            others.wait();
+            let target = head.split(' ').nth(1).unwrap();
+            let url = reqwest::Url::parse(&format!("http://h{target}")).unwrap();
+            let asked: HashMap<_, _> = url.query_pairs().collect();
+            let after = asked.get("continuation-token").or_else(|| asked.get("start-after"));
+            let after = after.and_then(|after| keys.iter().position(|key| key == after));
+            let first = after.map_or(0, |at| at + 1);
+            let page = &keys[first..keys.len().min(first + 1000)];
+            let mut text = String::from("<ListBucketResult>");
+            for key in page {
+                let _ = write!(
+                    text,
+                    "<Contents><Key>{key}</Key><LastModified>2026-11-29T00:00:00Z</LastModified>\
+                     <ETag>\"1\"</ETag><Size>1</Size></Contents>"
+                );
+            }
+            if let Some(last) = page.last().filter(|_| first + page.len() < keys.len()) {
+                let _ = write!(text, "<NextContinuationToken>{last}</NextContinuationToken>");
+            }
+            text.push_str("</ListBucketResult>");
+            answer("200 OK", "", text.len(), text.as_bytes())
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        (store_at(&url, &runtime), runtime)
+    }
+
+    #[test]
+    fn parts_of_a_long_listing_come_at_once_and_nothing_is_left_out() {
+        let name = |number| format!("p/a/v/f{number:04}");
+        let mut all: Vec<String> = (0..2500).map(name).collect();
+        let expected = all.clone();
+        // The registry's own, and what nobody expects.
+        all.extend(
+            ["p/a/v/..manifest", "p/a/v/..summary", "p/a/v/f0989x", "p/a/v/z"].map(Into::into),
+        );
+        all.sort_unstable();
+        let below = |keys: &[String], at_once, expected: &[String]| {
+            let (s3, _runtime) = listing(keys.to_vec(), at_once);
+            let below = s3.below("p/a/v", expected, &Job::default()).unwrap();
+            below.into_iter().map(|listed| listed.key).collect::<Vec<_>>()
+        };
+        assert_eq!(below(&all, 3, &expected), all);
+        assert_eq!(below(&all, 1, &expected[..990]), all);
+        // Something is missing.
+        all.retain(|key| *key != name(989));
+        assert_eq!(below(&all, 1, &expected), all);
+        // An order of the store's own.
+        let mut other = all.clone();
+        other.reverse();
+        assert_eq!(below(&other, 1, &all), all);
     }
 
     /// Completes an upload of a file in a store that has such tags; returns what it was asked for.
