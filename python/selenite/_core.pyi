@@ -53,6 +53,7 @@ __all__ = [
     "gypsum_resolve_links",
     "gypsum_save_file",
     "gypsum_save_version",
+    "gypsum_session_token",
     "gypsum_start",
     "gypsum_upload",
     "is_offline",
@@ -389,6 +390,7 @@ def gypsum_save_version(
     overwrite: bool,
     relink: bool,
 ) -> str: ...
+def gypsum_session_token() -> str: ...
 def gypsum_start(
     site: _Site,
     version: _Version,

@@ -30,6 +30,7 @@ def begun(
     *,
     deduplicate: bool,
     probation: bool,
+    resumable: bool,
 ) -> _core.Session:
     """Start a session, and note it.
 
@@ -37,21 +38,21 @@ def begun(
         unfinished: Where it is noted.
         site: The service.
         names: Project, asset and version.
-        content: What is uploaded, `files` and `links`, for later calls to compare.
+        content: What is uploaded, `files` and `links`.
         token: Who uploads.
         directory: Where the files are.
         deduplicate: Whether files that the service has are linked.
         probation: Whether the version is to be approved later.
+        resumable: Whether later calls may go on with it, and not only end it.
 
     Returns:
         What the service has answered.
     """
-    import uuid
     from urllib.parse import quote
 
     path = "/".join(quote(name, safe="") for name in names)
-    chosen = {"abort_url": f"/upload/abort/{path}", "session_token": str(uuid.uuid4())}
-    unfinished.note({"content": content, "session": chosen})
+    chosen = {"abort_url": f"/upload/abort/{path}", "session_token": _core.gypsum_session_token()}
+    unfinished.note({"session": chosen})
     try:
         session = _core.gypsum_start(
             site,
@@ -70,7 +71,11 @@ def begun(
             unfinished.forget()
         raise
     if is_under_way(session):
-        unfinished.note({"content": content, "session": session})
+        known = {name: session[name] for name in chosen}
+        if resumable:
+            unfinished.note({"content": content, "session": session})
+        elif known != chosen:
+            unfinished.note({"session": known})
     else:
         # Some refusals come with the status of a success.
         unfinished.forget()

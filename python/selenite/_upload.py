@@ -472,6 +472,7 @@ def _to_gypsum(
             directory,
             deduplicate=deduplicate,
             probation=probation,
+            resumable=True,
         )
     secret = session["session_token"]
     try:

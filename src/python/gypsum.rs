@@ -14,6 +14,7 @@ use crate::client::gypsum::{
     self, Cache, Call, End, File, LinkTo, Links, Place, Remote, SaveOptions, Saver, Start,
 };
 use crate::http::{Document, Object};
+use crate::registry::bucket::random_token;
 use crate::transfer::plan::Form;
 use crate::{Error, Result, runtime};
 
@@ -208,6 +209,12 @@ pub(super) fn gypsum_prepare(
         gypsum::prepare_directory(&directory, Links::parse(links)?, &Cache::new(cache), job)
     })?;
     Ok(pythonize::pythonize(py, &prepared)?.unbind())
+}
+
+/// A token for a session that is to be started.
+#[pyfunction]
+pub(super) fn gypsum_session_token() -> String {
+    random_token()
 }
 
 /// Starts an upload. Files are paths, to be digested, or dictionaries.

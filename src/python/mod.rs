@@ -55,8 +55,8 @@ mod _core {
     use super::gypsum::{
         gypsum_clone, gypsum_describe, gypsum_download, gypsum_finish, gypsum_list_directories,
         gypsum_list_files, gypsum_number, gypsum_prepare, gypsum_read, gypsum_record,
-        gypsum_request, gypsum_resolve_links, gypsum_save_file, gypsum_save_version, gypsum_start,
-        gypsum_upload, store_private,
+        gypsum_request, gypsum_resolve_links, gypsum_save_file, gypsum_save_version,
+        gypsum_session_token, gypsum_start, gypsum_upload, store_private,
     };
     #[pymodule_export]
     use super::json::read_json;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from support import gypsum
 from support.gypsum import Api, Session, entry, exchange
+from support.service import Answer
+from support.tree import everything
 
 
 def reason(api: Api, path: str, files: list[Any], **more: Any) -> tuple[int, str]:
@@ -150,6 +153,33 @@ def test_a_client_may_choose_the_token_of_its_session(project: Api) -> None:
     # So it can end what it was never told of.
     assert Session(project, answer.json()).abort().status == 200
     assert project.start("p/a/v1", []).status == 200
+
+
+def test_a_session_is_started_again_by_the_client_that_has_chosen_its_token(project: Api) -> None:
+    look = exchange(project.url, "HEAD", "/file/p%2Fa%2Fv1%2F..summary")
+    assert (look.status, look.headers["selenite-session-token"]) == (404, "chosen")
+    token = "11111111-1111-4111-8111-111111111111"
+
+    def start(files: list[Any], token: str = token) -> Answer:
+        headers = {"Authorization": "Bearer owner-token", "Selenite-Session-Token": token}
+        body = json.dumps({"files": files}).encode()
+        return exchange(project.url, "POST", "/upload/start/p/a/v1", headers, body)
+
+    files = [entry("x", b"1"), entry("y", b"2")]
+    first = start(files)
+    before = everything(project.registry)
+    again = start(files)
+    assert (again.status, again.body) == (first.status, first.body)
+    assert everything(project.registry) == before
+    # Another request, another client.
+    assert start(files[:1]).status == 403
+    assert start(files, "22222222-2222-4222-8222-222222222222").status == 403
+    session = Session(project, first.json())
+    assert session.put(b"1").status == 200
+    assert start(files).status == 403
+    assert session.put(b"2", 1).status == 200
+    assert session.complete().status == 200
+    assert start(files).status == 400
 
 
 def test_a_session_that_takes_too_long_is_ended_by_the_next(tmp_path: Path) -> None:

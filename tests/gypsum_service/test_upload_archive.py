@@ -23,7 +23,9 @@ PLACE = "/upload/archive/p/a/v1"
 
 @pytest.fixture
 def session(project: Api) -> Session:
-    return project.session("p/a/v1", [entry(*file) for file in FILES.items()])
+    started = project.start("p/a/v1", [entry(*file) for file in FILES.items()])
+    assert started.headers["selenite-upload-archive"] == PLACE
+    return Session(project, started.json())
 
 
 def stored(session: Session) -> Tree:

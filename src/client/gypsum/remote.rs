@@ -35,6 +35,21 @@ pub struct Answer {
     pub document: Document,
 }
 
+/// What a service says of an object, and of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Look {
+    /// Whether the object is there.
+    pub is_there: bool,
+    /// Whether sessions can have tokens that clients choose: then it does no harm to start one again.
+    pub lets_choose: bool,
+}
+
+impl Look {
+    fn of(headers: &[(String, String)]) -> Self {
+        Self { is_there: false, lets_choose: headers.iter().any(|(name, _)| name == SESSION) }
+    }
+}
+
 /// One request to send.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
@@ -147,15 +162,16 @@ impl Remote {
         self.http.get(&self.file_url(key)?, job).await
     }
 
-    /// True if there is such an object; any doubt is a no.
-    pub async fn has(&self, key: &str, job: &Job) -> Result<bool> {
+    /// What the service says when it is asked whether an object is there.
+    pub async fn look(&self, key: &str, job: &Job) -> Result<Look> {
         let url = self.file_url(key)?;
-        let headers = HeaderMap::new();
-        let ask = || self.http.request_once(Method::HEAD, &url, &headers, Bytes::new(), true);
+        let nothing = HeaderMap::new();
+        let ask = || self.http.request_once(Method::HEAD, &url, &nothing, Bytes::new(), true);
         match self.http.repeat(&url, |_| true, job, ask).await {
-            Ok(_) => Ok(true),
+            Ok(answer) => Ok(Look { is_there: true, ..Look::of(&answer.headers()) }),
             Err(Error::Cancelled) => Err(Error::Cancelled),
-            Err(_) => Ok(false),
+            Err(Error::Status { headers, .. }) => Ok(Look::of(&headers)),
+            Err(_) => Ok(Look::default()),
         }
     }
 
@@ -245,7 +261,8 @@ mod tests {
         let (url, server) = serve(vec![refused, answer("200 OK", "Content-Length: 0\r\n", 0, b"")]);
         let runtime = runtime::current().unwrap();
         let remote = Remote::new(url.as_str(), &Trust::Environment, &runtime).unwrap();
-        assert!(runtime.block_on(remote.has("p/a/v/..summary", &Job::default())).unwrap());
+        let look = runtime.block_on(remote.look("p/a/v/..summary", &Job::default())).unwrap();
+        assert!(look.is_there && !look.lets_choose);
         assert!(server.join().unwrap().iter().all(|head| head.starts_with("HEAD ")));
     }
 

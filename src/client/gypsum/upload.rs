@@ -2,10 +2,11 @@
 //! session is completed or aborted.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use base64::Engine as _;
@@ -22,6 +23,8 @@ use crate::http::{Document, url, was_sent};
 use crate::job::Job;
 use crate::registry::format::layout::SUMMARY;
 use crate::relpath::RelPath;
+use crate::runtime::PerProcess;
+use crate::shared::lock;
 use crate::transfer::pack::{self, Archives};
 use crate::transfer::put::Item;
 use crate::transfer::upload::{self, Target};
@@ -33,6 +36,8 @@ const BATCH: usize = 256;
 const BATCHES: &str = "selenite-presigned-files";
 /// What a service says that takes many small files at once: where to send them.
 const ARCHIVE: &str = "selenite-upload-archive";
+/// Sessions whose offers are kept.
+const MOST_SESSIONS: usize = 16;
 
 const EXISTS: &str = r#"{"status":"error","reason":"project-asset-version already exists"}"#;
 
@@ -77,6 +82,52 @@ pub struct Place {
     path: String,
     url: serde_json::Value,
     method: String,
+}
+
+/// What a service can do for a session besides what all can, as its answers say: where many places are
+/// asked for at once, and where archives are sent.
+#[derive(Debug, Clone, Default)]
+struct Offers {
+    batches: Option<String>,
+    archive: Option<String>,
+}
+
+/// Those that came with the start of a session, by its token: the first place need not be waited for to
+/// know them.
+static OFFERS: PerProcess<Mutex<VecDeque<(String, Offers)>>> = PerProcess::empty();
+
+impl Offers {
+    fn of(headers: &[(String, String)]) -> Self {
+        let told = |wanted: &str| Some(headers.iter().find(|(name, _)| name == wanted)?.1.clone());
+        Self { batches: told(BATCHES), archive: told(ARCHIVE) }
+    }
+
+    fn keep(self, started: &Document) {
+        #[derive(Deserialize)]
+        struct Session {
+            session_token: String,
+        }
+
+        // What else an answer may be is looked at by those who want it.
+        if let (Some(_), Ok(Session { session_token })) = (&self.batches, started.parse()) {
+            let mut kept = lock(OFFERS.get(Mutex::default));
+            kept.truncate(MOST_SESSIONS - 1);
+            kept.push_front((session_token, self));
+        }
+    }
+
+    fn known(session: &str) -> Option<Self> {
+        let kept = lock(OFFERS.get(Mutex::default));
+        kept.iter().find(|(token, _)| token == session).map(|(_, offers)| offers.clone())
+    }
+
+    /// Forgets what was kept for a session; false if nothing was.
+    fn forget(session: &str) -> bool {
+        let mut kept = lock(OFFERS.get(Mutex::default));
+        let before = kept.len();
+        kept.retain(|(token, _)| token != session);
+        kept.len() < before
+    }
 }
 
 /// Sizes and digests of files below `directory`, or the working directory.
@@ -148,7 +199,9 @@ pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<
         .map_err(|error| Error::invalid("files", "", error.to_string()))?;
     let url = remote.endpoint("upload/start", &[project, asset, version])?;
     runtime::current()?.block_on(async {
-        if remote.has(&format!("{project}/{asset}/{version}/{SUMMARY}"), job).await? {
+        let summary = format!("{project}/{asset}/{version}/{SUMMARY}");
+        let look = remote.look(&summary, job).await?;
+        if look.is_there {
             return Err(Error::Status {
                 method: "POST".into(),
                 url: url::redacted(&url),
@@ -158,8 +211,10 @@ pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<
                 body: EXISTS.into(),
             });
         }
-        let call = Call { body: body.into(), session, ..Call::post(url, token) };
+        let is_repeatable = session.is_some() && look.lets_choose;
+        let call = Call { body: body.into(), session, is_repeatable, ..Call::post(url, token) };
         let sent = remote.send(&call, job).await?;
+        Offers::of(&sent.headers).keep(&sent.document);
         Ok(sent.document)
     })
 }
@@ -262,6 +317,8 @@ struct Presigner<'a> {
     is_refused: Cell<bool>,
     /// Where archives are sent, if that is known.
     archive: RefCell<Option<Url>>,
+    /// Whether the service has said what it offers.
+    is_told: Cell<bool>,
     /// Held by the one who asks.
     asking: tokio::sync::Mutex<()>,
     /// What was given and is not used yet.
@@ -297,14 +354,43 @@ impl<'a> Presigner<'a> {
         remote.http = remote.http.preparing();
         let (batches, ready) = (RefCell::default(), RefCell::default());
         let (asking, next) = (tokio::sync::Mutex::default(), Cell::new(0));
-        let (is_refused, archive) = (Cell::new(false), RefCell::default());
-        Ok(Self { remote, urls, session, job, batches, is_refused, archive, asking, ready, next })
+        let (archive, [is_refused, is_told]) = (RefCell::default(), Default::default());
+        let presigner = Self {
+            remote,
+            urls,
+            session,
+            job,
+            batches,
+            is_refused,
+            archive,
+            is_told,
+            asking,
+            ready,
+            next,
+        };
+        if let Some(offers) = Offers::known(session) {
+            presigner.note(offers)?;
+        }
+        Ok(presigner)
     }
 
-    /// Where archives are sent, if the service says so with the first place.
+    fn note(&self, Offers { batches, archive }: Offers) -> Result<()> {
+        if let Some(path) = batches.filter(|_| !self.is_refused.get()) {
+            *self.batches.borrow_mut() = Some(self.remote.at(&path)?);
+        }
+        if let Some(path) = archive {
+            *self.archive.borrow_mut() = Some(self.remote.at(&path)?);
+        }
+        self.is_told.set(true);
+        Ok(())
+    }
+
+    /// Where archives are sent, if the service says so, at the latest with the first place.
     async fn archives(&self) -> Result<Option<Archives>> {
-        let first = self.ask(0).await?;
-        self.ready.borrow_mut().insert(0, first);
+        if !self.is_told.get() {
+            let first = self.ask(0).await?;
+            self.ready.borrow_mut().insert(0, first);
+        }
         let Some(url) = self.archive.take() else { return Ok(None) };
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, secret(self.session)?);
@@ -333,13 +419,7 @@ impl<'a> Presigner<'a> {
         let url = self.remote.at(self.urls[index])?;
         let call = Call { is_repeatable: true, ..Call::post(url, self.session) };
         let answer = self.remote.send(&call, self.job).await?;
-        let told = |wanted: &str| answer.headers.iter().find(|(name, _)| name == wanted);
-        if let Some((_, path)) = told(BATCHES).filter(|_| !self.is_refused.get()) {
-            *self.batches.borrow_mut() = Some(self.remote.at(path)?);
-        }
-        if let Some((_, path)) = told(ARCHIVE) {
-            *self.archive.borrow_mut() = Some(self.remote.at(path)?);
-        }
+        self.note(Offers::of(&answer.headers))?;
         answer.document.parse::<Presigned>()?.target()
     }
 
@@ -381,13 +461,20 @@ pub enum End {
 /// Ends a session. An answer that was lost is no failure if the service has done its work.
 pub fn finish(remote: &Remote, end: End, path: &str, session: &str, job: &Job) -> Result<()> {
     let call = Call::post(remote.at(path)?, session);
+    // Ours, which ends a session once: whoever asks again is told whether that was done.
+    let is_ours = Offers::forget(session);
+    let mut remote = remote.clone();
+    if is_ours {
+        remote.http = remote.http.reusing();
+    }
+    let remote = &remote;
     let may_be_done = Cell::new(false);
     runtime::current()?.block_on(async {
         let attempt = || async {
             let sent = remote.send_once(&call).await;
             sent.inspect_err(|error| may_be_done.set(may_be_done.get() || is_lost(error)))
         };
-        let again = |_: &Error| end == End::Abort || !may_be_done.get();
+        let again = |_: &Error| end == End::Abort || is_ours || !may_be_done.get();
         let sent = remote.http.repeat(&call.url, again, job, attempt).await;
         let Err(error) = sent else { return Ok(()) };
         let is_done = may_be_done.get()

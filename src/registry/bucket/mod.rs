@@ -31,7 +31,7 @@ use serde_json::Value;
 pub use access::Identity;
 pub use admin::QuotaDefaults;
 pub use session::{PresignedFile, Started, Upload, check_start};
-pub use token::is_equal;
+pub use token::{is_equal, random as random_token};
 
 use super::failure::{Failure, FailureContext, tell};
 use super::format::history::Event;

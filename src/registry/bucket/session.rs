@@ -92,7 +92,7 @@ pub fn check_start(body: &Value) -> Result<bool, Failure> {
 impl Bucket {
     /// Starts a session that uploads a version. `body` is the whole request; the session has the
     /// token that the client has chosen, if it has: then it is known also to a client that is not
-    /// answered.
+    /// answered, which may ask again.
     pub fn start(
         &self,
         version: &VersionPath,
@@ -113,11 +113,12 @@ impl Bucket {
         self.end_overdue(&version.project, hold.as_mut())?;
         let token = chosen.unwrap_or_else(token::random);
         if let Some(lock) = hold.lock().cloned() {
-            let begun = self.begun_before(version, &lock, body, user, is_probational, job)?;
+            let is_own = lock.session_hash == token::hash(&token);
+            let begun =
+                self.begun_before(version, &lock, is_own, body, user, is_probational, job)?;
             let manifest = begun.ok_or_else(super::already_locked)?;
-            let lock = Lock { session_hash: token::hash(&token), ..lock };
-            let is_ours = hold.set_lock(&lock)?;
-            return if is_ours {
+            let new = Lock { session_hash: token::hash(&token), ..lock.clone() };
+            return if new == lock || hold.set_lock(&new)? {
                 Ok(Started::new(token, &manifest))
             } else {
                 Err(super::already_locked())
@@ -172,12 +173,15 @@ impl Bucket {
         Ok(Started::new(token, &manifest))
     }
 
-    /// The manifest of a session that has locked the project, if a process that is dead by now has
-    /// started it for just this request, and nothing was sent: perhaps nobody knows its token.
+    /// The manifest of a session that has locked the project, if it was started for just this request,
+    /// and nothing was sent: by the same client, or by a process that is dead by now, so that perhaps
+    /// nobody knows its token.
+    #[expect(clippy::too_many_arguments, reason = "all that a session is known by")]
     fn begun_before(
         &self,
         version: &VersionPath,
         lock: &Lock,
+        is_own: bool,
         body: &Value,
         user: &Identity,
         is_probational: bool,
@@ -188,7 +192,7 @@ impl Bucket {
         let (true, None) = (is_of_version, &lock.ending) else { return Ok(None) };
         let Some(summary) = self.summary(version)? else { return Ok(None) };
         let start = time::parse_any(&summary.upload_start);
-        let is_same = start.is_some_and(|start| start < self.opened)
+        let is_same = (is_own || start.is_some_and(|start| start < self.opened))
             && !summary.is_finished()
             && summary.is_probational() == is_probational
             && summary.upload_user_id == user.login;

@@ -47,7 +47,8 @@ const BATCHES: &str = "selenite-presigned-files";
 const MOST_PRESIGNED: usize = 1000;
 /// The header that tells where many small files are taken at once.
 const ARCHIVE: &str = "selenite-upload-archive";
-/// The header by which a client chooses the token of the session that it starts.
+/// The header by which a client chooses the token of the session that it starts, and which tells that it
+/// may.
 const SESSION: &str = "selenite-session-token";
 
 type Answer = Result<Response<Body>, Refusal>;
@@ -73,6 +74,11 @@ async fn respond(Shared(state): Shared<Arc<State>>, request: Request) -> Respons
     };
     body::drain(&mut body).await;
     response = answer::open_to_all(response);
+    // Clients look for a version before they start it.
+    if request.method == Method::HEAD {
+        let may_choose = HeaderValue::from_static("chosen");
+        response.headers_mut().insert(HeaderName::from_static(SESSION), may_choose);
+    }
     entry.answered(&response);
     response
 }
@@ -518,30 +524,35 @@ impl Call<'_, '_> {
         let user = user?;
         let chosen = self.headers.get(SESSION);
         let chosen = chosen.map(|token| String::from_utf8_lossy(token.as_bytes()).into_owned());
+        let new = version.clone();
         let started = self
             .run(move |state, job| {
-                let started = state.bucket.start(&version, &request, &user, chosen, job)?;
-                Ok(plain(&describe(&version, &started)))
+                let started = state.bucket.start(&new, &request, &user, chosen, job)?;
+                Ok(plain(&describe(&new, &started)))
             })
             .await?;
-        Ok(answer::json(StatusCode::OK, started))
+        Ok(self.offering(&version, answer::json(StatusCode::OK, started)))
+    }
+
+    /// Says with an answer of a session what else it can do here.
+    fn offering(&self, version: &VersionPath, mut response: Response<Body>) -> Response<Body> {
+        let headers = response.headers_mut();
+        let batches = HeaderValue::from_static(PRESIGNED_FILES);
+        headers.insert(HeaderName::from_static(BATCHES), batches);
+        if self.state.bucket.objects().is_at_hand() {
+            let archive = HeaderValue::try_from(format!("/upload/archive/{}", quoted(version)));
+            let archive = archive.expect("made of visible ASCII letters");
+            headers.insert(HeaderName::from_static(ARCHIVE), archive);
+        }
+        response
     }
 
     async fn presign(self, slug: &str) -> Answer {
         let session = token(self.headers)?.to_owned();
         let slug = Slug::decode(slug)?;
-        let archive = HeaderValue::try_from(format!("/upload/archive/{}", quoted(&slug.version)));
-        let is_at_hand = self.state.bucket.objects().is_at_hand();
+        let version = slug.version.clone();
         let presigned = self.presigned(vec![slug], session).await?.pop();
-        let mut response = data(&presigned.unwrap_or_default());
-        let headers = response.headers_mut();
-        let place = HeaderValue::from_static(PRESIGNED_FILES);
-        headers.insert(HeaderName::from_static(BATCHES), place);
-        if is_at_hand {
-            let archive = archive.expect("made of visible ASCII letters");
-            headers.insert(HeaderName::from_static(ARCHIVE), archive);
-        }
-        Ok(response)
+        Ok(self.offering(&version, data(&presigned.unwrap_or_default())))
     }
 
     /// Small files of an upload, in an archive.

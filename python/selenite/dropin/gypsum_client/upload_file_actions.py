@@ -201,6 +201,7 @@ def upload_directory(
                 directory,
                 deduplicate=deduplicate,
                 probation=probation,
+                resumable=False,
             )
         init = _answered(answer)
         try:
