@@ -156,7 +156,7 @@ impl Turn {
     /// Notes that the server refused the request. `pause` is for how long nothing is to be sent,
     /// after so many refusals in a row. Returns true if this request has trouble of its own.
     pub(super) fn refused(&self, refusal: Refusal, pause: impl Fn(u32) -> Duration) -> bool {
-        lock(&self.pace.state).refuse(self.begun.round, refusal, pause, Instant::now())
+        lock(&self.pace.state).refuse(self.begun, refusal, pause, Instant::now())
     }
 }
 
@@ -262,7 +262,7 @@ impl State {
 
     fn refuse(
         &mut self,
-        round: u64,
+        Begun { round, seen }: Begun,
         Refusal { is_again, is_silent, asks }: Refusal,
         pause: impl Fn(u32) -> Duration,
         now: Instant,
@@ -279,7 +279,8 @@ impl State {
         let is_own = is_again && f64::from(self.taken) > self.number;
         self.taken = 0;
         if round == self.round && !is_own {
-            let refused = self.number.min(f64::from(self.under_way));
+            // Others that were sent with it may have been answered by now.
+            let refused = self.number.min(f64::from(self.under_way.max(seen.of)));
             self.number = (refused / 2.0).max(LEAST);
             self.ceiling = refused * 0.75;
             self.spare = self.spare.max(1.0);
@@ -399,7 +400,7 @@ mod tests {
                         refused += 1;
                         let refusal = Refusal { is_again, asks: asked > TICK, is_silent: false };
                         let pause = |times| doubling(times).max(asked);
-                        let is_own = state.refuse(begun.round, refusal, pause, now);
+                        let is_own = state.refuse(begun, refusal, pause, now);
                         let pause = if is_own { doubling(1) } else { Duration::ZERO };
                         waiting.push((now + pause, true));
                     }
@@ -585,9 +586,9 @@ mod tests {
     fn the_number_is_halved_once_a_round_and_grows_back() {
         let mut state = State { spare: 0.0, ..State::default() };
         let now = state.since;
-        let rounds: Vec<u64> = (0..16).map(|_| state.begin(MOST, now).unwrap().round).collect();
-        for round in rounds {
-            state.refuse(round, Refusal::default(), doubling, now);
+        let all: Vec<Begun> = (0..16).map(|_| state.begin(MOST, now).unwrap()).collect();
+        for begun in all {
+            state.refuse(begun, Refusal::default(), doubling, now);
             state.under_way -= 1;
         }
         let later = now + doubling(1);
@@ -599,18 +600,35 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_tells_of_all_that_were_sent_with_it() {
+        let mut state = State::default();
+        let now = state.since;
+        let all: Vec<Begun> = (0..16).map(|_| state.begin(MOST, now).unwrap()).collect();
+        let (taken, refused) = all.split_at(8);
+        for _ in taken {
+            state.take();
+            state.under_way -= 1;
+        }
+        for begun in refused {
+            state.refuse(*begun, Refusal::default(), doubling, now);
+            state.under_way -= 1;
+        }
+        assert!(state.number >= 6.0, "{}", state.number);
+    }
+
+    #[test]
     fn a_server_that_is_not_there_keeps_nobody_waiting() {
         let mut state = State::default();
         let now = state.since;
         let silent = Refusal { is_silent: true, ..Refusal::default() };
         for _ in 0..100 {
-            let round = state.begin(MOST, now).unwrap().round;
-            assert!(state.refuse(round, silent, doubling, now), "it has trouble of its own");
+            let begun = state.begin(MOST, now).unwrap();
+            assert!(state.refuse(begun, silent, doubling, now), "it has trouble of its own");
             state.under_way -= 1;
         }
-        let rounds: Vec<u64> = (0..16).map(|_| state.begin(MOST, now).unwrap().round).collect();
-        for round in rounds {
-            state.refuse(round, silent, doubling, now);
+        let all: Vec<Begun> = (0..16).map(|_| state.begin(MOST, now).unwrap()).collect();
+        for begun in all {
+            state.refuse(begun, silent, doubling, now);
             state.under_way -= 1;
         }
         assert_eq!(state.begin(MOST, now), Err(now + doubling(1)), "others are served, or may be");
@@ -622,9 +640,9 @@ mod tests {
         let mut state = State::default();
         let mut now = state.since;
         for times in 0..20 {
-            let round = state.begin(MOST, now).unwrap().round;
+            let begun = state.begin(MOST, now).unwrap();
             let refusal = Refusal { is_again: times > 0, ..Refusal::default() };
-            state.refuse(round, refusal, doubling, now);
+            state.refuse(begun, refusal, doubling, now);
             state.under_way -= 1;
             for _ in 0..10 {
                 now = now.max(state.resume);
