@@ -70,15 +70,15 @@ def begun(
         if error.status < _SERVER_FAULT:
             unfinished.forget()
         raise
-    if is_under_way(session):
-        known = {name: session[name] for name in chosen}
-        if resumable:
-            unfinished.note({"content": content, "session": session})
-        elif known != chosen:
-            unfinished.note({"session": known})
-    else:
+    if not is_under_way(session):
         # Some refusals come with the status of a success.
         unfinished.forget()
+    elif resumable:
+        unfinished.note({"content": content, "session": session})
+    else:
+        given = chosen | {name: value for name, value in session.items() if name in chosen}
+        if given != chosen:
+            unfinished.note({"session": given})
     return session
 
 

@@ -116,8 +116,8 @@ def test_all_arrives_although_connections_end_and_requests_are_refused(
     assert {status for _, _, status in answers} <= {"200", "503"}
     # What waited on a connection that ended is sent over the next one, and is no failure.
     assert [message for message in caplog.messages if " failed (" in message] == []
-    # One makes the connection for all, also while nothing is known of the server. nginx numbers all,
-    # also those that nothing was asked over.
+    # One makes the connection for all, also while nothing is known of the server. nginx numbers
+    # all, also those that nothing was asked over.
     numbers = [int(connection) for _, connection, _ in answers]
     assert max(numbers) - min(numbers) < 2 * len(answers) // 50
 
