@@ -20,6 +20,7 @@ import gypsum_client as gyp
 import pytest
 from gypsum_client import _utils
 from gypsum_client._locks import locked
+from selenite import _core
 from support import workers
 from support.bucket import Gypsum
 from support.proxy import Fault, between
@@ -72,6 +73,23 @@ def test_a_child_of_fork_works_after_its_parent_did(version: Gypsum, tmp_path: P
         os._exit(result)
     workers.save_version((version.url, str(tmp_path / "after"), False))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_forked_children_choose_sessions_of_their_own() -> None:
+    _core.gypsum_session_token()
+    reader, writer = os.pipe()
+    for _ in range(2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            os.write(writer, _core.gypsum_session_token().encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+    tokens = os.read(reader, 100).decode() + _core.gypsum_session_token()
+    os.close(reader)
+    os.close(writer)
+    assert len({tokens[:36], tokens[36:72], tokens[72:]}) == 3
 
 
 def test_a_fork_in_the_midst_of_a_save_holds_up_neither_child_nor_parent(

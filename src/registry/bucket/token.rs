@@ -2,11 +2,19 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 
 /// A new token: a random UUID of version 4.
+///
+/// # Panics
+///
+/// If the system has no random numbers.
 pub fn random() -> String {
-    let mut bytes: [u8; 16] = rand::random();
+    // From the system: the generator of a thread goes on alike in forked processes.
+    let mut bytes = [0; 16];
+    SysRng.try_fill_bytes(&mut bytes).expect("the system has random numbers");
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let digits = crate::digest::hex(&bytes);
