@@ -10,7 +10,7 @@ use std::time::Duration;
 use hyper_util::client::legacy::connect::Connection;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -72,7 +72,7 @@ pub(super) struct Pools {
 
 /// By HTTP/2 all requests share one connection, so one of those that need it makes it. So does the first
 /// to a server of which nothing is known: waiting for it costs no time if it speaks HTTP/2, and once
-/// that of a handshake if not.
+/// that of a handshake if not. One that takes too long is not waited for.
 #[derive(Debug, Clone)]
 pub(super) struct Turn {
     /// Closed where each request makes its own connection.
@@ -89,6 +89,16 @@ impl Turn {
     /// Whether requests share a connection.
     pub(super) fn is_shared(&self) -> bool {
         !self.one.is_closed()
+    }
+
+    /// Waits until no other makes a connection; `None` where each makes its own.
+    async fn wait(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.one).acquire_owned();
+        if self.is_known {
+            return turn.await.ok();
+        }
+        let waited = tokio::time::timeout(patience, turn).await;
+        waited.inspect_err(|_| self.failed()).ok()?.ok()
     }
 
     /// Notes that the connection could not be made: others may fare better, and wait for nobody.
@@ -186,7 +196,7 @@ fn client(settings: &Settings, certificates: &Arc<Certificates>, idle: usize) ->
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_ignore_invalid_headers_in_responses(true)
         .redirect(reqwest::redirect::Policy::none())
-        .connector_layer(Noting);
+        .connector_layer(Noting { patience: settings.connect_limit / 4 });
     let builder = match settings.proxies.clone().into_proxy() {
         Some(proxy) => builder.proxy(proxy),
         None => builder.no_proxy(),
@@ -228,18 +238,25 @@ pub(super) async fn noting<T>(turn: Option<Turn>, request: impl Future<Output = 
 
 /// Notes the connections that are made, for the request that waits for them.
 #[derive(Debug, Clone, Copy)]
-struct Noting;
+struct Noting {
+    /// How long the first connection to a server is waited for: of the time that each has to connect,
+    /// enough must be left.
+    patience: Duration,
+}
 
 impl<S> Layer<S> for Noting {
     type Service = Noted<S>;
 
     fn layer(&self, connector: S) -> Noted<S> {
-        Noted(connector)
+        Noted { connector, patience: self.patience }
     }
 }
 
 #[derive(Debug, Clone)]
-struct Noted<S>(S);
+struct Noted<S> {
+    connector: S,
+    patience: Duration,
+}
 
 impl<S, Target> Service<Target> for Noted<S>
 where
@@ -250,15 +267,15 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
+        self.connector.poll_ready(context)
     }
 
     fn call(&mut self, target: Target) -> Self::Future {
-        let connecting = self.0.call(target);
+        let (connecting, patience) = (self.connector.call(target), self.patience);
         Box::pin(async move {
             let mut taken = None;
             if let Ok(Some(turn)) = NOTES.try_with(Notes::awaited)
-                && let Ok(permit) = Arc::clone(&turn.one).acquire_owned().await
+                && let Some(permit) = turn.wait(patience).await
             {
                 // A request that has got another connection meanwhile leaves this behind.
                 NOTES.try_with(|_| ()).map_err(|_| "the connection is not needed any more")?;

@@ -11,6 +11,7 @@ import shutil
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,9 +173,11 @@ def test_a_server_that_does_not_speak_http2_is_asked_many_things_at_once(
     assert not all_asked.broken
 
 
+@pytest.mark.parametrize("stalls", [False, True])
 def test_a_first_connection_that_fails_keeps_no_other_waiting(
-    tmp_path: Path, certificate: Path
+    tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch, stalls: bool
 ) -> None:
+    monkeypatch.setenv("SELENITE_CONNECT_TIMEOUT", "8")
     others = threading.Barrier(3, timeout=5)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
@@ -187,14 +190,16 @@ def test_a_first_connection_that_fails_keeps_no_other_waiting(
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns")
 
     def serve() -> None:
-        with contextlib.suppress(OSError):
-            listener.accept()[0].close()
+        with contextlib.suppress(OSError), listener.accept()[0] as first:
+            if not stalls:
+                first.close()
             while True:
                 threading.Thread(target=answer, args=listener.accept()[:1], daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, daemon=True).start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        names = [f"f{number:02}" for number in range(4)]
+        names, begun = [f"f{number:02}" for number in range(4)], time.monotonic()
         assert _core.download_files(url, names, tmp_path / "got", [digested(b"s")] * 4) == 4
+        assert time.monotonic() - begun < 8
     assert not others.broken
