@@ -122,6 +122,19 @@ def test_a_start_whose_answer_is_lost_is_one_clear_error_elsewhere(
     assert read(project.path("p", "a", "v")) == CONTENT
 
 
+def test_a_start_that_was_lost_and_is_refused_then_is_ended_by_the_next_upload(
+    project: Gypsum, folder: Path
+) -> None:
+    lost = at("POST /upload/start/", FAULTS["lost answer"])
+    refused = at("POST /upload/start/", Fault(403))
+    with between(project.url, lambda *asked: lost(*asked) or refused(*asked)) as proxy:
+        with pytest.raises(gyp.GypsumError, match=r"an answer was lost.*unlock_project"):
+            put(proxy.url, folder)
+        assert project.is_locked("p")
+        put(proxy.url, folder)
+    assert read(project.path("p", "a", "v")) == CONTENT
+
+
 @pytest.mark.parametrize("what", ["reset", "lost answer"])
 def test_an_upload_is_complete_even_if_nobody_said_so(
     project: Gypsum, folder: Path, what: str

@@ -19,7 +19,7 @@ use super::prepare::LinkTo;
 use super::remote::{Call, Remote, secret};
 use crate::digest::{self, Digest};
 use crate::error::{IoContext, tell};
-use crate::http::{Document, url, was_sent};
+use crate::http::{Document, url, was_refused, was_sent};
 use crate::job::Job;
 use crate::registry::format::layout::SUMMARY;
 use crate::relpath::RelPath;
@@ -212,8 +212,27 @@ pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<
             });
         }
         let is_repeatable = session.is_some() && look.lets_choose;
-        let call = Call { body: body.into(), session, is_repeatable, ..Call::post(url, token) };
-        let sent = remote.send(&call, job).await?;
+        let mut remote = remote.clone();
+        if is_repeatable {
+            remote.http = remote.http.reusing();
+        }
+        let call = Call { body: body.into(), session, ..Call::post(url, token) };
+        let may_be_begun = Cell::new(false);
+        let attempt = || async {
+            let sent = remote.send_once(&call).await;
+            sent.inspect_err(|error| may_be_begun.set(may_be_begun.get() || is_lost(error)))
+        };
+        let again = |error: &Error| is_repeatable || was_refused(error);
+        let sent = remote.http.repeat(&call.url, again, job, attempt).await;
+        let sent = sent.map_err(|error| match error {
+            // This does not say that nothing was begun then: the session is not to be forgotten.
+            Error::Status { status: 400..500, .. } if may_be_begun.get() => Error::Transport {
+                method: "POST".into(),
+                url: url::redacted(&call.url),
+                source: format!("an answer was lost, and then: {}", error.chain()).into(),
+            },
+            other => other,
+        })?;
         Offers::of(&sent.headers).keep(&sent.document);
         Ok(sent.document)
     })
