@@ -105,7 +105,9 @@ impl Http {
     /// not be sent twice go over connections that are open, which saves the time to make one.
     #[must_use]
     pub fn reusing(&self) -> Self {
-        Self { reuses: true, ..self.clone() }
+        // That the server has closed one may be seen only when it is used.
+        let retry = RetryPolicy { retries: self.retry.retries.max(1), ..self.retry };
+        Self { reuses: true, retry, ..self.clone() }
     }
 
     /// The same client, without the logins of the user's file.
@@ -433,6 +435,7 @@ fn is_same_server(one: &Url, other: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
@@ -493,6 +496,30 @@ mod tests {
         }
         let heads = server.join().unwrap();
         assert!(heads.iter().all(|head| head.ends_with("{}") || head.ends_with("text")));
+    }
+
+    #[test]
+    fn a_change_over_a_connection_that_was_closed_meanwhile_is_sent_once_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x", listener.local_addr().unwrap());
+        let url = crate::http::url::parse(&url).unwrap();
+        let server = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+                // It ends when the client does nothing that would tell it so.
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let (runtime, http) = hasty();
+        let (http, nothing, job) = (http.reusing(), HeaderMap::new(), Job::default());
+        for _ in 0..2 {
+            let change = || http.request_once(Method::POST, &url, &nothing, Bytes::new(), false);
+            runtime.block_on(http.repeat(&url, |_| true, &job, change)).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        server.join().unwrap();
     }
 
     #[test]
