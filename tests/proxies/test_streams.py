@@ -14,11 +14,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import gypsum_client as gyp
 import pytest
 from selenite import _core
+from support import bucket
 from support.fake import Reply, serving
 from support.service import free_port
+from support.tree import make
 from support.web import NGINX, running
 
 # It ends each connection after 50 answers, and answers more than 20 early requests by 503.
@@ -203,3 +207,50 @@ def test_a_first_connection_that_fails_keeps_no_other_waiting(
         assert _core.download_files(url, names, tmp_path / "got", [digested(b"s")] * 4) == 4
         assert time.monotonic() - begun < 8
     assert not others.broken
+
+
+def test_a_session_is_ended_although_its_connection_went_dead_without_a_word(
+    tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELENITE_TIMEOUT", "2")
+    monkeypatch.setenv("SELENITE_RETRIES", "1")
+    dead = threading.Event()
+    ways: list[socket.socket] = []
+
+    def carry(source: socket.socket, target: socket.socket, is_new: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if is_new or not dead.is_set():
+                    target.sendall(data)
+            target.close()
+
+    def serve(port: int) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client = listener.accept()[0]
+                server = socket.create_connection(("127.0.0.1", port))
+                ways.extend((client, server))
+                for pair in (client, server), (server, client):
+                    arguments = (*pair, dead.is_set())
+                    threading.Thread(target=carry, args=arguments, daemon=True).start()
+
+    folder = make(tmp_path / "source", {"f": "text"})
+    with (
+        bucket.serving() as service,
+        nginx(tmp_path, certificate, f"{service.url}/") as server,
+        server.running(),
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        port = int(server.url.rpartition(":")[2])
+        threading.Thread(target=serve, args=(port,), daemon=True).start()
+        gyp.create_project("p", "alice", **service.writer)
+        there: Any = {"url": f"https://127.0.0.1:{listener.getsockname()[1]}/slow"}
+        session = gyp.start_upload(
+            "p", "a", "v", ["f"], **there, token=bucket.OWNER, directory=folder
+        )
+        gyp.upload_files(session, folder, **there)
+        dead.set()
+        gyp.complete_upload(session, **there)
+        assert "upload_finish" in service.read("p", "a", "v", "..summary")
+    for way in ways:
+        way.close()

@@ -212,18 +212,19 @@ pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<
             });
         }
         let is_repeatable = session.is_some() && look.lets_choose;
-        let mut remote = remote.clone();
+        let mut first = remote.clone();
         if is_repeatable {
-            remote.http = remote.http.reusing();
+            first.http = first.http.reusing();
         }
         let call = Call { body: body.into(), session, ..Call::post(url, token) };
         let may_be_begun = Cell::new(false);
         let attempt = || async {
+            let remote = if may_be_begun.get() { remote } else { &first };
             let sent = remote.send_once(&call).await;
             sent.inspect_err(|error| may_be_begun.set(may_be_begun.get() || is_lost(error)))
         };
         let again = |error: &Error| is_repeatable || was_refused(error);
-        let sent = remote.http.repeat(&call.url, again, job, attempt).await;
+        let sent = first.http.repeat(&call.url, again, job, attempt).await;
         let sent = sent.map_err(|error| match error {
             // This does not say that nothing was begun then: the session is not to be forgotten.
             Error::Status { status: 400..500, .. } if may_be_begun.get() => Error::Transport {
@@ -482,19 +483,20 @@ pub fn finish(remote: &Remote, end: End, path: &str, session: &str, job: &Job) -
     let call = Call::post(remote.at(path)?, session);
     // Ours, which ends a session once: whoever asks again is told whether that was done.
     let is_ours = Offers::forget(session);
-    let mut remote = remote.clone();
+    let mut first = remote.clone();
     if is_ours {
-        remote.http = remote.http.reusing();
+        first.http = first.http.reusing();
     }
-    let remote = &remote;
     let may_be_done = Cell::new(false);
     runtime::current()?.block_on(async {
         let attempt = || async {
+            // A connection on which one answer was lost may be dead without a word.
+            let remote = if may_be_done.get() { remote } else { &first };
             let sent = remote.send_once(&call).await;
             sent.inspect_err(|error| may_be_done.set(may_be_done.get() || is_lost(error)))
         };
         let again = |_: &Error| end == End::Abort || is_ours || !may_be_done.get();
-        let sent = remote.http.repeat(&call.url, again, job, attempt).await;
+        let sent = first.http.repeat(&call.url, again, job, attempt).await;
         let Err(error) = sent else { return Ok(()) };
         let is_done = may_be_done.get()
             && match end {
