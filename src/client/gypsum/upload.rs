@@ -37,7 +37,7 @@ const BATCHES: &str = "selenite-presigned-files";
 /// What a service says that takes many small files at once: where to send them.
 const ARCHIVE: &str = "selenite-upload-archive";
 /// Sessions whose offers are kept.
-const MOST_SESSIONS: usize = 16;
+const MOST_SESSIONS: usize = 256;
 
 const EXISTS: &str = r#"{"status":"error","reason":"project-asset-version already exists"}"#;
 
