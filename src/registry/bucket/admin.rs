@@ -261,7 +261,7 @@ impl Bucket {
 
     /// Bytes of the user files below a folder.
     pub(super) fn stored_bytes(&self, folder: &str, job: &Job) -> Result<u64, Failure> {
-        let listed = self.objects.below(folder, &[], job)?;
+        let listed = self.objects.below(folder, &Vec::new, job)?;
         let stored = listed.iter().filter(|listed| !layout::is_internal_key(&listed.key));
         Ok(total_of(stored.map(|listed| listed.size)))
     }

@@ -470,8 +470,7 @@ impl Bucket {
         job: &Job,
     ) -> Result<u64, Failure> {
         let prefix = format!("{}/", version.folder());
-        let mut expected: Vec<_> = stored(manifest).map(|(path, _)| version.key(path)).collect();
-        expected.sort_unstable();
+        let expected = || stored(manifest).map(|(path, _)| version.key(path)).collect();
         let below = self.objects.below(&version.folder(), &expected, job)?;
         let found: HashMap<&str, &Listed> = below
             .iter()

@@ -316,7 +316,12 @@ impl Objects for Directory {
         Ok(folders)
     }
 
-    fn below(&self, folder: &str, _: &[String], job: &Job) -> Result<Vec<Listed>, Failure> {
+    fn below(
+        &self,
+        folder: &str,
+        _: &dyn Fn() -> Vec<String>,
+        job: &Job,
+    ) -> Result<Vec<Listed>, Failure> {
         if self.path(folder).is_none() || !self.is_real_folder(folder) {
             return Ok(Vec::new());
         }

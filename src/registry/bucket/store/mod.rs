@@ -223,9 +223,14 @@ pub trait Objects: Debug + Send + Sync {
     /// cut behind it, and come first.
     fn list(&self, prefix: &str, is_recursive: bool, job: &Job) -> Result<Vec<String>, Failure>;
 
-    /// Every object below a folder, in order of the keys. Where many are `expected`, keys in order, a
-    /// store lists several parts at once.
-    fn below(&self, folder: &str, expected: &[String], job: &Job) -> Result<Vec<Listed>, Failure>;
+    /// Every object below a folder, in order of the keys. A store that is not at hand asks for the
+    /// keys that are `expected`, in any order: where these are many, it lists several parts at once.
+    fn below(
+        &self,
+        folder: &str,
+        expected: &dyn Fn() -> Vec<String>,
+        job: &Job,
+    ) -> Result<Vec<Listed>, Failure>;
 
     /// Digests of objects that are there; most are read for that.
     fn digests(&self, keys: &[String], job: &Job) -> Result<Vec<Digest>, Failure>;

@@ -506,17 +506,23 @@ impl Objects for S3 {
         Ok(folders)
     }
 
-    fn below(&self, folder: &str, expected: &[String], _: &Job) -> Result<Vec<Listed>, Failure> {
+    fn below(
+        &self,
+        folder: &str,
+        expected: &dyn Fn() -> Vec<String>,
+        _: &Job,
+    ) -> Result<Vec<Listed>, Failure> {
         let listed = |meta: ObjectMeta| Listed {
             key: meta.location.to_string(),
             size: meta.size,
             md5: self.told_digest(&meta),
         };
-        let mut parts = None;
+        let (mut expected, mut parts) = (expected(), None);
         if expected.len() > PART_KEYS {
-            let listed = self.list_parts(folder, expected)?;
+            expected.sort_unstable();
+            let listed = self.list_parts(folder, &expected)?;
             // Something is missing, or the store has an order of its own.
-            parts = Some(listed).filter(|listed| has_all(listed, expected));
+            parts = Some(listed).filter(|listed| has_all(listed, &expected));
         }
         let objects = parts.map_or_else(|| self.list_below(folder), Ok)?;
         Ok(objects.into_iter().map(listed).collect())
@@ -898,7 +904,7 @@ mod tests {
         all.sort_unstable();
         let below = |keys: &[String], at_once, expected: &[String]| {
             let (s3, _runtime) = listing(keys.to_vec(), at_once);
-            let below = s3.below("p/a/v", expected, &Job::default()).unwrap();
+            let below = s3.below("p/a/v", &|| expected.to_vec(), &Job::default()).unwrap();
             below.into_iter().map(|listed| listed.key).collect::<Vec<_>>()
         };
         assert_eq!(below(&all, 3, &expected), all);
