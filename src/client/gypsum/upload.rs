@@ -16,7 +16,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use serde::{Deserialize, Serialize};
 
 use super::prepare::LinkTo;
-use super::remote::{Call, Remote, secret};
+use super::remote::{Answer, Call, Remote, secret};
 use crate::digest::{self, Digest};
 use crate::error::{IoContext, tell};
 use crate::http::{Document, url, was_refused, was_sent};
@@ -212,22 +212,12 @@ pub fn start(remote: &Remote, new: Start<'_>, token: &str, job: &Job) -> Result<
             });
         }
         let is_repeatable = session.is_some() && look.lets_choose;
-        let mut first = remote.clone();
-        if is_repeatable {
-            first.http = first.http.reusing();
-        }
         let call = Call { body: body.into(), session, ..Call::post(url, token) };
-        let may_be_begun = Cell::new(false);
-        let attempt = || async {
-            let remote = if may_be_begun.get() { remote } else { &first };
-            let sent = remote.send_once(&call).await;
-            sent.inspect_err(|error| may_be_begun.set(may_be_begun.get() || is_lost(error)))
-        };
-        let again = |error: &Error| is_repeatable || was_refused(error);
-        let sent = first.http.repeat(&call.url, again, job, attempt).await;
+        let again = |error: &Error, _: bool| is_repeatable || was_refused(error);
+        let (sent, may_be_begun) = send_known(remote, &call, is_repeatable, again, job).await;
         let sent = sent.map_err(|error| match error {
             // This does not say that nothing was begun then: the session is not to be forgotten.
-            Error::Status { status: 400..500, .. } if may_be_begun.get() => Error::Transport {
+            Error::Status { status: 400..500, .. } if may_be_begun => Error::Transport {
                 method: "POST".into(),
                 url: url::redacted(&call.url),
                 source: format!("an answer was lost, and then: {}", error.chain()).into(),
@@ -483,22 +473,11 @@ pub fn finish(remote: &Remote, end: End, path: &str, session: &str, job: &Job) -
     let call = Call::post(remote.at(path)?, session);
     // Ours, which ends a session once: whoever asks again is told whether that was done.
     let is_ours = Offers::forget(session);
-    let mut first = remote.clone();
-    if is_ours {
-        first.http = first.http.reusing();
-    }
-    let may_be_done = Cell::new(false);
     runtime::current()?.block_on(async {
-        let attempt = || async {
-            // A connection on which one answer was lost may be dead without a word.
-            let remote = if may_be_done.get() { remote } else { &first };
-            let sent = remote.send_once(&call).await;
-            sent.inspect_err(|error| may_be_done.set(may_be_done.get() || is_lost(error)))
-        };
-        let again = |_: &Error| end == End::Abort || is_ours || !may_be_done.get();
-        let sent = first.http.repeat(&call.url, again, job, attempt).await;
+        let again = |_: &Error, may_be_done: bool| end == End::Abort || is_ours || !may_be_done;
+        let (sent, may_be_done) = send_known(remote, &call, is_ours, again, job).await;
         let Err(error) = sent else { return Ok(()) };
-        let is_done = may_be_done.get()
+        let is_done = may_be_done
             && match end {
                 // Our session was the only one that could unlock the project.
                 End::Abort => matches!(error, Error::Status { status: 403, .. }),
@@ -506,6 +485,31 @@ pub fn finish(remote: &Remote, end: End, path: &str, session: &str, job: &Job) -
             };
         if is_done { Ok(()) } else { Err(error) }
     })
+}
+
+/// Sends a change, if `is_ours` over a connection that is open, and says whether it may have been
+/// carried out although nobody said so. `again`, whether it is sent again, is told that, too.
+async fn send_known(
+    remote: &Remote,
+    call: &Call<'_>,
+    is_ours: bool,
+    again: impl Fn(&Error, bool) -> bool,
+    job: &Job,
+) -> (Result<Answer>, bool) {
+    let mut first = remote.clone();
+    if is_ours {
+        first.http = first.http.reusing();
+    }
+    let may_be_done = Cell::new(false);
+    let attempt = || async {
+        // A connection on which one answer was lost may be dead without a word.
+        let remote = if may_be_done.get() { remote } else { &first };
+        let sent = remote.send_once(call).await;
+        sent.inspect_err(|error| may_be_done.set(may_be_done.get() || is_lost(error)))
+    };
+    let again = |error: &Error| again(error, may_be_done.get());
+    let sent = first.http.repeat(&call.url, again, job, attempt).await;
+    (sent, may_be_done.get())
 }
 
 /// True if the request may have been carried out although nobody said so.
